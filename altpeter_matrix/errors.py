@@ -1,0 +1,45 @@
+"""Every error that an administrator sees: what is wrong, where, and what to do next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    where: a file, and the key inside it when there is one (``settings.yaml: uploads.max_size``).
+    what: what is wrong there.
+    remedy: what the administrator should do next.
+    """
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.remedy}"
+
+
+class MatrixConfigError(Exception):
+    """Base of all errors shown to a user; carries every problem found, not only the first."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SettingsError(MatrixConfigError):
+    """The settings cannot be used."""
+
+
+class HostError(MatrixConfigError):
+    """The host lacks something, or is in a state that forbids the change."""
+
+
+class ValidationError(MatrixConfigError):
+    """nginx, Synapse or the linter rejected the rendered configuration."""
+
+
+class ActivationError(MatrixConfigError):
+    """The new configuration did not become healthy; the old one is active again."""

@@ -1,0 +1,39 @@
+"""What the host is: read once, before anything is rendered."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """The installed Synapse package, upstream's or Debian's."""
+
+    package: str  # matrix-synapse-py3 | matrix-synapse
+    version: str
+    python: Path  # the interpreter that imports synapse
+    group: str  # primary group of the matrix-synapse user (nogroup with Debian's package)
+    server_name: str | None  # as conf.d/homeserver.yaml say today; None when unset
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The certificate that nginx is to serve: certbot's, or the placeholder."""
+
+    fullchain: Path
+    private_key: Path
+    placeholder: bool
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """Everything that rendering depends on besides the settings."""
+
+    nginx_version: Version | None  # None: nginx is not installed
+    openssl_version: Version
+    synapse: Synapse | None
+    postgresql_version: int | None  # major version of the local cluster; None: none
+    processors: int
+    ipv6: bool  # whether the kernel has it, so that nginx may listen on [::]
+    certificate: Certificate
