@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from .errors import SettingsError
+from .settings_formats import parse_size
+from .settings_rules import contradictions
+from .settings_schema import validated
+from .yaml_text import parse_mapping
+
 Delegation = Literal["well-known", "elsewhere", "srv"]
 MailSecurity = Literal["starttls", "tls", "none"]
+USUAL_SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
 @dataclass(frozen=True)
@@ -146,3 +153,92 @@ class Settings:
         if self.federation.delegation != "elsewhere":
             names.append(self.server_name)
         return tuple(dict.fromkeys(names))
+
+
+def load_settings(data: Mapping[str, Any], *, source: str) -> Settings:
+    """Typed settings from raw ones; SettingsError lists every problem, each with source and key."""
+    settings = _build(validated(data, source))
+    problems = contradictions(settings, source)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def parse_settings_text(text: str, *, source: str) -> Settings:
+    """Typed settings from the text of settings.yaml."""
+    return load_settings(parse_mapping(text, source), source=source)
+
+
+def _build(raw: dict[str, Any]) -> Settings:
+    """The dataclasses from validated settings with all defaults; host names in lower case."""
+    server_name = raw["server_name"].lower()
+    return Settings(
+        server_name=server_name,
+        public_name=raw.get("public_name", server_name).lower(),
+        aliases=tuple(name.lower() for name in raw["aliases"]),
+        report_stats=raw["report_stats"],
+        federation=Federation(
+            delegation=raw["federation"]["delegation"],
+            port_8448=raw["federation"]["port_8448"],
+            trusted_key_servers=tuple(
+                name.lower() for name in raw["federation"]["trusted_key_servers"]
+            ),
+        ),
+        well_known=_well_known(raw["well_known"]),
+        uploads=Uploads(max_size_bytes=parse_size(raw["uploads"]["max_size"])),
+        media=Media(**raw["media"]),
+        url_previews=raw["url_previews"],
+        presence=raw["presence"],
+        email=_email(raw["email"]) if raw["email"] is not None else None,
+        metrics=Metrics(**raw["metrics"]),
+        listener=Listener(**raw["listener"]),
+        database=Database(**raw["database"]),
+        log_level=raw["log_level"],
+        certificates=Certificates(**raw["certificates"]),
+        firewall=Firewall(
+            enabled=raw["firewall"]["enabled"], allow=tuple(raw["firewall"]["allow"])
+        ),
+        updates=Updates(**raw["updates"]),
+        administrator=(
+            Administrator(**raw["administrator"]) if raw["administrator"] is not None else None
+        ),
+        synapse_repository=_synapse_repository(raw["synapse_repository"]),
+        synapse=raw["synapse"],
+    )
+
+
+def _well_known(raw: dict[str, Any]) -> WellKnown:
+    support = raw["support"]
+    return WellKnown(
+        identity_server=raw["identity_server"],
+        client=raw["client"],
+        support=None
+        if support is None
+        else Support(
+            contacts=tuple(SupportContact(**contact) for contact in support["contacts"]),
+            support_page=support.get("support_page"),
+        ),
+    )
+
+
+def _email(raw: dict[str, Any]) -> Email:
+    return Email(
+        smtp_host=raw["smtp_host"],
+        smtp_port=raw.get("smtp_port", USUAL_SMTP_PORTS[raw["security"]]),
+        security=raw["security"],
+        sender=raw["from"],
+        username=raw["username"],
+        password_file=Path(raw["password_file"]),
+        app_name=raw["app_name"],
+        notifications=raw["notifications"],
+        client_base_url=raw["client_base_url"],
+    )
+
+
+def _synapse_repository(raw: dict[str, Any]) -> SynapseRepository:
+    uri = raw["uri"].rstrip("/")
+    return SynapseRepository(
+        uri=uri,
+        key_url=raw.get("key_url", f"{uri}/matrix-org-archive-keyring.gpg"),
+        key_fingerprint=raw["key_fingerprint"],
+    )

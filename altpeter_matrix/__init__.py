@@ -1,0 +1,1 @@
+"""altpeter-matrix: a Matrix homeserver's configuration, rendered, proved and put in place."""
