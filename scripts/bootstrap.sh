@@ -1,0 +1,51 @@
+#!/bin/sh
+# Install the Debian packages that a make target needs, when some are missing.
+# Usage: bootstrap.sh venv|deb|lint|lab
+
+set -e
+
+cd "$(dirname "$0")/.."
+
+case "$1" in
+    venv) packages="python3 python3-venv ca-certificates git" ;;
+    deb) packages="debhelper dh-python dpkg-dev make python3-all python3-setuptools" ;;
+    lint) packages="lintian shellcheck yamllint" ;;
+    lab)
+        packages="iputils-ping nmap systemd $(build/venv/bin/python -m tests.hosts.lab.requirements)"
+        ;;
+    *)
+        echo "usage: $0 venv|deb|lint|lab" >&2
+        exit 2
+        ;;
+esac
+
+installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing=
+for package in $packages; do
+    installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "bootstrap: not root; first run: sudo apt-get install --no-install-recommends$missing" >&2
+    exit 1
+fi
+
+echo "bootstrap: installing$missing" >&2
+mkdir -p build
+install_missing() {
+    # shellcheck disable=SC2086  # one word per package
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 $missing </dev/null >build/bootstrap.log 2>&1
+}
+# The package lists of a fresh machine are absent or old, but fetching them takes time.
+install_missing || {
+    apt-get update >build/bootstrap.log 2>&1 && install_missing
+} || {
+    tail -n 20 build/bootstrap.log >&2
+    echo "bootstrap: could not install$missing" >&2
+    exit 1
+}

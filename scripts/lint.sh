@@ -1,0 +1,46 @@
+#!/bin/sh
+# Every static check; all of them run, then the exit status tells whether one failed.
+# Usage: lint.sh PACKAGE.deb
+
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+venv=build/venv/bin
+failed=
+
+check() {
+    name=$1
+    shift
+    echo "== $name"
+    "$@" || failed="$failed $name"
+}
+
+# Tracked and new files alike, so that a check does not pass because of a forgotten `git add`.
+sources() {
+    git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+        if [ -f "$file" ]; then echo "$file"; fi
+    done
+}
+
+shell_scripts() {
+    sources | while read -r file; do
+        if head -n 1 "$file" 2>/dev/null | tr -d '\0' | grep -Eq '^#!(/usr)?/bin/(env )?(ba|da)?sh'; then
+            echo "$file"
+        fi
+    done
+}
+
+check ruff "$venv/ruff" check --quiet .
+check format "$venv/ruff" format --check --quiet .
+# shellcheck disable=SC2046  # our file names have no spaces
+check mypy "$venv/mypy" --no-error-summary $(sources '*.py' | grep -vx setup.py)
+# shellcheck disable=SC2046
+check shellcheck shellcheck $(shell_scripts)
+# shellcheck disable=SC2046
+check yamllint yamllint --strict $(sources '*.yaml' '*.yml' .yamllint)
+check lintian lintian --allow-root --fail-on error,warning "$1"
+
+if [ -n "$failed" ]; then
+    echo "lint: failed:$failed" >&2
+    exit 1
+fi
