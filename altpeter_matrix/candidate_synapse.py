@@ -1,0 +1,96 @@
+"""Checking a candidate generation with Synapse's own parser, on all of its files."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import synapse_files
+from .accounts import SYNAPSE_USER
+from .commands import Result, run
+from .errors import HostError, Problem, ValidationError
+from .facts import Synapse
+from .links import SYNAPSE as OUR_LINK
+from .paths import Paths
+
+_NOISE = re.compile(r"^\s*(File \"|\^|Traceback|warnings\.warn|.*DeprecationWarning)")
+
+
+def ensure_signing_key(paths: Paths, synapse: Synapse, candidate: Path) -> bool:
+    """Make Synapse's signing key when there is none; whether it was made.
+
+    Synapse's unit would do it, but its hardened form cannot write to /etc, and the parser refuses
+    a configuration whose key is missing.
+    """
+    key = signing_key(paths)
+    if key.exists():
+        return False
+    with _configuration(paths, candidate) as arguments:
+        result = _as_synapse(paths, synapse, "synapse.app.homeserver", *arguments, "--generate-keys")
+    if not result.ok or not key.exists():
+        raise ValidationError(_problem("could not make its signing key", result))
+    return True
+
+
+def signing_key(paths: Paths) -> Path:
+    configured = synapse_files.merged_without_ours(paths).get("signing_key_path")
+    return paths.on_host(str(configured or "/etc/matrix-synapse/homeserver.signing.key"))
+
+
+def check(paths: Paths, synapse: Synapse, candidate: Path) -> None:
+    """ValidationError when Synapse rejects its configuration with the candidate in it."""
+    with _configuration(paths, candidate) as arguments:
+        result = _as_synapse(paths, synapse, "synapse.config", *arguments)
+    if not result.ok:
+        raise ValidationError(_problem("rejects the configuration", result))
+
+
+@contextmanager
+def _configuration(paths: Paths, candidate: Path) -> Iterator[list[str]]:
+    """Options for Synapse that name its real files, with the candidate in the place of ours."""
+    scratch = Path(tempfile.mkdtemp(prefix="altpeter-matrix-synapse-"))
+    try:
+        # Entered by the matrix-synapse user; the files themselves keep their modes.
+        scratch.chmod(0o755)
+        ours = paths.root / OUR_LINK
+        for path in synapse_files.others(paths):
+            if path.parent == ours.parent:
+                (scratch / path.name).symlink_to(path)
+        (scratch / ours.name).symlink_to(candidate / "synapse/altpeter-matrix.yaml")
+        yield ["-c", str(paths.synapse / "homeserver.yaml"), "-c", f"{scratch}/"]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _as_synapse(paths: Paths, synapse: Synapse, module: str, *arguments: str) -> Result:
+    """With the user and directory of the unit: the same files are readable, or are not."""
+    python = paths.on_host(synapse.python)
+    if not python.exists():
+        raise HostError(
+            Problem(str(python), "is missing", f"reinstall {synapse.package}")
+        )
+    return run(
+        "runuser", "-u", SYNAPSE_USER, "--", python, "-m", module, *arguments,
+        timeout=120, check=False,
+    )  # fmt: skip
+
+
+def _problem(what: str, result: Result) -> Problem:
+    return Problem(
+        "Synapse",
+        f"{what}: {_reason(result)}",
+        "correct what you changed last in settings.yaml or synapse.d, then run"
+        " `altpeter-matrix apply`",
+    )
+
+
+def _reason(result: Result) -> str:
+    """What Synapse says: its ConfigError, or the last line of a traceback."""
+    lines = [line.strip() for line in result.output.splitlines() if line.strip()]
+    for index, line in enumerate(lines):
+        if line.startswith("Error in configuration"):
+            return " ".join(lines[index : index + 3])
+    telling = [line for line in lines if not _NOISE.match(line)]
+    return telling[-1] if telling else f"status {result.returncode} without a word"

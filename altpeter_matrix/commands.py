@@ -1,0 +1,82 @@
+"""Running other programs: with a time limit, and with errors that an administrator can read."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from altpeter_matrix.errors import HostError, Problem
+
+
+@dataclass(frozen=True)
+class Result:
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        return self.returncode == 0
+
+    @property
+    def output(self) -> str:
+        """Both streams: programs disagree on which one carries the reason."""
+        return f"{self.stderr}\n{self.stdout}".strip()
+
+
+def run(
+    *argv: str | Path,
+    timeout: float = 60,
+    input: str | None = None,  # noqa: A002 - the name subprocess uses
+    check: bool = True,
+) -> Result:
+    """Run a program; HostError when it is missing, hangs, or (with check) fails."""
+    words = tuple(str(word) for word in argv)
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            words,
+            input=input if input is not None else "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            env=environment,
+            # A directory that every user may enter: runuser starts programs as others.
+            cwd="/",
+        )
+    except FileNotFoundError as error:
+        raise HostError(
+            Problem(words[0], "the program is missing", "install the package that brings it")
+        ) from error
+    except PermissionError as error:
+        raise HostError(
+            Problem(words[0], "the program cannot be started", f"check its mode ({error.strerror})")
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise HostError(
+            Problem(
+                words[0],
+                f"{' '.join(words[1:])!r} did not end within {timeout:.0f} s",
+                "look at the load of the host, then run `altpeter-matrix apply` again",
+            )
+        ) from error
+    result = Result(words, done.returncode, done.stdout, done.stderr)
+    if check and not result.ok:
+        raise HostError(
+            Problem(
+                " ".join(words[:4]),
+                f"failed with status {result.returncode}: {last_lines(result.output)}",
+                "remove the cause, then run `altpeter-matrix apply` again",
+            )
+        )
+    return result
+
+
+def last_lines(output: str, count: int = 3) -> str:
+    """The end of an output on one line: where programs say why they stopped."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return " | ".join(lines[-count:]) or "no output"

@@ -1,0 +1,77 @@
+"""Reading the facts of this host that the generated files depend on."""
+
+import os
+import re
+from pathlib import Path
+
+from . import certificate, synapse_files
+from .accounts import SYNAPSE_USER, Accounts
+from .commands import run
+from .errors import HostError, Problem
+from .facts import HostFacts, Synapse, Version
+from .paths import Paths
+from .settings import Settings
+
+# Where each package that brings Synapse keeps the interpreter that can import it.
+SYNAPSE_PYTHONS = {
+    "matrix-synapse-py3": Path("/opt/venvs/matrix-synapse/bin/python"),
+    "matrix-synapse": Path("/usr/bin/python3"),
+}
+
+
+def read_facts(paths: Paths, accounts: Accounts, settings: Settings) -> HostFacts:
+    return HostFacts(
+        nginx_version=nginx_version(),
+        openssl_version=_version(run("openssl", "version").stdout, "openssl version"),
+        synapse=synapse(paths, accounts),
+        postgresql_version=postgresql_version(paths),
+        processors=len(os.sched_getaffinity(0)),
+        ipv6=paths.on_host("/proc/net/if_inet6").exists(),
+        certificate=certificate.choose(paths, settings.public_name),
+    )
+
+
+def nginx_version() -> Version:
+    return _version(run("nginx", "-v").output, "nginx -v")
+
+
+def synapse(paths: Paths, accounts: Accounts) -> Synapse | None:
+    """The installed Synapse, upstream's package before Debian's."""
+    for package, python in SYNAPSE_PYTHONS.items():
+        if not (paths.package_lists / f"{package}.list").exists():
+            continue
+        shown = run("dpkg-query", "--show", "--showformat=${Version}", package, check=False)
+        group = accounts.primary_group(SYNAPSE_USER)
+        # Removed but not purged: the list of files is still there, the interpreter may not be.
+        if not shown.ok or not shown.stdout or group is None or not _has_synapse(paths, package):
+            continue
+        server_name = synapse_files.merged_without_ours(paths).get("server_name")
+        return Synapse(package, shown.stdout, python, group, server_name or None)
+    return None
+
+
+def _has_synapse(paths: Paths, package: str) -> bool:
+    if package == "matrix-synapse":
+        return paths.on_host("/usr/lib/python3/dist-packages/synapse").is_dir()
+    return paths.on_host(SYNAPSE_PYTHONS[package]).exists()
+
+
+def postgresql_version(paths: Paths) -> int | None:
+    """Major version of the cluster that listens on the standard port."""
+    found = []
+    for configuration in paths.on_host("/etc/postgresql").glob("*/*/postgresql.conf"):
+        major = configuration.parent.parent.name
+        text = configuration.read_text(encoding="utf-8", errors="replace")
+        port = re.findall(r"^\s*port\s*=\s*'?(\d+)", text, re.MULTILINE)
+        if major.isdigit() and (port[-1] if port else "5432") == "5432":
+            found.append(int(major))
+    return max(found, default=None)
+
+
+def _version(text: str, source: str) -> Version:
+    match = re.search(r"\d+(?:\.\d+)+", text)
+    if match is None:
+        raise HostError(
+            Problem(source, f"names no version: {text.strip()!r}", "reinstall the package")
+        )
+    return tuple(int(part) for part in match.group().split("."))

@@ -1,0 +1,115 @@
+"""The server name and the statistics choice: Synapse's package owns them, in files and debconf.
+
+Its maintainer script rewrites both files from debconf at each upgrade, so whoever changes one has
+to change the other.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from . import database, disk, synapse_files
+from .commands import run
+from .errors import HostError, Problem
+from .facts import Synapse
+from .paths import Paths
+from .settings import Settings
+
+
+def server_name_problems(paths: Paths, settings: Settings, synapse: Synapse) -> list[Problem]:
+    """A server name is for ever: it is in every user ID, room and signature."""
+    if synapse.server_name in {None, settings.server_name} or not is_live(paths, settings):
+        return []
+    return [other_name(settings, synapse)]
+
+
+def other_name(settings: Settings, synapse: Synapse) -> Problem:
+    return Problem(
+        "settings.yaml: server_name",
+        f'"{settings.server_name}" is not the name of this server, "{synapse.server_name}",'
+        " and a server name can never change once a server has run",
+        f"write `server_name: {synapse.server_name}`; for another name install another server",
+    )
+
+
+def is_live(paths: Paths, settings: Settings) -> bool:
+    """Whether Synapse has run here with its name: its tables exist."""
+    found = database.inspect(settings.database.name)
+    return (found is not None and found.users) or sqlite_users(paths) > 0
+
+
+def sqlite_users(paths: Paths) -> int:
+    """Users in the SQLite file of a Synapse that ran before this package came."""
+    file = paths.synapse_data / "homeserver.db"
+    if not file.is_file() or file.stat().st_size == 0:
+        return 0
+    import sqlite3
+
+    try:
+        connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+        try:
+            return int(connection.execute("select count(*) from users").fetchone()[0])
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return 0
+
+
+def sqlite_problems(paths: Paths) -> list[Problem]:
+    users = sqlite_users(paths)
+    if users == 0:
+        return []
+    return [
+        Problem(
+            str(paths.synapse_data / "homeserver.db"),
+            f"holds {users} users: this host already runs Synapse, on SQLite",
+            "move it to PostgreSQL first (synapse_port_db, see Synapse's documentation), then move"
+            " this file away",
+        )
+    ]
+
+
+def settle(paths: Paths, settings: Settings, synapse: Synapse) -> list[str]:
+    """Make Synapse's own files and debconf say what the settings say; what was changed."""
+    changed = []
+    for key, question, value in (
+        ("server_name", "matrix-synapse/server-name", settings.server_name),
+        ("report_stats", "matrix-synapse/report-stats", settings.report_stats),
+    ):
+        if synapse_files.merged_without_ours(paths).get(key) != value:
+            _write(paths, key, value)
+            changed.append(key)
+            _tell_debconf(synapse.package, question, value)
+    return changed
+
+
+def _write(paths: Paths, key: str, value: Any) -> None:
+    file = paths.synapse_conf_d / f"{key}.yaml"
+    overriding = [
+        path
+        for path in synapse_files.others(paths)
+        if path != file and key in synapse_files.read(path) and _wins(path, file)
+    ]
+    if overriding:
+        raise HostError(
+            Problem(str(overriding[0]), f"sets {key} again", f"remove the line from {overriding[0]}")
+        )
+    text = f"# This line is set from /etc/altpeter-matrix/settings.yaml.\n{key}: {_scalar(value)}\n"
+    disk.replace(file, text.encode(), 0o644)
+
+
+def _wins(path: Path, file: Path) -> bool:
+    return path.parent == file.parent and path.name > file.name
+
+
+def _scalar(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _tell_debconf(package: str, question: str, value: Any) -> None:
+    """Best effort: without it Synapse's next upgrade brings the old answer back, and the apply
+    that follows each upgrade corrects it again."""
+    dialogue = f"SET {question} {_scalar(value)}\nFSET {question} seen true\n"
+    try:
+        run("debconf-communicate", package, input=dialogue, check=False, timeout=30)
+    except HostError:
+        return

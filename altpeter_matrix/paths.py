@@ -1,0 +1,119 @@
+"""Where everything is on a host. `root` is another directory in tests and in image builds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """All paths that the host tool reads or writes."""
+
+    root: Path = Path("/")
+
+    def on_host(self, path: str | Path) -> Path:
+        """The place of an absolute path of the host under this root."""
+        return self.root / str(path).lstrip("/")
+
+    # What the administrator edits.
+    @property
+    def configuration(self) -> Path:
+        return self.root / "etc/altpeter-matrix"
+
+    @property
+    def settings(self) -> Path:
+        return self.configuration / "settings.yaml"
+
+    @property
+    def synapse_additions(self) -> Path:
+        return self.configuration / "synapse.d"
+
+    @property
+    def nginx_additions(self) -> Path:
+        return self.configuration / "nginx.d"
+
+    @property
+    def secrets(self) -> Path:
+        return self.configuration / "secrets"
+
+    # What this tool owns.
+    @property
+    def state(self) -> Path:
+        return self.root / "var/lib/altpeter-matrix"
+
+    @property
+    def generations(self) -> Path:
+        return self.state / "generations"
+
+    @property
+    def current(self) -> Path:
+        return self.state / "current"
+
+    @property
+    def links_manifest(self) -> Path:
+        return self.state / "links.json"
+
+    @property
+    def placeholder(self) -> Path:
+        return self.state / "placeholder"
+
+    @property
+    def acme_webroot(self) -> Path:
+        return self.state / "acme"
+
+    @property
+    def replaced(self) -> Path:
+        return self.state / "replaced"
+
+    @property
+    def outcome(self) -> Path:
+        return self.state / "status.json"
+
+    @property
+    def runtime(self) -> Path:
+        return self.root / "run/altpeter-matrix"
+
+    @property
+    def lock(self) -> Path:
+        return self.runtime / "lock"
+
+    def loaded(self, program: str) -> Path:
+        """The fingerprint of what the running `program` (synapse, nginx) has loaded."""
+        return self.runtime / f"{program}.loaded"
+
+    # What others own.
+    @property
+    def nginx(self) -> Path:
+        return self.root / "etc/nginx"
+
+    @property
+    def synapse(self) -> Path:
+        return self.root / "etc/matrix-synapse"
+
+    @property
+    def synapse_conf_d(self) -> Path:
+        return self.synapse / "conf.d"
+
+    @property
+    def synapse_data(self) -> Path:
+        return self.root / "var/lib/matrix-synapse"
+
+    @property
+    def synapse_drop_in(self) -> Path:
+        return (
+            self.root
+            / "usr/lib/systemd/system/matrix-synapse.service.d"
+            / "50-altpeter-matrix.conf"
+        )
+
+    @property
+    def letsencrypt(self) -> Path:
+        return self.root / "etc/letsencrypt"
+
+    @property
+    def systemd_running(self) -> Path:
+        """Exists when systemd is the init (sd_booted(3)); in a chroot it does not."""
+        return self.root / "run/systemd/system"
+
+    @property
+    def package_lists(self) -> Path:
+        return self.root / "var/lib/dpkg/info"

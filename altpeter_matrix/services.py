@@ -1,0 +1,218 @@
+"""nginx's and Synapse's processes: what they loaded, and what brings them to what is current.
+
+The decision compares the running process with the current generation, never with "changed in this
+run": a run that was killed between the flip and the restart is finished by the next one. The
+packaged drop-ins copy the current fingerprint to /run/altpeter-matrix/ at each start and reload.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from . import disk
+from .commands import last_lines, run
+from .errors import HostError, Problem
+from .paths import Paths
+
+SYNAPSE = "synapse"
+NGINX = "nginx"
+UNITS: Mapping[str, str] = {SYNAPSE: "matrix-synapse.service", NGINX: "nginx.service"}
+
+_PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,"
+    "ConditionTimestampMonotonic,NeedDaemonReload"
+)
+_PROGRESS_EVERY = 15.0
+
+
+class Action(StrEnum):
+    NOTHING = "nothing"
+    START = "start"
+    RESTART = "restart"
+    RELOAD = "reload"
+    LEAVE = "leave stopped"  # somebody stopped, disabled or masked it: not ours to start
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A service as systemd sees it."""
+
+    name: str
+    properties: Mapping[str, str]
+
+    @property
+    def exists(self) -> bool:
+        return self.properties.get("LoadState") in {"loaded", "masked"}
+
+    @property
+    def running(self) -> bool:
+        return self.properties.get("ActiveState") in {"active", "reloading"}
+
+    @property
+    def starting(self) -> bool:
+        return self.properties.get("ActiveState") == "activating"
+
+    @property
+    def stale(self) -> bool:
+        return self.properties.get("NeedDaemonReload") == "yes"
+
+    @property
+    def state(self) -> str:
+        active, sub = self.properties.get("ActiveState", "?"), self.properties.get("SubState", "?")
+        return f"{active} ({sub})"
+
+    @property
+    def stopped_on_purpose(self) -> str | None:
+        """How somebody said that this service is not to run; None when nobody did."""
+        if self.running or self.starting:
+            return None
+        if self.properties.get("LoadState") == "masked":
+            return "masked"
+        if self.properties.get("UnitFileState") == "disabled":
+            return "disabled"
+        never_tried = self.properties.get("ConditionTimestampMonotonic", "0") == "0"
+        held_back = self.properties.get("ConditionResult") == "no"
+        ended_well = self.properties.get("Result") == "success"
+        inactive = self.properties.get("ActiveState") == "inactive"
+        if inactive and ended_well and not never_tried and not held_back:
+            return "stopped"
+        return None
+
+
+def decide(program: str, unit: Unit, loaded: str | None, wanted: str) -> Action:
+    """The one place that says when a service starts, restarts or reloads."""
+    if unit.stopped_on_purpose:
+        return Action.LEAVE
+    if not unit.running:
+        # Restart, not start: a failing service may be waiting for its next automatic start.
+        return Action.RESTART if unit.starting else Action.START
+    if loaded == wanted:
+        return Action.NOTHING
+    return Action.RELOAD if program == NGINX else Action.RESTART
+
+
+class Services:
+    """systemd; nothing at all where it does not run (a chroot, an image build)."""
+
+    def __init__(self, paths: Paths, *, from_postinst: bool = False) -> None:
+        self.paths = paths
+        self.present = paths.systemd_running.is_dir()
+        # Honours policy-rc.d, as Debian Policy 9.3.3.2 demands of maintainer scripts.
+        self.control = "deb-systemd-invoke" if from_postinst else "systemctl"
+
+    def units(self) -> dict[str, Unit]:
+        """The state of both services, in one call."""
+        shown = run("systemctl", "show", "--property", _PROPERTIES, *UNITS.values(), timeout=30)
+        blocks = [
+            dict(line.partition("=")[::2] for line in block.splitlines())
+            for block in shown.stdout.strip().split("\n\n")
+        ]
+        by_name = {block.get("Id", ""): block for block in blocks}
+        return {program: Unit(name, by_name.get(name, {})) for program, name in UNITS.items()}
+
+    def loaded(self, program: str) -> str | None:
+        try:
+            return self.paths.loaded(program).read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+
+    def wanted(self, program: str) -> str | None:
+        """The fingerprint of what is current for a program."""
+        try:
+            return (self.paths.current / program / "fingerprint").read_text("utf-8").strip()
+        except OSError:
+            return None
+
+    def forget(self, program: str) -> None:
+        """Note that a process may have loaded something else than a whole generation."""
+        self.paths.loaded(program).unlink(missing_ok=True)
+
+    def plan(self) -> dict[str, Action]:
+        """What each service needs to serve the current generation."""
+        if not self.present:
+            return dict.fromkeys(UNITS, Action.NOTHING)
+        units = self.units()
+        return {
+            program: decide(
+                program, units[program], self.loaded(program), self.wanted(program) or ""
+            )
+            for program in UNITS
+        }
+
+    def settle(self) -> dict[str, Action]:
+        """Bring both services to the current generation; what was done."""
+        if not self.present:
+            return dict.fromkeys(UNITS, Action.NOTHING)
+        if any(unit.stale for unit in self.units().values()):
+            run("systemctl", "daemon-reload")
+        plan = self.plan()
+        for program, action in plan.items():
+            if action not in {Action.NOTHING, Action.LEAVE}:
+                self._act(program, action)
+        return plan
+
+    def _act(self, program: str, action: Action) -> None:
+        unit = UNITS[program]
+        disk.ensure_directory(self.paths.runtime, 0o755)
+        if action is Action.RELOAD:
+            result = run(self.control, "reload", unit, timeout=120, check=False)
+            returncode, output = result.returncode, result.output
+        else:
+            if not self.units()[program].running:
+                # Its limit on failed starts must not forbid the one that may repair it.
+                run("systemctl", "reset-failed", unit, check=False)
+            returncode, output = self._start(action, unit)
+        after = self.units()[program]
+        if returncode != 0 or (not after.running and not self._held_back_by_policy(after)):
+            raise HostError(
+                Problem(
+                    unit,
+                    f"did not {action} (it is {after.state}): {last_lines(output)}"
+                    f"{self._journal(unit)}",
+                    f"read `journalctl -u {unit} -n 50`",
+                )
+            )
+        wanted = self.wanted(program)
+        if after.running and wanted and self.loaded(program) != wanted:
+            # The drop-in that records it is missing or masked: record it here, or every run
+            # would restart the service.
+            disk.replace(self.paths.loaded(program), f"{wanted}\n".encode(), 0o644)
+
+    def _held_back_by_policy(self, unit: Unit) -> bool:
+        """policy-rc.d forbade the start: deb-systemd-invoke says so and succeeds."""
+        never_tried = unit.properties.get("ConditionTimestampMonotonic", "0") == "0"
+        return self.control == "deb-systemd-invoke" and never_tried
+
+    def _start(self, action: Action, unit: str) -> tuple[int, str]:
+        """Start or restart, for as long as it takes: Synapse is ready only after a migration."""
+        process = subprocess.Popen(
+            [self.control, str(action), unit],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        begun = time.monotonic()
+        while True:
+            try:
+                output, _ = process.communicate(timeout=_PROGRESS_EVERY)
+                return process.returncode, output
+            except subprocess.TimeoutExpired:
+                waited = time.monotonic() - begun
+                print(f"Waiting for {unit} since {waited:.0f} s.", file=sys.stderr, flush=True)
+
+    def _journal(self, unit: str) -> str:
+        """The lines of the journal that say why."""
+        shown = run(
+            "journalctl", "--unit", unit, "--lines=40", "--output=cat", "--no-pager",
+            check=False,
+        )  # fmt: skip
+        marks = ("error", "emerg", "exception", "traceback", "fatal")
+        telling = [
+            line for line in shown.stdout.splitlines() if any(m in line.lower() for m in marks)
+        ]
+        return f" | {last_lines(chr(10).join(telling))}" if telling else ""

@@ -1,0 +1,48 @@
+"""Synapse's configuration on disk, read as Synapse reads it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import Problem, ValidationError
+from .links import SYNAPSE as OUR_LINK
+from .paths import Paths
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def files(paths: Paths) -> list[Path]:
+    """homeserver.yaml, then conf.d/*.yaml in sorted order: later files win, key by key."""
+    found = [paths.synapse / "homeserver.yaml"]
+    if paths.synapse_conf_d.is_dir():
+        names = sorted(p.name for p in paths.synapse_conf_d.iterdir() if p.name.endswith(".yaml"))
+        found += [paths.synapse_conf_d / name for name in names]
+    return found
+
+
+def others(paths: Paths) -> list[Path]:
+    """All of them but ours."""
+    return [path for path in files(paths) if path != paths.root / OUR_LINK]
+
+
+def merged_without_ours(paths: Paths) -> Mapping[str, Any]:
+    """The shallow merge of everything that is not ours."""
+    merged: dict[str, Any] = {}
+    for path in others(paths):
+        merged |= read(path)
+    return merged
+
+
+def read(path: Path) -> Mapping[str, Any]:
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe one
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ValidationError(
+            Problem(str(path), f"cannot be read as YAML ({reason})", "repair or remove the file")
+        ) from None
+    return data if isinstance(data, dict) else {}
