@@ -1,0 +1,75 @@
+"""The nginx site, from files/nginx/site.conf.j2."""
+
+import re
+
+from .facts import HostFacts, Version
+from .paths import Paths
+from .resources import resource
+from .settings import Settings
+
+# Mozilla's server-side TLS guideline 6.0, "intermediate".
+CIPHERS = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for key in ("ECDSA", "RSA")
+)
+CURVES = "X25519:prime256v1:secp384r1"
+# nginx refuses to start on a curve that its OpenSSL does not know.
+POST_QUANTUM_CURVE = "X25519MLKEM768"
+POST_QUANTUM_SINCE: Version = (3, 5)
+
+HTTP2_DIRECTIVE_SINCE: Version = (1, 25, 1)
+# From here on nginx changes the keys of session tickets by itself.
+SESSION_TICKETS_SINCE: Version = (1, 23, 2)
+OLDEST_NGINX: Version = (1, 22, 1)  # Debian 12
+
+# Synapse takes bodies of this size whatever max_upload_size says: 200 events of 64 KiB
+# (synapse.api.constants.MAX_REQUEST_SIZE). A smaller limit here would break federation.
+SYNAPSE_LEAST_BODY = 200 * 65536
+
+# nginx hashes literal names; a longer one does not fit into the bucket of one cache line, and the
+# bucket's size is a setting of the whole nginx, not ours to set.
+LONGEST_HASHED_NAME = 40
+
+
+def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, ...]) -> str:
+    """The text of the site for this host's nginx and OpenSSL."""
+    # Imported here because `apply` with nothing to do must not pay for it.
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+
+    template = Environment(
+        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+    ).from_string(resource("nginx/site.conf.j2").read_text(encoding="utf-8"))
+    nginx = facts.nginx_version or OLDEST_NGINX
+    post_quantum = facts.openssl_version >= POST_QUANTUM_SINCE
+    paths = Paths()
+    return template.render(
+        names=[_server_name(name) for name in settings.certificate_names],
+        names_pattern="|".join(re.escape(name) for name in settings.certificate_names),
+        public_name=settings.public_name,
+        ipv6=facts.ipv6,
+        port_8448=settings.federation.port_8448,
+        http2_directive=nginx >= HTTP2_DIRECTIVE_SINCE,
+        session_tickets=nginx >= SESSION_TICKETS_SINCE,
+        certificate=facts.certificate,
+        ciphers=CIPHERS,
+        curves=f"{POST_QUANTUM_CURVE}:{CURVES}" if post_quantum else CURVES,
+        synapse_port=settings.listener.port,
+        body_limit=body_limit(settings),
+        well_known_documents=well_known_documents,
+        current=paths.current,
+        acme_webroot=paths.acme_webroot,
+    )
+
+
+def body_limit(settings: Settings) -> int:
+    """The largest body in bytes: exactly what Synapse takes.
+
+    One byte more and nginx answers 413 in JSON; Synapse itself breaks the connection instead of
+    answering (SynapseRequest.handleContentChunk), which a client would see as 502.
+    """
+    return max(settings.uploads.max_size_bytes, SYNAPSE_LEAST_BODY)
+
+
+def _server_name(name: str) -> str:
+    return name if len(name) <= LONGEST_HASHED_NAME else f'"~^{re.escape(name)}$"'
