@@ -1,0 +1,59 @@
+"""One command gives the package, the same one wherever and whenever it runs."""
+
+import subprocess
+from pathlib import Path
+
+from tests.package.builds import build, copy_checkout
+
+
+def test_another_place_umask_time_zone_and_language_give_the_same_bytes(
+    checkout: Path, package: Path, tmp_path: Path
+) -> None:
+    copy = copy_checkout(tmp_path / "somewhere else", origin=checkout)
+    other = build(
+        copy,
+        tmp_path / "out",
+        umask=0o077,
+        env={"TZ": "Pacific/Auckland", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "7"},
+    ).package
+    assert other.name == package.name
+    assert other.read_bytes() == package.read_bytes()
+
+
+def test_a_changed_template_changes_the_package(
+    checkout: Path, package: Path, tmp_path: Path
+) -> None:
+    copy = copy_checkout(tmp_path / "checkout", origin=checkout)
+    schema = copy / "files/settings.schema.json"
+    schema.write_text(schema.read_text() + "\n")
+    other = build(copy, tmp_path / "out").package
+    assert other.read_bytes() != package.read_bytes()
+
+
+def test_versions_that_disagree_are_refused_with_both_named(checkout: Path, tmp_path: Path) -> None:
+    copy = copy_checkout(tmp_path / "checkout", origin=checkout)
+    setup = copy / "setup.cfg"
+    setup.write_text(setup.read_text().replace("\nversion = ", "\nversion = 99."))
+    refused = build(copy, tmp_path / "out")
+    assert refused.returncode == 1
+    assert "setup.cfg says version 99.0.1.0, debian/changelog 0.1.0-1" in refused.stderr
+    assert not (tmp_path / "out/dist").exists()
+
+
+def test_a_failing_build_shows_its_log(checkout: Path, tmp_path: Path) -> None:
+    copy = copy_checkout(tmp_path / "checkout", origin=checkout)
+    (copy / "files/settings.schema.json").unlink()
+    failed = build(copy, tmp_path / "out")
+    assert failed.returncode == 1
+    assert "files/settings.schema.json" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_lintian_has_nothing_to_say(package: Path) -> None:
+    done = subprocess.run(
+        ["lintian", "--allow-root", "--info", "--display-level", ">=warning", package],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
