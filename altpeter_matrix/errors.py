@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,30 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.remedy}"
+
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: an error stops the apply, a warning is reported."""
+
+    severity: Severity
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.problem}"
+
+
+def error(where: str, what: str, remedy: str) -> Finding:
+    """A finding that stops the apply."""
+    return Finding("error", Problem(where, what, remedy))
+
+
+def warning(where: str, what: str, remedy: str) -> Finding:
+    """A finding that is only reported."""
+    return Finding("warning", Problem(where, what, remedy))
 
 
 class MatrixConfigError(Exception):
