@@ -1,0 +1,28 @@
+"""Disposable Debian hosts on a private bridge, for tests and for ``make demo``.
+
+    with Lab.open() as lab:
+        alpha = lab.host("alpha", debian="13", dns=["matrix.alpha.test"])
+        alpha.run("apt-get", "update")
+"""
+
+from __future__ import annotations
+
+from .commands import CommandError, Result
+from .errors import LabError, LabUnavailable
+from .host import Host
+from .lab import Lab, clean, require
+from .services import Services
+from .snapshots import Snapshot
+
+__all__ = [
+    "CommandError",
+    "Host",
+    "Lab",
+    "LabError",
+    "LabUnavailable",
+    "Result",
+    "Services",
+    "Snapshot",
+    "clean",
+    "require",
+]

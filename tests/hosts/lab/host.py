@@ -1,0 +1,257 @@
+"""A Debian host of the lab, used over SSH as any other host."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import layers
+from .commands import CommandError, Result, run
+from .errors import LabError
+from .identity import Identity, give_birth, settle
+from .ledger import Ledger
+from .machine import Machine
+from .network import Network
+
+
+@dataclass
+class Access:
+    """What all hosts of one lab run share."""
+
+    network: Network
+    ledger: Ledger
+    state: Path
+    ssh_key: Path
+    trusted: str
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.state / "known_hosts"
+
+    @property
+    def public_key(self) -> str:
+        return self.ssh_key.with_suffix(".pub").read_text()
+
+
+class Host:
+    """A running (or stopped) host."""
+
+    def __init__(
+        self, name: str, debian: str, identity: Identity, lowers: Sequence[Path], access: Access
+    ) -> None:
+        self.name = name
+        self.debian = debian
+        self.identity = identity
+        self.ssh_user = "root"
+        self.ssh_port = 22
+        self.dns_names: tuple[str, ...] = ()
+        self.lowers = list(lowers)
+        self._access = access
+        self.directory = access.state / "hosts" / name
+        self.root = self.directory / "root"
+        self.upper = self.directory / "upper"
+        self._machine = Machine(
+            f"{access.network.token}h{identity.number}",
+            self.root,
+            access.network.bridge,
+            access.state / "logs" / f"{name}.console.log",
+            access.ledger,
+        )
+        self._mounted = False
+
+    @property
+    def ipv4(self) -> str:
+        return self.identity.subnet.ipv4(self.identity.number)
+
+    @property
+    def ipv6(self) -> str:
+        return self.identity.subnet.ipv6(self.identity.number)
+
+    @property
+    def running(self) -> bool:
+        return self._machine.running
+
+    @property
+    def ssh_key(self) -> Path:
+        return self._access.ssh_key
+
+    @property
+    def ssh_known_hosts(self) -> Path:
+        return self._access.known_hosts
+
+    @property
+    def ssh_argv(self) -> list[str]:
+        """The complete ssh command for this host, as root."""
+        return self.ssh_argv_as(self.ssh_user)
+
+    def ssh_argv_as(self, user: str) -> list[str]:
+        """Return the complete ssh command for another user (``debian`` may use sudo)."""
+        options = {
+            "UserKnownHostsFile": self.ssh_known_hosts,
+            "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes",
+            "IdentitiesOnly": "yes",
+            "BatchMode": "yes",
+            "ConnectTimeout": "10",
+            "LogLevel": "ERROR",
+        }
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        place = ["-i", str(self.ssh_key), "-p", str(self.ssh_port)]
+        return ["ssh", "-F", "none", *place, *words, f"{user}@{self.ipv4}"]
+
+    def run(
+        self,
+        *argv: str | Path,
+        check: bool = True,
+        input: str | None = None,
+        timeout: float = 300,
+        user: str = "root",
+    ) -> Result:
+        """Run a program on the host; failure raises with its output."""
+        command = shlex.join(map(str, argv))
+        return run(
+            *(*self.ssh_argv_as(user), command),
+            check=check,
+            input=input,
+            timeout=timeout,
+            shown=f"{user}@{self.name}: {command}",
+        )
+
+    def sh(
+        self, script: str, *, check: bool = True, input: str | None = None, timeout: float = 300
+    ) -> Result:
+        """Run a shell script on the host; it stops at the first failure."""
+        return self.run("sh", "-ec", script, check=check, input=input, timeout=timeout)
+
+    def write(self, path: str | Path, text: str, mode: int = 0o644) -> None:
+        """Write a file on the host, with its directory."""
+        there = shlex.quote(str(path))
+        self.sh(
+            f"umask 077; mkdir -p -m 0755 \"$(dirname {there})\"; cat > {there}; "
+            f"chmod {mode:o} {there}",
+            input=text,
+        )
+
+    def read(self, path: str | Path) -> str:
+        """Return the text of a file on the host."""
+        return self.run("cat", path).stdout
+
+    def start(
+        self, *, newborn: bool = False, prepare: Callable[[], None] | None = None
+    ) -> None:
+        """Power on and wait until the host has booted."""
+        self._mount()
+        if newborn:
+            give_birth(self.root, self.identity)
+        if prepare is not None:
+            prepare()
+        settle(self.root, self.identity, self._access.public_key, self._access.trusted)
+        self._know_key()
+        self._machine.power_on()
+        self.wait_until_booted(healthy=newborn)
+
+    def stop(self) -> None:
+        """Shut down in good order."""
+        self._machine.power_off()
+
+    def kill(self) -> None:
+        """Cut the power."""
+        self._machine.cut_power()
+
+    def reboot(self) -> None:
+        """Restart the host from inside, and wait until it is back."""
+        before = self.boot_id()
+        # The connection may end before ssh has the exit status.
+        self.run("systemctl", "--no-block", "reboot", check=False)
+        end = time.monotonic() + 120
+        while self._answers_as(before):
+            if time.monotonic() > end:
+                raise LabError(f"{self.name} did not go down for its reboot within 120 s")
+            time.sleep(0.2)
+        self.wait_until_booted()
+
+    def boot_id(self) -> str:
+        return self.read("/proc/sys/kernel/random/boot_id").strip()
+
+    def wait_until_booted(self, *, healthy: bool = False, timeout: float = 120) -> str:
+        """Return systemd's verdict once booting has ended; ``healthy`` insists on "running"."""
+        end = time.monotonic() + timeout
+        while not self._port_open():
+            self._expect_alive(end)
+            time.sleep(0.05)
+        while True:
+            done = self.run("systemctl", "is-system-running", "--wait", check=False)
+            state = done.stdout.strip()
+            if state in ("running", "degraded"):
+                break
+            self._expect_alive(end)
+            time.sleep(0.1)
+        if healthy and state != "running":
+            failed = self.run("systemctl", "--failed", "--no-legend", check=False).stdout
+            raise LabError(f"{self.name} is {state} after its first boot:\n{failed}")
+        return state
+
+    def freeze(self, target: Path) -> None:
+        """Power off and move what the host wrote to ``target``, now its topmost lower layer."""
+        self.stop()
+        self._unmount()
+        self.upper.rename(target)
+        self.lowers.insert(0, target)
+
+    def discard(self) -> None:
+        """Cut the power and forget everything the host wrote."""
+        self.kill()
+        self._unmount()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _mount(self) -> None:
+        if self._mounted:
+            return
+        work = self.directory / "work"
+        for directory in (self.root, self.upper, work):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._access.ledger.add("mount", str(self.root))
+        layers.mount(self.lowers, self.upper, work, self.root)
+        self._mounted = True
+
+    def _unmount(self) -> None:
+        if self._mounted:
+            run("umount", self.root)
+            self._mounted = False
+            shutil.rmtree(self.directory / "work", ignore_errors=True)
+
+    def _know_key(self) -> None:
+        known = self._access.known_hosts
+        lines = known.read_text().splitlines() if known.exists() else []
+        kept = [line for line in lines if line.split()[0] != self.ipv4]
+        for path in sorted((self.root / "etc/ssh").glob("ssh_host_*_key.pub")):
+            kept.append(f"{self.ipv4} {' '.join(path.read_text().split()[:2])}")
+        known.write_text("\n".join(kept) + "\n")
+
+    def _port_open(self) -> bool:
+        with suppress(OSError), socket.create_connection((self.ipv4, self.ssh_port), timeout=1) as s:
+            return s.recv(4) == b"SSH-"
+        return False
+
+    def _answers_as(self, boot_id: str) -> bool:
+        if not self._port_open():
+            return False
+        try:
+            return self.run("cat", "/proc/sys/kernel/random/boot_id", timeout=20).stdout.strip() == (
+                boot_id
+            )
+        except CommandError:
+            return False
+
+    def _expect_alive(self, end: float) -> None:
+        log = self._access.state / "logs" / f"{self.name}.console.log"
+        if not self._machine.running:
+            raise LabError(f"{self.name} ended while booting:\n{log.read_text()[-3000:]}")
+        if time.monotonic() > end:
+            raise LabError(f"{self.name} did not boot in time:\n{log.read_text()[-3000:]}")

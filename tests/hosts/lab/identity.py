@@ -1,0 +1,95 @@
+"""What makes a mounted root *this* host: address, name, keys, trust. Written while it is off."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from .commands import run
+from .network import GATEWAY, SERVICES, Subnet
+
+TRUST = Path("usr/local/share/ca-certificates/altpeter-lab.crt")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A host's place in the lab."""
+
+    fqdn: str
+    number: int
+    subnet: Subnet
+
+    @property
+    def hostname(self) -> str:
+        return self.fqdn.partition(".")[0]
+
+    def network_file(self) -> str:
+        """Return the systemd-networkd file; there is no IPv6 beyond the bridge."""
+        return (
+            "[Match]\nName=host0\n\n[Network]\n"
+            f"Address={self.subnet.ipv4(self.number)}/24\n"
+            f"Gateway={self.subnet.ipv4(GATEWAY)}\n"
+            "IPv6AcceptRA=no\nLinkLocalAddressing=no\n\n"
+            f"[Address]\nAddress={self.subnet.ipv6(self.number)}/64\nDuplicateAddressDetection=none\n"
+        )
+
+    def resolv_conf(self) -> str:
+        return f"nameserver {self.subnet.ipv4(SERVICES)}\n"
+
+    def hosts_file(self) -> str:
+        return (
+            f"127.0.0.1 localhost\n127.0.1.1 {self.fqdn} {self.hostname}\n"
+            "::1 localhost ip6-localhost ip6-loopback\n"
+        )
+
+
+def give_birth(root: Path, identity: Identity) -> None:
+    """Do once what a cloud image does at its first boot."""
+    # With a machine id systemd does not take this for a first boot, which would ask questions.
+    (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+    (root / "etc/hostname").write_text(f"{identity.hostname}\n")
+    (root / "etc/hosts").write_text(identity.hosts_file())
+    run("ssh-keygen", "-A", "-f", root)
+
+
+def settle(root: Path, identity: Identity, public_key: str, trusted: str) -> None:
+    """Do before every boot what depends on this run of the lab."""
+    _write(root / "etc/systemd/network/10-lab.network", identity.network_file())
+    _write(root / "etc/resolv.conf", identity.resolv_conf())
+    for home, owner in (("root", 0), ("home/debian", 1000)):
+        keys = root / home / ".ssh/authorized_keys"
+        _write(keys, public_key, 0o600)
+        run("chown", "-R", f"{owner}:{owner}", keys.parent)
+        keys.parent.chmod(0o700)
+    trust(root, trusted)
+
+
+def trust(root: Path, certificates: str) -> None:
+    """Make the system store of a host trust these certificates."""
+    names = [f"{TRUST.stem}-{index}.crt" for index, _ in enumerate(split_pem(certificates))]
+    store = root / TRUST.parent
+    wanted = dict(zip(names, split_pem(certificates), strict=True))
+    present = {path.name: path.read_text() for path in store.glob(f"{TRUST.stem}-*.crt")}
+    if wanted == present:
+        return
+    for path in store.glob(f"{TRUST.stem}-*.crt"):
+        path.unlink()
+    for name, text in wanted.items():
+        _write(store / name, text)
+    run("chroot", root, "update-ca-certificates")
+
+
+def split_pem(text: str) -> list[str]:
+    """Return the certificates of a bundle, each once."""
+    end = "-----END CERTIFICATE-----\n"
+    parts = [part.strip() + "\n" + end for part in text.replace("\r", "").split(end) if part.strip()]
+    return list(dict.fromkeys(parts))
+
+
+def _write(path: Path, text: str, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A link in a host's root would lead out of it.
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(mode)

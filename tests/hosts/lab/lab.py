@@ -1,0 +1,299 @@
+"""The lab: a bridge, a services host and any number of disposable Debian hosts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import threading
+from collections.abc import Sequence
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Any
+
+from . import cgroups, snapshots
+from .authority import authority
+from .commands import run
+from .dns import Zone
+from .errors import LabError, LabUnavailable
+from .host import Access, Host
+from .identity import Identity, split_pem
+from .images import base_image
+from .layout import LAB, RELEASES
+from .ledger import Ledger
+from .network import FIRST_HOST, SERVICES, Network, choose_subnet
+from .progress import step
+from .requirements import PACKAGES, PROGRAMS
+from .services import Services, services_layers
+from .snapshots import Snapshot
+
+
+def require() -> None:
+    """Raise `LabUnavailable`, in one line, if this machine cannot run lab hosts."""
+    if os.geteuid() != 0:
+        raise LabUnavailable("the lab needs root: it boots Debian hosts with systemd-nspawn")
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        raise LabUnavailable(
+            f"the lab needs {', '.join(missing)}: apt-get install {' '.join(PACKAGES)}"
+        )
+    cgroups.hierarchies()
+    if run("unshare", "--mount", "true", check=False).returncode != 0:
+        raise LabUnavailable("the lab needs to mount file systems, which this machine forbids root")
+    run("modprobe", "overlay", check=False) if shutil.which("modprobe") else None
+    if "overlay" not in Path("/proc/filesystems").read_text():
+        raise LabUnavailable("the lab needs the overlay file system, which this kernel lacks")
+
+
+class Lab:
+    """A run of the lab. Use `Lab.open` in a ``with`` statement."""
+
+    def __init__(self, name: str, lock: IO[str]) -> None:
+        self.name = name
+        self.state = LAB / name
+        self._lock = lock
+        self._guard = threading.Lock()
+        self._closed = False
+        self._kept = False
+        self._handler: Any = None
+        self._hosts: dict[str, Host] = {}
+        self._zone = Zone()
+        ledger = Ledger(self.state / "ledger")
+        _clean(self.state, ledger)
+        network = Network(secrets.token_hex(2), choose_subnet(f"{self.state}"))
+        key = self.state / "ssh_key"
+        self._access = Access(network, ledger, self.state, key, authority().root.read_text())
+        if not key.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key)
+
+    @classmethod
+    def open(cls, name: str = "test") -> Lab:
+        """Clean up what a dead run of this name left, then start the services host."""
+        require()
+        lab = cls(name, _lock(LAB / name))
+        try:
+            lab._begin()
+        except BaseException:
+            lab.close()
+            raise
+        return lab
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGTERM, _terminate)
+        lowers = services_layers()
+        with step(f"lab {self.name!r}"):
+            self._access.network.open(self._access.ledger)
+            host = self._new_host("lab.test", "lab.test", SERVICES, "12", lowers)
+            self.services = Services(host, self._zone)
+            for name in ("lab.test", "acme.lab.test", "mail.lab.test", "packages.lab.test"):
+                self._zone.addresses[name] = (host.ipv4, host.ipv6)
+            host.start(newborn=True, prepare=self.services.prepare)
+            roots = [self.services.issuing_root(), *(s.roots for s in snapshots.all_saved())]
+            self._access.trusted = "".join(split_pem("".join([self._access.trusted, *roots])))
+            self.ca_file.write_text(self._access.trusted)
+        self.services.publish_synapse()
+
+    @property
+    def ca_pem(self) -> str:
+        """Everything that lab hosts must trust, and do."""
+        return self._access.trusted
+
+    @property
+    def ca_file(self) -> Path:
+        """The same, as a file on the controller."""
+        return self.state / "ca.pem"
+
+    @property
+    def hosts(self) -> dict[str, Host]:
+        """Return the hosts made so far, by name."""
+        return dict(self._hosts)
+
+    def host(
+        self,
+        name: str,
+        *,
+        debian: str = "12",
+        base: Snapshot | None = None,
+        dns: Sequence[str] = (),
+        readdress: bool = False,
+    ) -> Host:
+        """Boot a host: bare, or a clone of a snapshot at the snapshot's address.
+
+        ``dns`` are names that then point to it; a clone has those of its original by default.
+        """
+        names = tuple(dns) or (base.dns if base else ())
+        if base is None:
+            fqdn = name if "." in name else (names[0] if names else f"{name}.lab.test")
+            lowers, release = [base_image(debian)], debian
+        else:
+            fqdn, release, lowers = base.fqdn, base.debian, [Path(layer) for layer in base.layers]
+        if release not in RELEASES:
+            raise LabError(f"no Debian {release} in the lab; there are {', '.join(RELEASES)}")
+        number = base.number if base and not readdress else None
+        host = self._new_host(name, fqdn, number, release, lowers)
+        own = (host.ipv4, host.ipv6)
+        for known in {f"{name.partition('.')[0]}.lab.test", *names}:
+            self._zone.addresses[known] = own
+        self.services.update_dns()
+        host.dns_names = names
+        host.start(newborn=base is None)
+        return host
+
+    def _new_host(
+        self, name: str, fqdn: str, number: int | None, debian: str, lowers: Sequence[Path]
+    ) -> Host:
+        with self._guard:
+            if self._closed:
+                raise LabError(f"the lab {self.name!r} is closed")
+            if name in self._hosts:
+                raise LabError(f"the lab already has a host {name!r}; discard it first")
+            taken = {host.identity.number: host for host in self._hosts.values()}
+            if number is None:
+                reserved = {snapshot.number for snapshot in snapshots.all_saved()} | set(taken)
+                number = next(n for n in range(FIRST_HOST, 255) if n not in reserved)
+            elif number in taken:
+                raise LabError(
+                    f"{taken[number].name!r} has the address that {name!r} needs: discard it first"
+                    ", or ask for readdress=True"
+                )
+            identity = Identity(fqdn, number, self._access.network.subnet)
+            host = Host(name, debian, identity, lowers, self._access)
+            self._hosts[name] = host
+            return host
+
+    def discard(self, host: Host) -> None:
+        """Remove a host, its disk and its names."""
+        host.discard()
+        self._hosts.pop(host.name, None)
+        own = (host.ipv4, host.ipv6)
+        for name in [name for name, address in self._zone.addresses.items() if address == own]:
+            self._zone.remove(name)
+        self.services.update_dns()
+
+    def dns(self, name: str, host: Host, *, ipv4: bool = True, ipv6: bool = True) -> None:
+        """Point a name to a host, at once."""
+        wanted = ((host.ipv4,) if ipv4 else ()) + ((host.ipv6,) if ipv6 else ())
+        self._zone.addresses[name] = wanted
+        self.services.update_dns()
+
+    def dns_srv(self, name: str, target: str, port: int) -> None:
+        """Add a service record, for instance ``_matrix-fed._tcp.example.test``."""
+        self._zone.services.setdefault(name, set()).add((target, port))
+        self.services.update_dns()
+
+    def dns_remove(self, name: str) -> None:
+        """Forget all records of a name."""
+        self._zone.remove(name)
+        self.services.update_dns()
+
+    def snapshot(self, host: Host, name: str) -> Snapshot:
+        """Power a host off and freeze it; it can be started again, and so can clones of it.
+
+        Snapshots stay for later runs: `load_snapshot`.
+        """
+        with step(f"snapshot {name!r}"):
+            layer = snapshots.new_layer(name)
+            host.freeze(layer)
+            return snapshots.save(
+                Snapshot(
+                    name,
+                    host.debian,
+                    host.identity.fqdn,
+                    host.identity.number,
+                    tuple(map(str, host.lowers)),
+                    host.dns_names,
+                    self._access.trusted,
+                )
+            )
+
+    def load_snapshot(self, name: str) -> Snapshot | None:
+        """Return a snapshot of this or an earlier run."""
+        return snapshots.load(name)
+
+    def client_argv(self, *argv: str) -> list[str]:
+        """Return a command that runs ``argv`` on the controller with the lab's DNS and trust.
+
+        It sees a resolv.conf and a certificate bundle of its own; the controller's stay as they are.
+        """
+        resolv = self.state / "resolv.conf"
+        resolv.write_text(f"nameserver {self.services.host.ipv4}\n")
+        bundle = self.state / "bundle.pem"
+        store = Path("/etc/ssl/certs/ca-certificates.crt")
+        bundle.write_text(store.read_text() + self.ca_pem)
+        script = f"mount --bind {resolv} /etc/resolv.conf; mount --bind {bundle} {store}; "
+        return ["unshare", "--mount", "sh", "-ec", script + 'exec "$@"', "sh", *argv]
+
+    def keep(self) -> None:
+        """Leave everything running when this process ends (until the next open or clean)."""
+        self._kept = True
+
+    def close(self) -> None:
+        """Remove everything this run made; caches and snapshots stay."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+        if not self._kept:
+            with step(f"closing lab {self.name!r}"):
+                _clean(self.state, self._access.ledger)
+        if self._handler is not None:
+            signal.signal(signal.SIGTERM, self._handler)
+        self._lock.close()
+
+
+def clean(name: str) -> None:
+    """Remove what a run left behind; refuse while it lives."""
+    if not (LAB / name).is_dir():
+        return
+    with _lock(LAB / name), step(f"cleaning lab {name!r}"):
+        _clean(LAB / name, Ledger(LAB / name / "ledger"))
+
+
+def _clean(state: Path, ledger: Ledger) -> None:
+    failed = ledger.undo()
+    for directory in (state / "hosts").glob("*"):
+        if os.path.ismount(directory / "root"):
+            failed.append(f"{directory}/root is still mounted")
+        else:
+            shutil.rmtree(directory)
+    for name in ("known_hosts", "ca.pem", "resolv.conf", "bundle.pem"):
+        (state / name).unlink(missing_ok=True)
+    if failed:
+        raise LabError("the lab left something behind:\n" + "\n".join(failed))
+    (state / "logs").mkdir(exist_ok=True)
+
+
+def _lock(state: Path) -> IO[str]:
+    state.mkdir(parents=True, exist_ok=True)
+    lock = (state / "lock").open("a+")
+    try:
+        flock(lock, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip()
+        lock.close()
+        raise LabError(f"the lab {state.name!r} is in use by process {owner}") from None
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    # As an exception, so that every "with" and fixture between here and the top cleans up.
+    raise SystemExit(128 + signal.SIGTERM)

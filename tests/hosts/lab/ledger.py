@@ -1,0 +1,90 @@
+"""What a lab has made on this machine, written down *before* it is made.
+
+A run that ends by ``kill -9`` leaves its ledger behind; the next run of the same lab reads it and
+removes exactly what it names. Every name carries the run's own random token, so nothing that
+somebody else made can be meant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from . import cgroups, forwarding
+from .commands import run
+from .errors import LabError
+
+
+class Ledger:
+    """An append-only list of (kind, name), kept on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = threading.Lock()
+
+    def add(self, kind: str, name: str) -> None:
+        """Write down that something is about to be made."""
+        if kind not in REMOVE:
+            raise LabError(f"the ledger knows no {kind}")
+        with self._guard, self._path.open("a") as file:
+            file.write(json.dumps([kind, name]) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def entries(self) -> list[tuple[str, str]]:
+        """Return what was written down, oldest first, without repetitions."""
+        found: dict[tuple[str, str], None] = {}
+        if self._path.exists():
+            for line in self._path.read_text().splitlines():
+                # A run killed while it wrote leaves half a line: what it names was never made.
+                with suppress(ValueError):
+                    kind, name = json.loads(line)
+                    found[(str(kind), str(name))] = None
+        return list(found)
+
+    def undo(self) -> list[str]:
+        """Remove everything, newest first; return what could not be removed, and keep those."""
+        failed = []
+        for kind, name in reversed(self.entries()):
+            try:
+                REMOVE[kind](name)
+            except LabError as error:
+                failed.append(f"{kind} {name}: {error}")
+        if not failed:
+            self._path.unlink(missing_ok=True)
+        return failed
+
+
+def _remove_mount(path: str) -> None:
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    if any(line.split()[4] == path for line in mounts):
+        run("umount", "--lazy", path)
+
+
+def _remove_bridge(name: str) -> None:
+    if Path("/sys/class/net", name).exists():
+        run("ip", "link", "delete", name)
+
+
+def _remove_table(name: str) -> None:
+    if run("nft", "list", "table", "inet", name, check=False).returncode == 0:
+        run("nft", "delete", "table", "inet", name)
+
+
+def _remove_directory(name: str) -> None:
+    if Path(name).is_dir():
+        shutil.rmtree(name)
+
+
+REMOVE = {
+    "bridge": _remove_bridge,
+    "cgroup": cgroups.remove,
+    "directory": _remove_directory,
+    "forwarding": forwarding.release,
+    "mount": _remove_mount,
+    "nft table": _remove_table,
+}

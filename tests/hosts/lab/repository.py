@@ -1,0 +1,65 @@
+"""An apt repository laid out as packages.matrix.org's: one suite per Debian release."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from pathlib import Path
+
+from .commands import run
+
+KEYRING = "matrix-org-archive-keyring.gpg"
+
+
+def publish(
+    root: Path, codename: str, packages: Sequence[Path], sign: Callable[[str], str]
+) -> None:
+    """Make ``root`` list exactly these packages for a release, in this order.
+
+    ``sign`` returns the clear-signed form of a Release file.
+    """
+    pool = Path("pool", "main", "m", "matrix-synapse-py3", codename)
+    (root / pool).mkdir(parents=True, exist_ok=True)
+    stanzas = []
+    for package in packages:
+        data = package.read_bytes()
+        copy = root / pool / package.name
+        if not copy.exists() or copy.stat().st_size != len(data):
+            copy.write_bytes(data)
+        stanzas.append(
+            run("dpkg-deb", "--field", package).stdout
+            + f"Filename: {pool / package.name}\nSize: {len(data)}\n"
+            + f"SHA256: {hashlib.sha256(data).hexdigest()}\n"
+        )
+    index = "\n".join(stanzas).encode()
+    files = {
+        "main/binary-amd64/Packages": index,
+        "main/binary-amd64/Packages.gz": gzip.compress(index, mtime=0),
+        "main/binary-all/Packages": b"",
+    }
+    suite = root / "dists" / codename
+    for name, content in files.items():
+        (suite / name).parent.mkdir(parents=True, exist_ok=True)
+        (suite / name).write_bytes(content)
+    release = _release(codename, files)
+    # Last, since it vouches for the rest.
+    (suite / "Release").write_text(release)
+    (suite / "InRelease").write_text(sign(release))
+
+
+def _release(codename: str, files: dict[str, bytes]) -> str:
+    lines = [
+        "Origin: matrix.org",
+        "Label: matrix.org",
+        f"Suite: {codename}",
+        f"Codename: {codename}",
+        f"Date: {formatdate(usegmt=True)}",
+        "Architectures: amd64",
+        "Components: main",
+        "SHA256:",
+    ]
+    for name, content in files.items():
+        lines.append(f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}")
+    return "\n".join([*lines, ""])

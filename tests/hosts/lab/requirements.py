@@ -1,0 +1,21 @@
+"""Print the Debian packages that a controller needs for the lab (standard library only)."""
+
+from __future__ import annotations
+
+PACKAGES = (
+    "ca-certificates",
+    "debian-archive-keyring",
+    "iproute2",
+    "mmdebstrap",
+    "nftables",
+    "openssh-client",
+    "openssl",
+    "procps",
+    "systemd-container",
+    "util-linux",
+    "zstd",
+)
+PROGRAMS = ("ip", "mmdebstrap", "mount", "nft", "openssl", "ssh", "systemd-nspawn")
+
+if __name__ == "__main__":
+    print(*PACKAGES)

@@ -1,0 +1,7 @@
+"""Packs Synapse from PyPI as ``matrix-synapse-py3``, as packages.matrix.org would serve it."""
+
+from __future__ import annotations
+
+from .packing import SUPPORTED, VERSIONS, packages
+
+__all__ = ["SUPPORTED", "VERSIONS", "packages"]
