@@ -1,0 +1,91 @@
+"""What was measured, whether it keeps its limit, and how that is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two ways to do the same thing, each timed several times, in seconds."""
+
+    name: str
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    limit: float
+
+    @property
+    def ratio(self) -> float:
+        return median(self.ours) / median(self.theirs)
+
+    @property
+    def ok(self) -> bool:
+        return self.ratio <= self.limit
+
+    def row(self) -> tuple[str, ...]:
+        return (
+            self.name,
+            f"{median(self.ours):.2f} s",
+            f"{median(self.theirs):.2f} s",
+            f"{self.ratio:.2f}",
+            f"{self.limit:.2f}",
+            _verdict(self.ok),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "ours": list(self.ours),
+            "theirs": list(self.theirs),
+            "ratio": self.ratio,
+            "limit": self.limit,
+            "ok": self.ok,
+        }
+
+
+@dataclass(frozen=True)
+class Count:
+    """Something counted in each of several runs of ours; no limit: for information."""
+
+    name: str
+    ours: tuple[int, ...]
+    limit: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.limit is None or max(self.ours) <= self.limit
+
+    def row(self) -> tuple[str, ...]:
+        limit = "" if self.limit is None else str(self.limit)
+        verdict = "" if self.limit is None else _verdict(self.ok)
+        return (self.name, str(max(self.ours)), "", "", limit, verdict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"name": self.name, "ours": list(self.ours), "limit": self.limit, "ok": self.ok}
+
+
+Result = Comparison | Count
+HEADER = ("what", "ours", "theirs", "ratio", "limit", "")
+
+
+def table(results: Sequence[Result]) -> str:
+    """A table in Markdown, aligned so that it also reads well on a terminal."""
+    rows = [HEADER, *(result.row() for result in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join([line(HEADER), line(rule), *map(line, rows[1:])])
+
+
+def _verdict(ok: bool) -> str:
+    return "ok" if ok else "MISSED"
