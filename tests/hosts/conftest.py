@@ -1,20 +1,89 @@
-"""Fixtures of the tests on real hosts."""
+"""Fixtures of the tests on real hosts.
+
+Two environment variables help while writing tests: ``LAB_NAME`` gives a run a lab of its own, so
+that several can live side by side; ``LAB_REUSE=1`` takes the servers that an earlier run of that
+lab deployed instead of deploying them again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
+from .deployments import Deployment
+from .fleet import MEMBERS, Fleet
 from .lab import Lab, LabUnavailable
+
+BOTH = {"deployment", "both"}
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The lab of this test run. Where there can be none, tests that need it fail in one line."""
     try:
-        opened = Lab.open("test")
+        opened = Lab.open(os.environ.get("LAB_NAME", "test"))
     except LabUnavailable as missing:
         pytest.fail(f"no lab: {missing}", pytrace=False)
     with opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def fleet(lab: Lab) -> Fleet:
+    """Deploys, records and clones the two servers of this session."""
+    return Fleet(lab, reuse=bool(os.environ.get("LAB_REUSE")))
+
+
+@pytest.fixture(scope="session")
+def deploying(
+    fleet: Fleet, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Deployment]]]:
+    """Deploys all servers that the selected tests use, at the same time."""
+    used = {name for item in request.session.items for name in _fixtures(item)}
+    wanted = [
+        member for member in MEMBERS.values() if f"debian{member.debian}" in used or used & BOTH
+    ]
+    with ThreadPoolExecutor() as pool:
+        yield {member.debian: pool.submit(fleet.deploy, member) for member in wanted}
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return list(getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def debian12(deploying: dict[str, Future[Deployment]]) -> Deployment:
+    """alpha.test on Debian 12, delegated to matrix.alpha.test."""
+    return deploying["12"].result()
+
+
+@pytest.fixture(scope="session")
+def debian13(deploying: dict[str, Future[Deployment]]) -> Deployment:
+    """matrix.beta.test on Debian 13, with the alias beta.test and no delegation."""
+    return deploying["13"].result()
+
+
+@pytest.fixture(scope="session")
+def both(debian12: Deployment, debian13: Deployment) -> tuple[Deployment, Deployment]:
+    """Both servers, for tests in which they talk to each other."""
+    return debian12, debian13
+
+
+@pytest.fixture(scope="session", params=["debian12", "debian13"])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """Each of the two servers in turn."""
+    found: Deployment = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def clone(fleet: Fleet) -> Iterator[Callable[..., Deployment]]:
+    """``clone(deployment, "purpose", dns=False)``: a copy to harm; it ends with the module."""
+    with ExitStack() as stack:
+        yield lambda original, purpose, **options: stack.enter_context(
+            fleet.clone(original, purpose, **options)
+        )

@@ -1,0 +1,172 @@
+"""The two homeservers of a test session, and clones of them for tests that break things.
+
+alpha: Debian 12, deployed as root; ``alpha.test`` delegated to ``matrix.alpha.test``; sends mail.
+beta:  Debian 13, deployed as a user with sudo; ``matrix.beta.test``, redirect from ``beta.test``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.hosts.deployments import Deployment, lab_settings, run_pyinfra, write_inventory
+from tests.hosts.lab import Host, Lab, Snapshot
+
+# Leaves every command line that ever shows up in the process list in one file.
+WATCH_PROCESSES = """
+import os, time
+seen = set()
+with open("/root/processes.log", "ab", buffering=0) as log:
+    while True:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                line = open(f"/proc/{pid}/cmdline", "rb").read().replace(b"\\0", b" ")
+            except OSError:
+                continue
+            if line not in seen:
+                seen.add(line)
+                log.write(line + b"\\n")
+        time.sleep(0.005)
+"""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One server of the fleet: what to deploy, and how."""
+
+    name: str
+    debian: str
+    dns: tuple[str, ...]
+    settings: Callable[[Lab], Mapping[str, Any]]
+    options: tuple[str, ...] = ()  # of pyinfra
+    data: Callable[[Lab], Mapping[str, Any]] = lambda _lab: {}
+
+
+def alpha_settings(lab: Lab) -> Mapping[str, Any]:
+    return lab_settings(
+        lab,
+        "alpha.test",
+        public_name="matrix.alpha.test",
+        email={
+            "smtp_host": lab.services.smtp_host,
+            "smtp_port": lab.services.smtp_starttls,
+            "security": "starttls",
+            "username": lab.services.smtp_user,
+            "from": "Alpha <noreply@alpha.test>",
+        },
+    )
+
+
+MEMBERS = {
+    member.debian: member
+    for member in (
+        Member(
+            name="alpha",
+            debian="12",
+            dns=("alpha.test", "matrix.alpha.test"),
+            settings=alpha_settings,
+            # As talkative as it gets: the output must not hold a secret even so.
+            options=("-vvv", "--debug", "--diff"),
+            data=lambda lab: {"smtp_password": lab.services.smtp_password},
+        ),
+        Member(
+            name="beta",
+            debian="13",
+            dns=("matrix.beta.test", "beta.test"),
+            settings=lambda lab: lab_settings(lab, "matrix.beta.test", aliases=["beta.test"]),
+            data=lambda _lab: {"ssh_user": "debian"},
+        ),
+    )
+}
+
+
+class Fleet:
+    """Deploys each member once per session; with ``reuse`` what an earlier session deployed."""
+
+    def __init__(self, lab: Lab, reuse: bool = False) -> None:
+        self.lab = lab
+        self.reuse = reuse
+        self._snapshots: dict[str, Snapshot] = {}
+
+    def deploy(self, member: Member) -> Deployment:
+        """Bare host -> one run of the public command -> a running server, snapshotted."""
+        settings = member.settings(self.lab)
+        snapshot = self.lab.load_snapshot(self._snapshot_name(member.name)) if self.reuse else None
+        if snapshot is not None:
+            host = self.lab.host(member.name, base=snapshot)
+        else:
+            host = self.lab.host(member.name, debian=member.debian, dns=member.dns)
+            self._first_run(member, host, settings)
+            snapshot = self.lab.snapshot(host, self._snapshot_name(member.name))
+            host.start()
+        self._snapshots[member.name] = snapshot
+        return Deployment(host=host, settings=settings, ca_file=self.lab.ca_file)
+
+    def inventory(self, deployment: Deployment, **settings: Any) -> Path:
+        """An inventory for the server or a clone of it, as its first deploy had, with other
+        settings where given."""
+        member = next(m for m in MEMBERS.values() if m.dns == deployment.host.dns_names)
+        return write_inventory(
+            self.lab.state / "inventories" / deployment.host.name,
+            {deployment.host: {**deployment.settings, **settings}},
+            **member.data(self.lab),
+        )
+
+    def record(self, deployment: Deployment, what: str) -> str:
+        """What was recorded during the first run: ``output`` or ``processes``."""
+        return self._record(deployment.host.name, what).read_text(errors="replace")
+
+    @contextmanager
+    def clone(
+        self, deployment: Deployment, purpose: str, dns: bool = False
+    ) -> Iterator[Deployment]:
+        """A copy of a server as it was right after its deploy, for a test that harms it.
+
+        It has an address of its own; with ``dns`` the server's names lead to it meanwhile.
+        """
+        original = deployment.host
+        host = self.lab.host(
+            f"{original.name}-{purpose}", base=self._snapshots[original.name], readdress=True
+        )
+        if not dns:
+            self._point_names(deployment, original)
+        try:
+            yield Deployment(host=host, settings=deployment.settings, ca_file=deployment.ca_file)
+        finally:
+            self.lab.discard(host)
+            self._point_names(deployment, original)
+
+    def _first_run(self, member: Member, host: Host, settings: Mapping[str, Any]) -> None:
+        inventory = write_inventory(
+            self.lab.state / "inventories" / host.name, {host: settings}, **member.data(self.lab)
+        )
+        with watched_processes(host) as seen:
+            result = run_pyinfra(inventory, "-y", *member.options)
+        self._record(host.name, "output").write_text(f"{result.stdout}\n{result.stderr}")
+        self._record(host.name, "processes").write_text(seen())
+
+    def _record(self, name: str, what: str) -> Path:
+        return self.lab.state / f"{name}.{what}"
+
+    def _snapshot_name(self, name: str) -> str:
+        return f"{self.lab.name}-{name}"
+
+    def _point_names(self, deployment: Deployment, host: Host) -> None:
+        for name in deployment.host.dns_names:
+            self.lab.dns(name, host)
+
+
+@contextmanager
+def watched_processes(host: Host) -> Iterator[Callable[[], str]]:
+    """Record every command line seen on a host; the function given returns them, once it ended."""
+    unit = "watch-processes"
+    host.write("/root/watch_processes.py", WATCH_PROCESSES)
+    host.run("systemd-run", "--quiet", f"--unit={unit}", "python3", "/root/watch_processes.py")
+    seen = ""
+    try:
+        yield lambda: seen
+    finally:
+        host.run("systemctl", "stop", unit)
+        seen = host.read("/root/processes.log")
+        host.run("rm", "/root/watch_processes.py", "/root/processes.log")

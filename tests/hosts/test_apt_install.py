@@ -1,0 +1,178 @@
+"""Without pyinfra: ``apt install`` on a host that has a Synapse repository."""
+
+import json
+import shutil
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from tests.hosts.deployments import TOP
+from tests.hosts.lab import Host, Lab
+from tests.hosts.probes import connect
+
+CODENAMES = {"12": "bookworm", "13": "trixie"}
+PASSWORD = "a-Pass-phrase-for-the-test"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to install: the host's release and the answer given to debconf beforehand."""
+
+    name: str
+    debian: str
+    preseed: str | None
+    server_name: str
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("plain12", "12", None, "plain12.lab.test"),
+        Case("plain13", "13", None, "plain13.lab.test"),
+        Case("named12", "12", "named.test", "named.test"),
+        Case("plainsid", "sid", None, "plainsid.lab.test"),
+    )
+}
+
+
+def install(lab: Lab, case: Case) -> Host:
+    """The whole installation, as an administrator would do it in a script."""
+    host = lab.host(case.name, debian=case.debian)
+    if case.debian in CODENAMES:
+        keyring = "/usr/share/keyrings/matrix-org-archive-keyring.gpg"
+        shutil.copyfile(lab.services.synapse_keyring, host.root / keyring.lstrip("/"))
+        host.write(
+            "/etc/apt/sources.list.d/matrix-org.sources",
+            f"Types: deb\nURIs: {lab.services.synapse_repository}\n"
+            f"Suites: {CODENAMES[case.debian]}\nComponents: main\nSigned-By: {keyring}\n",
+        )
+    if case.preseed:
+        package = "matrix-synapse-py3"
+        host.sh(
+            "debconf-set-selections",
+            input=f"{package} matrix-synapse/server-name string {case.preseed}\n"
+            f"{package} matrix-synapse/report-stats boolean false\n",
+        )
+    package_file = max((TOP / "dist").glob("altpeter-matrix-config_*_all.deb"))
+    (host.root / "root" / package_file.name).write_bytes(package_file.read_bytes())
+    result = host.sh(
+        "export DEBIAN_FRONTEND=noninteractive; apt-get -q update; "
+        f"apt-get -q -y install postgresql /root/{package_file.name} </dev/null 2>&1",
+        timeout=900,
+    )
+    (lab.state / f"{case.name}.output").write_text(result.stdout)
+    return host
+
+
+@pytest.fixture(scope="module")
+def installing(lab: Lab, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Host]]]:
+    """Runs the installations that the selected tests need at the same time."""
+    used = [
+        item.callspec.params.get("installed")
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield {case.name: pool.submit(install, lab, case) for case in CASES.values()
+               if case.name in used}  # fmt: skip
+    for case in CASES.values():
+        if case.name in lab.hosts:
+            lab.discard(lab.hosts[case.name])
+
+
+@pytest.fixture(scope="module", params=list(CASES))
+def installed(
+    request: pytest.FixtureRequest, installing: dict[str, Future[Host]]
+) -> tuple[Case, Host]:
+    return CASES[request.param], installing[request.param].result()
+
+
+def ask(host: Host, name: str, path: str) -> tuple[int, bytes]:
+    """A request over HTTPS with whatever certificate the host has."""
+    connection = connect(host.ipv4, name, None)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def test_it_serves_clients_under_the_name(installed: tuple[Case, Host]) -> None:
+    case, host = installed
+    status, body = ask(host, case.server_name, "/_matrix/client/versions")
+    assert status == 200 and "versions" in json.loads(body)
+    status, body = ask(host, case.server_name, "/.well-known/matrix/server")
+    assert json.loads(body) == {"m.server": f"{case.server_name}:443"}
+
+
+def test_the_server_name_is_the_one_expected(installed: tuple[Case, Host]) -> None:
+    case, host = installed
+    status, body = ask(host, case.server_name, "/_matrix/key/v2/server")
+    assert status == 200
+    assert json.loads(body)["server_name"] == case.server_name
+
+
+def test_the_certificate_is_the_placeholder(installed: tuple[Case, Host]) -> None:
+    case, host = installed
+    connection = connect(host.ipv4, case.server_name, None)
+    served = ssl.DER_cert_to_PEM_cert(connection.sock.getpeercert(binary_form=True) or b"")
+    placeholder = host.read("/var/lib/altpeter-matrix/placeholder/fullchain.pem")
+    assert served.strip() == placeholder.strip()
+    key = host.run("stat", "-c", "%a %U", "/var/lib/altpeter-matrix/placeholder/privkey.pem")
+    assert key.stdout.strip() == "600 root"
+
+
+def test_status_is_healthy(installed: tuple[Case, Host]) -> None:
+    _case, host = installed
+    status = host.run("altpeter-matrix", "status", check=False)
+    assert status.returncode == 0, f"{status.stdout}\n{status.stderr}"
+
+
+def test_a_user_can_be_made_and_logs_in(installed: tuple[Case, Host]) -> None:
+    case, host = installed
+    host.run(
+        "altpeter-matrix", "user", "create", "alice", "--admin", "--password-file", "-",
+        input=f"{PASSWORD}\n",
+    )  # fmt: skip
+    connection = connect(host.ipv4, case.server_name, None)
+    body = {
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": "alice"},
+        "password": PASSWORD,
+    }
+    connection.request("POST", "/_matrix/client/v3/login", body=json.dumps(body))
+    answer = json.loads(connection.getresponse().read())
+    assert answer["user_id"] == f"@alice:{case.server_name}"
+
+
+def test_a_second_apply_has_nothing_to_do(installed: tuple[Case, Host]) -> None:
+    _case, host = installed
+    before = host.run("readlink", "/var/lib/altpeter-matrix/current").stdout
+    host.run("altpeter-matrix", "apply")
+    assert host.run("readlink", "/var/lib/altpeter-matrix/current").stdout == before
+
+
+def test_packages_are_in_order_and_no_conffile_is_ours(installed: tuple[Case, Host]) -> None:
+    _case, host = installed
+    assert host.run("dpkg", "--audit").stdout == ""
+    conffiles = host.run(
+        "dpkg-query", "-W", "-f", "${Conffiles}", "altpeter-matrix-config"
+    ).stdout.strip()
+    assert conffiles == ""
+
+
+def test_it_is_back_after_a_reboot(installed: tuple[Case, Host]) -> None:
+    case, host = installed
+    host.reboot()
+    host.sh("for _ in $(seq 60); do altpeter-matrix status >/dev/null && exit 0; sleep 1; done; "
+            "altpeter-matrix status")  # fmt: skip
+    status, _body = ask(host, case.server_name, "/_matrix/client/versions")
+    assert status == 200
+
+
+def test_only_the_server_name_can_be_asked(installed: tuple[Case, Host]) -> None:
+    """Our package has no debconf question; Synapse's are those of its own package."""
+    _case, host = installed
+    info = host.sh("ls /var/lib/dpkg/info/altpeter-matrix-config.*").stdout
+    assert ".templates" not in info and ".config" not in info

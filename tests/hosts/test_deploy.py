@@ -1,0 +1,116 @@
+"""One command on a bare host; the same command again; a reboot; and the command on the host."""
+
+import json
+import shutil
+import site
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.deployments import TOP, Deployment, operations_changed, run_pyinfra
+from tests.hosts.fleet import Fleet
+from tests.hosts.probes import (
+    assert_healthy,
+    difference,
+    request,
+    state_of,
+    wait_until_serving,
+    well_known_client,
+)
+
+
+def test_one_run_brings_a_bare_host_to_a_healthy_server(deployment: Deployment) -> None:
+    assert_healthy(deployment)
+    status = json.loads(deployment.host.run("altpeter-matrix", "status", "--json").stdout)
+    assert status["healthy"] is True
+
+
+def test_the_run_says_where_the_server_is_and_which_records_it_needs(
+    fleet: Fleet, deployment: Deployment
+) -> None:
+    output = fleet.record(deployment, "output")
+    assert deployment.base_url in output
+    assert deployment.administrator in output
+    assert deployment.host.ipv4 in output and deployment.host.ipv6 in output
+
+
+def test_a_dry_second_run_predicts_nothing(fleet: Fleet, deployment: Deployment) -> None:
+    predicted = run_pyinfra(fleet.inventory(deployment), "--dry", "--json")
+    assert operations_changed(predicted) == []
+
+
+def test_a_second_run_changes_nothing(fleet: Fleet, deployment: Deployment) -> None:
+    before = state_of(deployment.host)
+    done = run_pyinfra(fleet.inventory(deployment), "-y", "--json")
+    assert operations_changed(done) == []
+    assert difference(before, state_of(deployment.host)) == {}
+
+
+def test_what_should_change_is_predicted_and_not_done_by_a_dry_run(
+    fleet: Fleet, debian12: Deployment
+) -> None:
+    """Proves that the two tests above can fail."""
+    before = state_of(debian12.host)
+    inventory = fleet.inventory(debian12, log_level="WARNING")
+    assert operations_changed(run_pyinfra(inventory, "--dry", "--json")) != []
+    assert difference(before, state_of(debian12.host)) == {}
+
+
+def test_after_a_reboot_everything_is_back_by_itself(deployment: Deployment) -> None:
+    deployment.host.reboot()
+    wait_until_serving(deployment, within=60)
+    assert_healthy(deployment)
+
+
+@pytest.mark.parametrize("name", ["matrix.beta.test", "beta.test"])
+def test_plain_http_leads_to_https(debian13: Deployment, name: str) -> None:
+    answer = debian13.host.run(
+        "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}",
+        "--resolve", f"{name}:80:{debian13.host.ipv4}", f"http://{name}/some/page",
+    )  # fmt: skip
+    assert answer.stdout == f"301 https://{name}/some/page"
+
+
+def test_the_alias_is_served_with_a_certificate_that_names_it(debian13: Deployment) -> None:
+    for port in (443, 8448):
+        assert request(debian13, name="beta.test", port=port).status == 200
+
+
+def test_the_server_name_leads_clients_to_the_public_name(debian12: Deployment) -> None:
+    document = well_known_client(debian12, name="alpha.test")
+    assert document["m.homeserver"]["base_url"].rstrip("/") == "https://matrix.alpha.test"
+
+
+def test_the_command_works_on_the_host_itself(
+    fleet: Fleet, debian12: Deployment, debian13: Deployment, tmp_path: Path
+) -> None:
+    """``pyinfra @local deploy.py``: nothing to do, then a changed setting."""
+    # pyinfra's modules are the controller's, so the host's Python must be the same version.
+    suitable = {(3, 11): debian12, (3, 13): debian13}.get(sys.version_info[:2])
+    assert suitable is not None, "run the tests with Debian 12's or 13's version of Python"
+    with fleet.clone(suitable, "local", dns=True) as clone:
+        top = clone.host.root / "root/altpeter-matrix-config"
+        shutil.copytree(TOP, top, ignore=shutil.ignore_patterns("build", ".git", "tests"))
+        shutil.copytree(
+            site.getsitepackages()[0],
+            clone.host.root / "opt/pyinfra",
+            ignore=shutil.ignore_patterns("mypy*", "ruff*", "*_tests", "__pycache__"),
+        )
+
+        def deploy(settings: object) -> list[str]:
+            inventory = f"homeserver = [('@local', {{'matrix': {settings!r}}})]\n"
+            (top / "my_server").mkdir(exist_ok=True)
+            (top / "my_server/inventory.py").write_text(inventory)
+            result = clone.host.sh(
+                "cd /root/altpeter-matrix-config; export PYTHONPATH=/opt/pyinfra; "
+                "python3 -m pyinfra -y --json my_server/inventory.py deploy.py",
+            )
+            results = json.loads(result.stdout)["results"]
+            return [op["name"] for op in results["operations"] if op["success"]]
+
+        assert deploy(dict(clone.settings)) == []
+        wanted = {**clone.settings, "well_known": {"client": {"test.local": True}}}
+        assert deploy(wanted) != []
+        assert well_known_client(clone)["test.local"] is True
+        assert_healthy(clone)
