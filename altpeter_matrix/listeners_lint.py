@@ -37,18 +37,22 @@ def _serves_nginx(listener: Mapping[str, Any], port: int) -> bool:
 
 
 def _names(listener: Mapping[str, Any]) -> list[str]:
-    resources = listener.get("resources") or []
     return [
         str(name)
-        for resource in resources
+        for resource in _items(listener.get("resources"))
         if isinstance(resource, Mapping)
-        for name in resource.get("names") or []
+        for name in _items(resource.get("names"))
     ]
+
+
+def _items(value: Any) -> list[Any]:
+    """A list as it is; whatever else stands there is for Synapse's own check."""
+    return value if isinstance(value, list) else []
 
 
 def _addresses(listener: Mapping[str, Any]) -> list[str]:
     """Where it binds; Synapse binds to everything when nothing is said."""
-    addresses = list(listener.get("bind_addresses") or [])
+    addresses = list(_items(listener.get("bind_addresses")))
     if listener.get("bind_address"):
         addresses.append(listener["bind_address"])
     return [str(address) for address in addresses] or ["0.0.0.0", "::"]

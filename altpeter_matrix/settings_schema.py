@@ -25,6 +25,7 @@ _TYPE_NAMES = {
     "integer": "a whole number",
     "null": "null",
 }
+_LONGEST_SHOWN = 60
 _LIMITS = {  # keyword of JSON Schema: what is wrong, remedy
     "minimum": ("{shown} is too small", "write {expected} or more"),
     "maximum": ("{shown} is too large", "write {expected} or less"),
@@ -132,7 +133,9 @@ def _limit(keyword: str, expected: Any, shown: str) -> tuple[str, str]:
 
 
 def _shown(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """The value as the administrator wrote it, more or less; a long one is cut."""
+    text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _description(part: Mapping[str, Any]) -> str:

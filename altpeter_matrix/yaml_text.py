@@ -40,11 +40,20 @@ def parse_mapping(text: str, source: str) -> dict[str, Any]:
         raise SettingsError(
             Problem(source, f"is not YAML ({_one_line(error)})", "remove the character")
         ) from error
+    except RecursionError as error:
+        raise SettingsError(
+            Problem(source, "is nested too deeply", "check its brackets")
+        ) from error
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise SettingsError(
             Problem(source, "does not hold `key: value` lines", "write `server_name: example.org`")
+        )
+    odd = [key for key in data if not isinstance(key, str)]
+    if odd:
+        raise SettingsError(
+            Problem(f"{source}: {key}", "is not a known key", "remove it") for key in odd
         )
     return data
 
