@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from altpeter_matrix.errors import HostError, Problem
+from .errors import HostError, Problem
 
 SYNAPSE_USER = "matrix-synapse"
 

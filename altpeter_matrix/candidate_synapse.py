@@ -28,7 +28,9 @@ def ensure_signing_key(paths: Paths, synapse: Synapse, candidate: Path) -> bool:
     if key.exists():
         return False
     with _configuration(paths, candidate) as arguments:
-        result = _as_synapse(paths, synapse, "synapse.app.homeserver", *arguments, "--generate-keys")
+        result = _as_synapse(
+            paths, synapse, "synapse.app.homeserver", *arguments, "--generate-keys"
+        )
     if not result.ok or not key.exists():
         raise ValidationError(_problem("could not make its signing key", result))
     return True
@@ -68,9 +70,7 @@ def _as_synapse(paths: Paths, synapse: Synapse, module: str, *arguments: str) ->
     """With the user and directory of the unit: the same files are readable, or are not."""
     python = paths.on_host(synapse.python)
     if not python.exists():
-        raise HostError(
-            Problem(str(python), "is missing", f"reinstall {synapse.package}")
-        )
+        raise HostError(Problem(str(python), "is missing", f"reinstall {synapse.package}"))
     return run(
         "runuser", "-u", SYNAPSE_USER, "--", python, "-m", module, *arguments,
         timeout=120, check=False,

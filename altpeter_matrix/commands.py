@@ -2,11 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from altpeter_matrix.errors import HostError, Problem
+from .errors import HostError, Problem
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def problems(name: str, database: Database | None) -> list[Problem]:
             Problem(
                 where,
                 f"belongs to {database.owner}, not to {SYNAPSE_USER}",
-                f'`ALTER DATABASE "{name}" OWNER TO "{SYNAPSE_USER}"`, or set another database.name',
+                f'`ALTER DATABASE "{name}" OWNER TO "{SYNAPSE_USER}"`, or set database.name',
             )
         )
     return found

@@ -4,21 +4,26 @@
 begins with a dot, checked there, and gets its number by rename(2).
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from altpeter_matrix import disk
-from altpeter_matrix.accounts import Accounts
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.paths import Paths
+from . import disk
+from .accounts import Accounts
+from .errors import HostError, Problem
+from .paths import Paths
+
+if TYPE_CHECKING:  # the renderer itself is loaded only by runs that render
+    from .render import RenderedFile
 
 RECORD = "generation.json"
 FORMAT = 1
@@ -51,17 +56,7 @@ class Tampering:
     what: str  # edited | deleted | added | given mode 0644 instead of 0640 | …
 
 
-@dataclass(frozen=True)
-class GeneratedFile:
-    """A file to be put into a generation (same shape as the renderer's)."""
-
-    path: PurePosixPath
-    content: bytes
-    mode: int
-    group: str | None
-
-
-def records_of(files: Iterable[GeneratedFile]) -> dict[str, FileRecord]:
+def records_of(files: "Iterable[RenderedFile]") -> dict[str, FileRecord]:
     return {
         str(file.path): FileRecord(hashlib.sha256(file.content).hexdigest(), file.mode, file.group)
         for file in files
@@ -104,7 +99,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def write_candidate(self, files: Iterable[GeneratedFile], package_version: str) -> Path:
+    def write_candidate(self, files: "Iterable[RenderedFile]", package_version: str) -> Path:
         """Write a complete generation that has no number yet."""
         files = tuple(files)
         disk.ensure_directory(self.paths.state, 0o755)
@@ -142,7 +137,7 @@ class Store:
             shutil.move(current, self.set_aside_directory() / "current")
         disk.replace_link(current, f"generations/{number}")
 
-    def newest_matching(self, files: Iterable[GeneratedFile]) -> int | None:
+    def newest_matching(self, files: "Iterable[RenderedFile]") -> int | None:
         """A whole generation with these files that was written after the current one.
 
         It is there when a run was killed between writing it and making it current.
@@ -172,17 +167,16 @@ class Store:
     def _difference(self, path: Path, record: FileRecord) -> str | None:
         try:
             state = path.lstat()
-        except OSError:
-            return "deleted"
-        if path.is_symlink() or not path.is_file():
-            return "replaced by something that is not a file"
-        try:
-            if disk.sha256(path) != record.sha256:
-                return "edited"
-        except OSError:
-            return "unreadable"
-        if state.st_mode & 0o7777 != record.mode:
-            return f"given mode {state.st_mode & 0o7777:04o} instead of {record.mode:04o}"
+            if not stat.S_ISREG(state.st_mode):
+                return "replaced by something that is not a file"
+            same = disk.sha256(path) == record.sha256
+        except OSError as error:
+            return "deleted" if error.errno == errno.ENOENT else "made unreadable"
+        if not same:
+            return "edited"
+        mode = stat.S_IMODE(state.st_mode)
+        if mode != record.mode:
+            return f"given mode {mode:04o} instead of {record.mode:04o}"
         if self.accounts.group_name(state.st_gid) != record.group:
             return f"given to another group than {record.group or 'root'}"
         return None

@@ -4,12 +4,16 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import database, identity
 from .errors import HostError, Problem
 from .facts import HostFacts, Synapse
 from .paths import Paths
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .rendered import Rendered
 
 SUPPORTED = ("12", "13")
 UNRELEASED = ("forky", "sid")
@@ -18,9 +22,7 @@ LEAST_FREE = 64 * 1024**2
 
 def require_root() -> None:
     if os.geteuid() != 0:
-        raise HostError(
-            Problem("altpeter-matrix", "needs root", "run it with sudo, or as root")
-        )
+        raise HostError(Problem("altpeter-matrix", "needs root", "run it with sudo, or as root"))
 
 
 def release_problems(paths: Paths) -> list[Problem]:
@@ -37,9 +39,7 @@ def release_problems(paths: Paths) -> list[Problem]:
         if codename in UNRELEASED or "sid" in values.get("PRETTY_NAME", ""):
             return []
     name = values.get("PRETTY_NAME") or "this system"
-    return [
-        Problem("/etc/os-release", f"{name} is not supported", "use Debian 12, 13 or unstable")
-    ]
+    return [Problem("/etc/os-release", f"{name} is not supported", "use Debian 12, 13 or unstable")]
 
 
 def disk_problems(paths: Paths) -> list[Problem]:
@@ -63,9 +63,7 @@ def disk_problems(paths: Paths) -> list[Problem]:
                 str(existing), f"its disk has only {free // 1024**2} MiB left", "free some space"
             )
         elif state.f_files and state.f_favail < 200:
-            found[device] = Problem(
-                str(existing), "its disk has no inodes left", "remove files"
-            )
+            found[device] = Problem(str(existing), "its disk has no inodes left", "remove files")
     return list(found.values())
 
 
@@ -150,18 +148,19 @@ def require_synapse(facts: HostFacts) -> Synapse:
     return facts.synapse
 
 
-def require_suitable(paths: Paths, settings: Settings, synapse: Synapse, services: bool) -> None:
+def require_suitable(paths: Paths, rendered: "Rendered", services: bool) -> None:
     """Raise every reason at once. `services`: systemd runs, so ports and PostgreSQL count."""
+    settings, synapse, local = rendered.settings, rendered.synapse, rendered.local_database
     problems = [*release_problems(paths), *disk_problems(paths), *identity.sqlite_problems(paths)]
     if services:
         problems += port_problems(paths, settings)
         try:
-            found = database.inspect(settings.database.name)
+            if local is not None:
+                problems += database.problems(local, database.inspect(local))
+                problems += identity.database_problems(paths, local)
+            problems += identity.server_name_problems(paths, settings, synapse, local)
         except HostError as error:
             problems += error.problems
-        else:
-            problems += database.problems(settings.database.name, found)
-            problems += identity.server_name_problems(paths, settings, synapse)
     elif synapse.server_name not in {None, settings.server_name} and paths.current.exists():
         problems += [identity.other_name(settings, synapse)]
     if problems:

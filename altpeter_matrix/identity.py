@@ -15,9 +15,11 @@ from .paths import Paths
 from .settings import Settings
 
 
-def server_name_problems(paths: Paths, settings: Settings, synapse: Synapse) -> list[Problem]:
+def server_name_problems(
+    paths: Paths, settings: Settings, synapse: Synapse, local_database: str | None
+) -> list[Problem]:
     """A server name is for ever: it is in every user ID, room and signature."""
-    if synapse.server_name in {None, settings.server_name} or not is_live(paths, settings):
+    if synapse.server_name in {None, settings.server_name} or not is_live(paths, local_database):
         return []
     return [other_name(settings, synapse)]
 
@@ -31,10 +33,38 @@ def other_name(settings: Settings, synapse: Synapse) -> Problem:
     )
 
 
-def is_live(paths: Paths, settings: Settings) -> bool:
+def is_live(paths: Paths, local_database: str | None) -> bool:
     """Whether Synapse has run here with its name: its tables exist."""
-    found = database.inspect(settings.database.name)
-    return (found is not None and found.users) or sqlite_users(paths) > 0
+    if sqlite_users(paths) > 0:
+        return True
+    names = {local_database, _present_database(paths)} - {None}
+    found = [database.inspect(name) for name in names if name]
+    return any(one is not None and one.users for one in found)
+
+
+def _present_database(paths: Paths) -> str | None:
+    """The local database that Synapse uses until now."""
+    current = synapse_files.read(paths.current / "synapse/altpeter-matrix.yaml")
+    return synapse_files.local_database(
+        current if "database" in current else synapse_files.merged_without_ours(paths)
+    )
+
+
+def database_problems(paths: Paths, local_database: str | None) -> list[Problem]:
+    """Another database would be an empty one: all users and messages would seem lost."""
+    present = _present_database(paths)
+    if present is None or local_database is None or present == local_database:
+        return []
+    old, new = database.inspect(present), database.inspect(local_database)
+    if old is None or not old.users or (new is not None and new.users):
+        return []
+    return [
+        Problem(
+            "settings.yaml: database.name",
+            f'"{local_database}" holds no server, while "{present}" holds this one',
+            f"write `database: {{name: {present}}}`, or copy the database first",
+        )
+    ]
 
 
 def sqlite_users(paths: Paths) -> int:
@@ -42,7 +72,7 @@ def sqlite_users(paths: Paths) -> int:
     file = paths.synapse_data / "homeserver.db"
     if not file.is_file() or file.stat().st_size == 0:
         return 0
-    import sqlite3
+    import sqlite3  # noqa: PLC0415 - rarely needed
 
     try:
         connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
@@ -68,14 +98,20 @@ def sqlite_problems(paths: Paths) -> list[Problem]:
     ]
 
 
-def settle(paths: Paths, settings: Settings, synapse: Synapse) -> list[str]:
-    """Make Synapse's own files and debconf say what the settings say; what was changed."""
+def settle(paths: Paths, settings: Settings, synapse: Synapse, *, missing_only: bool) -> list[str]:
+    """Make Synapse's own files and debconf say what the settings say; what was changed.
+
+    missing_only: before the candidate is checked, only what Synapse cannot be parsed without.
+    The server name gets here only while the server has never run under another one.
+    """
     changed = []
+    merged = synapse_files.merged_without_ours(paths)
     for key, question, value in (
         ("server_name", "matrix-synapse/server-name", settings.server_name),
         ("report_stats", "matrix-synapse/report-stats", settings.report_stats),
     ):
-        if synapse_files.merged_without_ours(paths).get(key) != value:
+        missing = merged.get(key) in {None, ""}
+        if merged.get(key) != value and (missing or key == "server_name" or not missing_only):
             _write(paths, key, value)
             changed.append(key)
             _tell_debconf(synapse.package, question, value)
@@ -91,7 +127,9 @@ def _write(paths: Paths, key: str, value: Any) -> None:
     ]
     if overriding:
         raise HostError(
-            Problem(str(overriding[0]), f"sets {key} again", f"remove the line from {overriding[0]}")
+            Problem(
+                str(overriding[0]), f"sets {key} again", f"remove the line from {overriding[0]}"
+            )
         )
     text = f"# This line is set from /etc/altpeter-matrix/settings.yaml.\n{key}: {_scalar(value)}\n"
     disk.replace(file, text.encode(), 0o644)

@@ -6,15 +6,14 @@ administrator deleted (Debian Policy 10.7.3). The manifest tells "never made" fr
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from altpeter_matrix import disk
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.paths import Paths
+from . import disk
+from .errors import HostError, Problem
+from .paths import Paths
 
 FORMAT = 1
 
@@ -29,11 +28,6 @@ TARGETS: Mapping[str, str] = {
     SYNAPSE: "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml",
     CERTBOT_HOOK: "/usr/lib/altpeter-matrix-config/certbot-deploy-hook",
 }
-
-
-class State(StrEnum):
-    MADE = "made"
-    WITHDRAWN = "withdrawn"  # by the package's own removal; a new installation makes it again
 
 
 @dataclass(frozen=True)
@@ -53,9 +47,7 @@ class Links:
         """Every link that belongs on this host, and what is to be done about it."""
         manifest = self._read()
         return {
-            name: Link(
-                self.paths.root / name, target, self._action(name, target, manifest.get(name))
-            )
+            name: Link(self.paths.root / name, target, self._action(name, target, name in manifest))
             for name, target in TARGETS.items()
             if self._wanted(name)
         }
@@ -79,9 +71,8 @@ class Links:
                 disk.replace_link(link.path, link.target)
                 made.append(link.path)
         manifest = self._read()
-        entered = {name: State.MADE for name, link in survey.items() if link.action != "deleted"}
-        if manifest != {**manifest, **entered}:
-            self._write({**manifest, **entered})
+        if not survey.keys() <= manifest:
+            self._write(manifest | survey.keys())
         return made
 
     def replaced(self) -> list[Link]:
@@ -105,13 +96,6 @@ class Links:
     def nginx_site_wanted(self) -> bool:
         return self.survey()[NGINX_SITE].action != "deleted"
 
-    def withdraw_nginx_site(self) -> None:
-        """Take our site out of nginx when the package is removed; remember who did it."""
-        link = self.survey()[NGINX_SITE]
-        if link.action == "present":
-            self._write({**self._read(), NGINX_SITE: State.WITHDRAWN})
-            link.path.unlink(missing_ok=True)
-
     def _wanted(self, name: str) -> bool:
         if name == CERTBOT_HOOK:
             return self.paths.letsencrypt.is_dir()
@@ -119,14 +103,14 @@ class Links:
             return self.paths.synapse_conf_d.is_dir()
         return self.paths.nginx.is_dir()
 
-    def _action(self, name: str, target: str, state: State | None) -> str:
+    def _action(self, name: str, target: str, made_before: bool) -> str:
         path = self.paths.root / name
         try:
             found = os.readlink(path)
         except FileNotFoundError:
-            return "deleted" if state is State.MADE else "make"
+            return "deleted" if made_before else "make"
         except OSError:  # EINVAL: not a symbolic link
-            return "replaced" if state is State.MADE and path.is_file() else "foreign"
+            return "replaced" if made_before and path.is_file() else "foreign"
         # An administrator may write the same link in another way.
         same = os.path.normpath(path.parent / found) == os.path.normpath(path.parent / target)
         return "present" if same else "foreign"
@@ -138,16 +122,15 @@ class Links:
             f"move it away, then run `altpeter-matrix apply`; it makes a link to {link.target}",
         )
 
-    def _read(self) -> dict[str, State]:
+    def _read(self) -> frozenset[str]:
+        """The links that were made at some time."""
         try:
             data: dict[str, Any] = json.loads(self.paths.links_manifest.read_bytes())
-            return {name: State(state) for name, state in data["links"].items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            # Damaged: links that are there are entered again, missing ones are made again.
-            return {}
+            return frozenset(str(name) for name in data["made"])
+        except (OSError, ValueError, KeyError, TypeError):
+            # Missing or damaged: links that are there are entered again, others made again.
+            return frozenset()
 
-    def _write(self, links: Mapping[str, State]) -> None:
-        text = json.dumps({"format": FORMAT, "links": dict(links)}, indent=2, sort_keys=True)
+    def _write(self, made: Iterable[str]) -> None:
+        text = json.dumps({"format": FORMAT, "made": sorted(made)}, indent=2)
         disk.replace(self.paths.links_manifest, f"{text}\n".encode(), 0o644)

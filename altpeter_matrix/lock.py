@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from altpeter_matrix.disk import ensure_directory
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.paths import Paths
+from .disk import ensure_directory
+from .errors import HostError, Problem
+from .paths import Paths
 
 
 @contextmanager

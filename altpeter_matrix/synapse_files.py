@@ -36,8 +36,9 @@ def merged_without_ours(paths: Paths) -> Mapping[str, Any]:
 
 
 def read(path: Path) -> Mapping[str, Any]:
+    """The options in one of the files; ValidationError names a file that is not YAML."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe one
+        return parse(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -45,4 +46,31 @@ def read(path: Path) -> Mapping[str, Any]:
         raise ValidationError(
             Problem(str(path), f"cannot be read as YAML ({reason})", "repair or remove the file")
         ) from None
+
+
+def parse(text: bytes) -> Mapping[str, Any]:
+    data = yaml.load(text, Loader=_Loader)
     return data if isinstance(data, dict) else {}
+
+
+def local_database(options: Mapping[str, Any]) -> str | None:
+    """The PostgreSQL database that options name, when it is reached over the Unix socket."""
+    database = options.get("database")
+    if not isinstance(database, dict) or database.get("name") != "psycopg2":
+        return None
+    arguments = database.get("args")
+    if not isinstance(arguments, dict):
+        return None
+    if not str(arguments.get("host") or "/var/run/postgresql").startswith("/"):
+        return None
+    name = arguments.get("dbname") or arguments.get("database")
+    return str(name) if name else None
+
+
+def texts_of_others(paths: Paths) -> Mapping[str, str]:
+    """Path and text of each file that is not ours, in the order Synapse reads them."""
+    return {
+        str(path): path.read_text(encoding="utf-8", errors="replace")
+        for path in others(paths)
+        if path.is_file()
+    }

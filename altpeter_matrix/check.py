@@ -1,0 +1,32 @@
+"""`altpeter-matrix check`: would these settings be accepted? Nothing is activated."""
+
+import shutil
+from pathlib import Path
+
+from . import host_checks
+from .apply import Host, check_candidate, prepare
+from .errors import Problem
+from .generations import Store
+from .lock import exclusive
+from .rendered import read_settings, render_host
+
+
+def check(host: Host, settings_file: Path | None = None) -> tuple[Problem, ...]:
+    """Every check of `apply`, on a candidate that is thrown away; the warnings.
+
+    settings_file: settings to check in the place of the host's. Secrets, the placeholder
+    certificate and the signing key are made when they are missing, as apply would.
+    """
+    paths = host.paths
+    with exclusive(paths):
+        rendered = render_host(paths, read_settings(paths, settings_file))
+        host_checks.require_suitable(paths, rendered, host.services.present)
+        prepare(paths, rendered)
+        store = Store(paths, rendered.accounts)
+        store.tidy()
+        candidate = store.write_candidate(rendered.files, "candidate")
+        try:
+            check_candidate(paths, rendered, candidate)
+        finally:
+            shutil.rmtree(candidate, ignore_errors=True)
+        return rendered.warnings

@@ -1,0 +1,331 @@
+"""The command line: a thin layer over one function each.
+
+Modules are imported inside the commands: `apply` with nothing to do must not load what only a
+real change needs.
+"""
+# ruff: noqa: PLC0415
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from .errors import MatrixConfigError, Problem
+from .paths import Paths
+
+if TYPE_CHECKING:
+    from .apply import Host, Report
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def main() -> None:
+    """Run a command; 0: well, 1: refused, unhealthy or different, 2: wrong usage."""
+    # A maintainer script or cron may bring any umask and a PATH without /usr/sbin.
+    os.umask(0o022)
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin".lstrip(":")
+    cli.main()
+
+
+def _say(kind: str, problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        click.echo(f"{kind}: {problem}", err=True)
+
+
+def _reporting(command: Callable[P, R]) -> Callable[P, R]:
+    """The one place that shows errors: `error: where: what; remedy`, and exit status 1."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (MatrixConfigError, OSError) as error:
+            from .failures import problems_of
+
+            _say("error", problems_of(error))
+        except KeyboardInterrupt:
+            _say("error", [Problem("altpeter-matrix", "was interrupted", "run it again")])
+        sys.exit(1)
+
+    return wrapped
+
+
+def _host(*, from_postinst: bool = False) -> "Host":
+    from .apply import Host
+    from .host_checks import require_root
+    from .services import Services
+
+    require_root()
+    paths = Paths()
+    return Host(paths, Services(paths, from_postinst=from_postinst))
+
+
+def _show(report: "Report") -> None:
+    if report.done:
+        click.echo(f"Generation {report.generation} is active: {', '.join(report.done)}.")
+    else:
+        click.echo(f"Nothing to do: generation {report.generation} is active.")
+    _say("notice", report.notices)
+
+
+def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from .failures import package_version
+
+        click.echo(package_version())
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
+def cli() -> None:
+    """Configure and keep healthy the Matrix homeserver of this machine."""
+
+
+@cli.command()
+@click.option("--server-name", help="The domain in user IDs; else taken from what is known.")
+@_reporting
+def init(server_name: str | None) -> None:
+    """Write a first settings.yaml, unless there is one."""
+    from .host_checks import require_root
+    from .init import init as initialise
+
+    require_root()
+    name = initialise(Paths(), server_name)
+    if name is not None:
+        click.echo(f"Wrote {Paths().settings} for {name}.")
+
+
+@cli.command()
+@click.option(
+    "--from-postinst",
+    is_flag=True,
+    help="Report problems, but exit with 0; start services as maintainer scripts must.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Say what was done as JSON.")
+def apply(from_postinst: bool, as_json: bool) -> None:
+    """Make the settings effective: render, check, activate, ask for health."""
+    if from_postinst:
+        _apply_for_package()
+    else:
+        _apply(as_json)
+
+
+@_reporting
+def _apply(as_json: bool) -> None:
+    from .apply import apply as apply_now
+
+    report = apply_now(_host())
+    if as_json:
+        _say_json(
+            {
+                "generation": report.generation,
+                "changed": bool(report.done),
+                "done": report.done,
+                "notices": [vars(notice) for notice in report.notices],
+            }
+        )
+    else:
+        _show(report)
+
+
+def _apply_for_package() -> None:
+    """For maintainer scripts: failing would block apt, so the failure is told in other ways."""
+    import syslog
+
+    from .apply import apply as apply_now
+    from .failures import problems_of
+
+    try:
+        report = apply_now(_host(from_postinst=True), from_postinst=True)
+    except (MatrixConfigError, OSError) as error:
+        syslog.openlog("altpeter-matrix")
+        for problem in problems_of(error):
+            syslog.syslog(syslog.LOG_ERR, str(problem))
+        _say("error", problems_of(error))
+        click.echo(
+            "altpeter-matrix: nothing was changed; `altpeter-matrix status` says this again.",
+            err=True,
+        )
+    else:
+        if report.done or report.notices:
+            _show(report)
+
+
+@cli.command()
+@click.option("--settings", type=click.Path(path_type=Path), help="Check this file instead.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+def check(settings: Path | None, as_json: bool) -> None:
+    """Check settings and additions with every check of apply, activating nothing."""
+    if not as_json:
+        _check(settings)
+        return
+    from .check import check as check_now
+    from .failures import problems_of
+
+    try:
+        warnings = check_now(_host(), settings)
+    except (MatrixConfigError, OSError) as error:
+        _say_json({"ok": False, "errors": [vars(one) for one in problems_of(error)]})
+        sys.exit(1)
+    _say_json({"ok": True, "errors": [], "warnings": [vars(one) for one in warnings]})
+
+
+@_reporting
+def _check(settings: Path | None) -> None:
+    from .check import check as check_now
+
+    warnings = check_now(_host(), settings)
+    click.echo("Everything would be accepted.")
+    _say("warning", warnings)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+@_reporting
+def diff(as_json: bool) -> None:
+    """Show what apply would change in the generated files; secrets are hidden."""
+    from .diff import diff as difference
+    from .host_checks import require_root
+
+    require_root()
+    lines = difference(Paths())
+    if as_json:
+        _say_json({"different": bool(lines), "diff": lines})
+    else:
+        for line in lines:
+            click.echo(line)
+    sys.exit(1 if lines else 0)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+@_reporting
+def status(as_json: bool) -> None:
+    """Say whether the server is well, and what to do if not."""
+    from .status import status as look
+    from .status_text import text
+
+    found = look(_host())
+    if as_json:
+        _say_json(found.as_json())
+    else:
+        click.echo(text(found))
+    sys.exit(0 if found.healthy else 1)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+@_reporting
+def generations(as_json: bool) -> None:
+    """List the generations that can be brought back."""
+    from .accounts import read_accounts
+    from .generations import Store
+
+    store = Store(Paths(), read_accounts(Paths().root))
+    current = store.current_number()
+    rows = []
+    for number in store.numbers():
+        generation = store.load(number)
+        rows.append(
+            {
+                "number": number,
+                "current": number == current,
+                "created": generation.created if generation else None,
+                "package_version": generation.package_version if generation else None,
+                "whole": generation is not None and not store.tampering(generation),
+            }
+        )
+    if as_json:
+        _say_json(rows)
+        return
+    for row in rows:
+        marks = ("  (current)" if row["current"] else "") + ("" if row["whole"] else "  (damaged)")
+        click.echo(f"{row['number']:>4}  {row['created']}  {row['package_version']}{marks}")
+
+
+@cli.command()
+@click.argument("number", type=int, required=False)
+@_reporting
+def rollback(number: int | None) -> None:
+    """Bring back generation NUMBER, or the one before the current."""
+    from .rollback import rollback as go_back
+
+    report = go_back(_host(), number)
+    click.echo(f"Generation {report.generation} is active again ({', '.join(report.done)}).")
+    _say("notice", report.notices)
+    click.echo("settings.yaml is as it was: the next `altpeter-matrix apply` goes forward again.")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+@_reporting
+def records(as_json: bool) -> None:
+    """Print the DNS records to set, and the documents to publish elsewhere."""
+    from .host_addresses import public_addresses
+    from .records import dns_records, documents_elsewhere
+    from .rendered import read_settings
+
+    settings = read_settings(Paths())
+    ipv4, ipv6 = public_addresses()
+    found = dns_records(settings, ipv4=ipv4, ipv6=ipv6)
+    documents = documents_elsewhere(settings)
+    if as_json:
+        _say_json(
+            {"records": [vars(one) for one in found], "documents": [vars(one) for one in documents]}
+        )
+        return
+    for record in found:
+        click.echo(record)
+    for document in documents:
+        click.echo(document)
+
+
+@cli.group()
+def user() -> None:
+    """Accounts of this server."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--admin", is_flag=True, help="Make a server administrator.")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="A file whose first line is the password; - for standard input.",
+)
+@click.option("--exists-ok", is_flag=True, help="Succeed when the account exists; change nothing.")
+@_reporting
+def create(name: str, admin: bool, password_file: Path | None, exists_ok: bool) -> None:
+    """Make the account NAME; asks for the password unless there is a file."""
+    from .host_checks import require_root
+    from .rendered import read_settings
+    from .users import create_user
+
+    require_root()
+    settings = read_settings(Paths())
+    password = _password(password_file)
+    made = create_user(Paths(), settings, name, password, admin=admin, exists_ok=exists_ok)
+    local = name.removeprefix("@").partition(":")[0]
+    click.echo(f"@{local}:{settings.server_name} {'was made' if made else 'exists already'}.")
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    password = text.partition("\n")[0]
+    if not password:
+        where = "standard input" if str(file) == "-" else str(file)
+        raise MatrixConfigError(Problem(where, "holds no password", "write it into the first line"))
+    return password
+
+
+def _say_json(data: Any) -> None:
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))

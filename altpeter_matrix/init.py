@@ -1,0 +1,74 @@
+"""`altpeter-matrix init`: the first settings.yaml, with what this host already knows."""
+
+import socket
+from collections.abc import Iterator
+
+from . import disk, synapse_files
+from .commands import run
+from .errors import HostError, MatrixConfigError, Problem
+from .paths import Paths
+from .settings import load_settings
+
+_TEXT = """\
+# The settings of this Matrix server. Afterwards: altpeter-matrix apply
+# All settings: /usr/share/doc/altpeter-matrix-config/settings.md
+
+# The domain in user IDs (@user:server_name). It can never change once users exist.
+server_name: {server_name}
+
+# Whether Synapse reports anonymous statistics to its makers.
+report_stats: {report_stats}
+"""
+
+
+def init(paths: Paths, server_name: str | None = None) -> str | None:
+    """Write settings.yaml unless it is there; the server name that was written."""
+    if paths.settings.exists():
+        return None
+    name = server_name or _first_usable(_known_names(paths))
+    if name is None:
+        raise HostError(
+            Problem(
+                str(paths.settings), "is missing, and this host has no full domain name",
+                "run `altpeter-matrix init --server-name example.org` with your domain, then"
+                " `altpeter-matrix apply`",
+            )
+        )  # fmt: skip
+    load_settings({"server_name": name}, source="--server-name")  # raises when it is none
+    statistics = synapse_files.merged_without_ours(paths).get("report_stats") is True
+    text = _TEXT.format(server_name=name, report_stats=str(statistics).lower())
+    disk.ensure_directory(paths.configuration, 0o755)
+    disk.replace(paths.settings, text.encode(), 0o644)
+    return name
+
+
+def _known_names(paths: Paths) -> Iterator[str]:
+    """Best first: the server that runs, the answer to Synapse's question, the host's name."""
+    yield str(synapse_files.merged_without_ours(paths).get("server_name") or "")
+    yield _debconf_answer()
+    yield socket.getfqdn()
+
+
+def _debconf_answer() -> str:
+    for package in ("matrix-synapse-py3", "matrix-synapse"):
+        try:
+            answer = run(
+                "debconf-communicate", package, input="GET matrix-synapse/server-name\n",
+                check=False, timeout=30,
+            )  # fmt: skip
+        except HostError:
+            return ""
+        code, _, value = answer.stdout.strip().partition(" ")
+        if code == "0" and value:
+            return value
+    return ""
+
+
+def _first_usable(names: Iterator[str]) -> str | None:
+    for name in names:
+        try:
+            load_settings({"server_name": name}, source="settings.yaml")
+        except MatrixConfigError:
+            continue
+        return name
+    return None

@@ -1,0 +1,94 @@
+"""A fingerprint of everything that the generated files depend on, cheap enough for every run.
+
+Equal fingerprints mean that rendering again would give the same bytes, so `apply` can stop before
+it loads a template engine or starts nginx and Synapse. Programs are represented by the time and
+size of their files, which change with each new version.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from . import resources
+from .paths import Paths
+
+_PROGRAMS = (
+    "/usr/sbin/nginx",
+    "/usr/bin/openssl",
+    "/var/lib/dpkg/info/matrix-synapse-py3.list",
+    "/var/lib/dpkg/info/matrix-synapse.list",
+    "/etc/os-release",
+    "/etc/postgresql",
+    "/proc/net/if_inet6",
+)
+
+
+def fingerprint(paths: Paths, watched: Iterable[str] = ()) -> str:
+    """Of settings, additions, secrets, programs, certificates and this tool itself.
+
+    watched: further files that the settings name (the mail account's password).
+    """
+    return _digest((*_parts(paths), *(_stamp(paths.on_host(name)) for name in watched)))
+
+
+def written_fingerprint(paths: Paths) -> str:
+    """Of what the administrator wrote, and nothing else."""
+    return _digest(_written(paths))
+
+
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode(errors="surrogateescape") + b"\0")
+    return digest.hexdigest()
+
+
+def _parts(paths: Paths) -> Iterator[str]:
+    yield from _written(paths)
+    yield f"processors {len(os.sched_getaffinity(0))}"
+    for program in _PROGRAMS:
+        yield _stamp(paths.on_host(program), exists_only=program.startswith("/proc"))
+    yield _stamp(paths.synapse_drop_in)
+    # Synapse's own configuration: the server name, and keys that could override ours.
+    yield from _texts(paths.synapse, ".yaml")
+    yield from _texts(paths.synapse_conf_d, ".yaml")
+    live = paths.letsencrypt / "live"
+    for directory in sorted(live.iterdir()) if live.is_dir() else ():
+        for name in ("fullchain.pem", "privkey.pem"):
+            yield f"{directory.name} {name} {(directory / name).is_file()}"
+    for directory in (paths.placeholder, paths.secrets):
+        for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+            yield _stamp(path)
+    for directory in (Path(__file__).parent, resources.resource("settings.schema.json").parent):
+        for path in sorted(directory.rglob("*")):
+            if path.suffix not in {".pyc", ""}:
+                yield _stamp(path)
+
+
+def _written(paths: Paths) -> Iterator[str]:
+    yield _content(paths.settings)
+    yield from _texts(paths.synapse_additions, ".yaml")
+    yield from _texts(paths.nginx_additions, ".conf")
+
+
+def _texts(directory: Path, suffix: str) -> Iterator[str]:
+    if directory.is_dir():
+        for path in sorted(directory.iterdir()):
+            if path.name.endswith(suffix):
+                yield f"{path.name}\n{_content(path)}"
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        return f"unreadable: {error.errno}"
+
+
+def _stamp(path: Path, *, exists_only: bool = False) -> str:
+    try:
+        state = path.stat()
+    except OSError as error:
+        return f"{path} {error.errno}"
+    return f"{path}" if exists_only else f"{path} {state.st_mtime_ns} {state.st_size}"

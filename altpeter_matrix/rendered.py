@@ -1,0 +1,97 @@
+"""Everything one apply knows before it changes anything: settings, facts, rendered files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import additions, host_facts, secrets_store, synapse_files
+from .accounts import Accounts, read_accounts
+from .errors import Problem, SettingsError, ValidationError
+from .facts import HostFacts, Synapse
+from .host_checks import require_synapse
+from .paths import Paths
+from .settings import Settings, parse_settings_text
+
+if TYPE_CHECKING:
+    from .render import RenderedFile
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What the settings ask for, on this host."""
+
+    settings: Settings
+    accounts: Accounts
+    facts: HostFacts
+    synapse: Synapse
+    files: "tuple[RenderedFile, ...]"
+    warnings: tuple[Problem, ...]
+    watched: tuple[str, ...]
+
+    @property
+    def local_database(self) -> str | None:
+        """The database of this host's cluster that Synapse is told to use; None: another one."""
+        text = next(f.content for f in self.files if str(f.path) == "synapse/altpeter-matrix.yaml")
+        return synapse_files.local_database(synapse_files.parse(text))
+
+
+def read_settings(paths: Paths, file: Path | None = None) -> Settings:
+    """The settings of this host, or of another file; SettingsError says what is wrong in it."""
+    file = file or paths.settings
+    return parse_settings_text(_text(file), source=file.name)
+
+
+def _text(file: Path) -> str:
+    where = str(file)
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(
+            Problem(
+                where, "is missing", "run `altpeter-matrix init --server-name NAME`, or write it"
+            )
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            Problem(where, f"is not UTF-8 text ({error.reason})", "save it as UTF-8")
+        ) from None
+    except OSError as error:
+        raise SettingsError(
+            Problem(where, f"cannot be read ({error.strerror})", "make it a readable file")
+        ) from None
+
+
+def render_host(paths: Paths, settings: Settings) -> Rendered:
+    """Render for this host. Changes nothing."""
+    # Loaded here: an apply with nothing to do must not pay for the linter and the renderer.
+    from .lint import lint  # noqa: PLC0415
+    from .render import LocalAdditions, RenderSecrets, render  # noqa: PLC0415
+
+    accounts = read_accounts(paths.root)
+    facts = host_facts.read_facts(paths, accounts, settings)
+    synapse = require_synapse(facts)
+    local = LocalAdditions(additions.read_nginx(paths), additions.read_synapse(paths))
+    secrets = RenderSecrets(secrets_store.smtp_password(paths, settings))
+    findings = lint(settings, facts, local, secrets, synapse_files.texts_of_others(paths))
+    errors = [finding.problem for finding in findings if finding.severity == "error"]
+    if errors:
+        raise ValidationError(errors)
+    files = render(settings, facts, local, secrets, synapse_drop_in=_unit_inputs(paths, settings))
+    return Rendered(
+        settings=settings,
+        accounts=accounts,
+        facts=facts,
+        synapse=synapse,
+        files=files,
+        warnings=tuple(finding.problem for finding in findings),
+        watched=() if settings.email is None else (str(settings.email.password_file),),
+    )
+
+
+def _unit_inputs(paths: Paths, settings: Settings) -> str:
+    """What Synapse loads besides its generation: a change of these needs a restart, too."""
+    try:
+        drop_in = paths.synapse_drop_in.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        drop_in = ""
+    return f"{drop_in}\nreport_stats: {settings.report_stats}\n"
