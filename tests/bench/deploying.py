@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -75,9 +74,11 @@ class Server:
 def grand_total(output: str) -> tuple[int, int]:
     """How many operations a run of pyinfra had, and how many of them changed something."""
     for line in output.splitlines():
-        if "Grand total" in line:
-            numbers = [0 if cell == "-" else int(cell) for cell in re.findall(r"\d+|-(?=\s)", line)]
-            return numbers[0], numbers[1]
+        _, found, cells = line.partition("Grand total")
+        if found:
+            # The columns: operations, changed, failed, unchanged; "-" is none.
+            total, changed, *_ = (0 if cell == "-" else int(cell) for cell in cells.split())
+            return total, changed
     raise LabError(f"pyinfra printed no grand total:\n{output[-3000:]}")
 
 

@@ -1,0 +1,43 @@
+"""The bench's own arithmetic: a missed limit must show, and both sides must take turns fairly."""
+
+import pytest
+
+from tests.bench.deploying import grand_total
+from tests.bench.result import Comparison, Count, table
+from tests.bench.timing import alternately
+from tests.hosts.lab import LabError
+
+
+def test_ratio_is_of_medians_so_that_one_slow_run_does_not_decide() -> None:
+    comparison = Comparison("x", ours=(1.0, 1.0, 9.0), theirs=(4.0, 4.0, 0.1), limit=0.25)
+    assert comparison.ratio == 0.25
+    assert comparison.ok
+
+
+def test_ratio_above_its_limit_is_missed() -> None:
+    comparison = Comparison("x", ours=(1.31,), theirs=(1.0,), limit=1.3)
+    assert not comparison.ok
+    assert "MISSED" in table([comparison])
+
+
+def test_one_run_with_a_second_connection_misses_the_limit() -> None:
+    assert Count("connections", (1, 1), limit=1).ok
+    assert not Count("connections", (1, 2, 1), limit=1).ok
+
+
+def test_sides_take_turns_in_going_first() -> None:
+    order: list[str] = []
+
+    def side(name: str, took: float) -> float:
+        order.append(name)
+        return took
+
+    ours, theirs = alternately("x", 3, lambda: side("ours", 1.0), lambda: side("theirs", 2.0))
+    assert order == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
+    assert (ours, theirs) == ((1.0, 1.0, 1.0), (2.0, 2.0, 2.0))
+
+
+def test_operations_are_read_from_the_summary() -> None:
+    assert grand_total("       Grand total    14    2    -    12    \n") == (14, 2)
+    with pytest.raises(LabError, match="no grand total"):
+        grand_total("nothing of the kind")
