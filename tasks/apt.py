@@ -1,0 +1,123 @@
+"""Where packages come from, and the one transaction that installs them."""
+
+import shlex
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+from pyinfra.api.command import PyinfraCommand
+
+from altpeter_matrix.settings import Settings, SynapseRepository
+
+from . import timesync
+from .files import digest
+from .host_state import HostState
+from .paths import KEYRING, PACKAGE_CACHE, PACKAGE_MARK, TRANSACTION_LOG
+from .target import PACKAGE, Target
+
+# Upstream's package, from upstream's repository; unreleased Debian has one of its own.
+UPSTREAM_SYNAPSE = "matrix-synapse-py3"
+DEBIAN_SYNAPSE = "matrix-synapse"
+UPSTREAM_RELEASES = ("bookworm", "trixie")
+OWN = (PACKAGE,)
+# Every package that the deploy may install or has to know of.
+PACKAGES = (
+    UPSTREAM_SYNAPSE, DEBIAN_SYNAPSE, "ca-certificates", "certbot", "nginx", "openssl",
+    "postgresql", "ufw", "unattended-upgrades", timesync.DEFAULT,
+)  # fmt: skip
+
+_TRANSACTION = Path(__file__).with_name("transaction.sh")
+_LOCK_TIMEOUT = 300
+
+
+def uses_upstream(state: HostState) -> bool:
+    """Whether Synapse comes from upstream's repository on this host."""
+    return state.codename in UPSTREAM_RELEASES or state.installed(UPSTREAM_SYNAPSE)
+
+
+def synapse_package(state: HostState) -> str:
+    return UPSTREAM_SYNAPSE if uses_upstream(state) else DEBIAN_SYNAPSE
+
+
+def sources(repository: SynapseRepository, state: HostState) -> bytes | None:
+    """The repository in apt's deb822 format (sources.list(5)); None where it is not used."""
+    if not uses_upstream(state):
+        return None
+    return (
+        "# Synapse's own repository, written by the pyinfra deploy.\n"
+        "Types: deb\n"
+        f"URIs: {repository.uri}\n"
+        f"Suites: {state.codename}\n"
+        "Components: main\n"
+        f"Signed-By: {KEYRING}\n"
+    ).encode()
+
+
+def wanted_packages(settings: Settings, state: HostState) -> tuple[str, ...]:
+    """What the host is to have besides our own package, whose dependencies apt knows."""
+    wanted = [synapse_package(state), "nginx", "postgresql", "ca-certificates"]
+    if settings.certificates.acme:
+        wanted.append("certbot")
+    if settings.firewall.enabled:
+        wanted.append("ufw")
+    if settings.updates.unattended:
+        wanted.append("unattended-upgrades")
+    if not any(state.installed(clock) for clock in timesync.CLOCKS):
+        wanted.append(timesync.DEFAULT)
+    return tuple(wanted)
+
+
+@operation()
+def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, None, None]:
+    """
+    Install everything that is missing, together, and finish what a killed run left unfinished.
+
+    + target: the host as it is wanted
+    + state: what was observed on the host
+    """
+    wanted = wanted_packages(target.settings, state)
+    missing = [name for name in wanted if not state.installed(name)]
+    package_digest = _file_digest(target.package)
+    ours_is_there = state.installed(PACKAGE) and state.files.get(PACKAGE_MARK) == digest(
+        f"{package_digest}\n".encode()
+    )
+    repair = state.dpkg_interrupted or bool(state.unfinished)
+    manual = [name for name in wanted if name in state.automatic]
+    if ours_is_there and not (missing or repair or manual):
+        host.noop("all packages are installed")
+        return
+    uploaded = "" if ours_is_there else f"{PACKAGE_CACHE}/{target.package.name}"
+    if uploaded:
+        yield StringCommand("install -d -m 755", QuoteString(PACKAGE_CACHE))
+        yield FileUploadCommand(str(target.package), uploaded)
+    same_version = (found := state.packages.get(PACKAGE)) is not None and (
+        found.version == target.package_version
+    )
+    yield script(
+        _TRANSACTION,
+        LOG=TRANSACTION_LOG,
+        LOCK_TIMEOUT=str(_LOCK_TIMEOUT),
+        PACKAGES=" ".join(missing),
+        PACKAGE_FILE=uploaded,
+        PACKAGE_SHA256=package_digest,
+        PACKAGE_MARK=PACKAGE_MARK,
+        REPAIR="yes" if repair else "no",
+        UPDATE="yes" if missing or repair else "no",
+        REINSTALL="--reinstall" if uploaded and same_version else "",
+        MANUAL=" ".join(manual),
+    )
+
+
+def script(path: Path, **variables: str) -> StringCommand:
+    """A shell script of ours with its variables before it, without comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assignments = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+    return StringCommand("\n".join([*assignments, *code]))
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    return digest(path.read_bytes())

@@ -1,0 +1,45 @@
+"""The TLS certificate, by http-01 through the running nginx."""
+
+from collections.abc import Generator
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from . import preflight
+from .homeserver import APPLY
+from .host_state import HostState
+from .paths import ACME_WEBROOT
+from .target import Target
+
+
+@operation()
+def certificate(target: Target, state: HostState) -> Generator[StringCommand, None, None]:
+    """
+    Have certbot keep a certificate for exactly the names of the settings, and nginx serve it.
+
+    + target: the host as it is wanted
+    + state: what was observed on the host
+    """
+    settings = target.settings
+    if not settings.certificates.acme:
+        host.noop("certificates are the administrator's business")
+        return
+    if preflight.certificate_is_right(target, state):
+        host.noop("the certificate covers the names")
+        return
+    email = settings.certificates.email
+    other_authority = state.certificate.server not in {None, settings.certificates.directory}
+    names = [bit for name in settings.certificate_names for bit in ("-d", name)]
+    yield StringCommand(
+        "certbot certonly --non-interactive --quiet --agree-tos --webroot",
+        "-w", ACME_WEBROOT,
+        "--server", QuoteString(settings.certificates.directory),
+        "--cert-name", QuoteString(settings.public_name),
+        *map(QuoteString, names),
+        # Names that came or went are no reason to ask.
+        "--renew-with-new-domains",
+        "--force-renewal" if other_authority else "--keep-until-expiring",
+        *(("--email", QuoteString(email)) if email else ("--register-unsafely-without-email",)),
+    )  # fmt: skip
+    # certbot's deploy hook does not run at the first issue in the releases of Debian 12 and 13.
+    yield StringCommand(APPLY)

@@ -1,0 +1,102 @@
+"""Facts: how the deploy looks at a host. None of them changes anything."""
+
+import base64
+import binascii
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api.exceptions import FactProcessError
+
+from .host_state import HostState, parse
+
+_SCRIPT = Path(__file__).with_name("host_state.sh")
+
+
+@dataclass(frozen=True)
+class LoggedIn:
+    """How the deploy reached the host."""
+
+    uid: int
+    ssh_port: int | None  # sshd's end of this very connection; None: no SSH
+
+    @property
+    def is_root(self) -> bool:
+        return self.uid == 0
+
+
+class Login(FactBase[LoggedIn]):
+    """Who we are there, and through which port we came: sudo would forget the latter."""
+
+    def command(self) -> str:
+        return 'id -u; echo "${SSH_CONNECTION##* }"'
+
+    def process(self, output: list[str]) -> LoggedIn:
+        uid, port = (*output, "")[:2]
+        return LoggedIn(int(uid), int(port) if port.isdigit() else None)
+
+
+class Observation(FactBase[HostState | None]):
+    """Everything the deploy decides by, in one round trip."""
+
+    def command(self, variables: Mapping[str, str]) -> StringCommand:
+        assignments = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+        return StringCommand("\n".join([*assignments, _script()]))
+
+    def process(self, output: list[str]) -> HostState:
+        try:
+            return parse(output)
+        except (ValueError, KeyError, IndexError) as error:
+            raise FactProcessError(f"cannot read the host's state: {error!r}") from error
+
+
+class SigningKey(FactBase[bytes | None]):
+    """The keyring at a URL, fetched by the host through apt's own methods, proxies included."""
+
+    def command(self, url: str) -> StringCommand:
+        return StringCommand(
+            "directory=$(mktemp -d) && chmod 755 $directory;",
+            "/usr/lib/apt/apt-helper -q download-file",
+            QuoteString(url),
+            "$directory/key >/dev/null 2>&1 && base64 -w 0 $directory/key;",
+            "rm -rf $directory; true",
+        )
+
+    def process(self, output: list[str]) -> bytes | None:
+        try:
+            return base64.b64decode("".join(output), validate=True) or None
+        except binascii.Error:
+            return None
+
+
+class SettingsCheck(FactBase[list[str]]):
+    """What the installed host tool says about the settings on stdin; nothing when they are good.
+
+    It also tries the local additions and the complete configuration with nginx and Synapse.
+    """
+
+    def command(self) -> StringCommand:
+        return StringCommand(
+            "umask 077; file=$(mktemp) && cat >$file;",
+            "altpeter-matrix check --settings $file 2>&1 >/dev/null ||",
+            'echo "exit $?"; rm -f $file; true',
+        )
+
+    @staticmethod
+    def default() -> list[str]:
+        return []
+
+    def process(self, output: list[str]) -> list[str]:
+        if not any(line.startswith("exit ") for line in output):
+            return []
+        return [line for line in output if not line.startswith("exit ")] or output
+
+
+@cache
+def _script() -> str:
+    """The script without its comments and empty lines: it travels with every run."""
+    lines = _SCRIPT.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if line.strip() and not line.startswith("#"))

@@ -1,0 +1,81 @@
+"""The homeserver itself: the host tool does it, the deploy only decides when it has to."""
+
+from collections.abc import Generator
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from altpeter_matrix.settings import Settings
+
+from .host_state import HostState
+from .paths import ADMINISTRATOR_PASSWORD, DEFAULT_SITE_MARK, DEPLOY_STATE
+
+APPLY = "altpeter-matrix apply"
+
+
+def answers(settings: Settings, state: HostState) -> dict[str, tuple[str, str]]:
+    """What Synapse's package asks; nothing once it is installed, its files know it then."""
+    if state.synapse_installed:
+        return {}
+    return {
+        "matrix-synapse/server-name": ("string", settings.server_name),
+        "matrix-synapse/report-stats": ("boolean", str(settings.report_stats).lower()),
+    }
+
+
+@operation()
+def applied(changed: bool, state: HostState) -> Generator[StringCommand, None, None]:
+    """
+    Make the settings effective.
+
+    + changed: whether this deploy changes something that they depend on
+    + state: what was observed on the host; it tells whether an earlier run is unfinished
+    """
+    tool = state.tool
+    settled = tool is not None and tool.get("healthy") is True and tool.get("pending") is False
+    if settled and not changed:
+        host.noop("the settings are effective and the server is healthy")
+        return
+    yield StringCommand(APPLY)
+
+
+@operation()
+def default_site_disabled(state: HostState) -> Generator[StringCommand, None, None]:
+    """
+    Disable the welcome page of nginx, once: whoever enables it again keeps it.
+
+    + state: what was observed on the host
+    """
+    if state.default_site_decided:
+        host.noop("the default site was decided on before")
+        return
+    # The mark comes last: killed before it, the next run does the same again.
+    yield StringCommand(
+        "rm -f /etc/nginx/sites-enabled/default && nginx -t -q && systemctl reload nginx &&",
+        f"install -d -m 755 {DEPLOY_STATE} && : >{DEFAULT_SITE_MARK}",
+    )
+
+
+@operation()
+def administrator(username: str | None, state: HostState) -> Generator[StringCommand, None, None]:
+    """
+    Make the first administrator's account, once. Its password never leaves the host.
+
+    + username: the local part of the user ID; None makes nobody
+    + state: what was observed on the host
+    """
+    if username is None or state.administrator:
+        host.noop("the administrator has an account" if username else "no administrator is wanted")
+        return
+    if not state.administrator_password:
+        temporary = f"{ADMINISTRATOR_PASSWORD}.new"
+        yield StringCommand(
+            f"umask 077 && head -c 18 /dev/urandom | base64 | tr '+/' '-_' >{temporary} &&",
+            f"mv -T {temporary} {ADMINISTRATOR_PASSWORD}",
+        )
+    yield StringCommand(
+        "altpeter-matrix user create --admin --exists-ok --password-file",
+        ADMINISTRATOR_PASSWORD,
+        QuoteString(username),
+        ">/dev/null",
+    )

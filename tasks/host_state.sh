@@ -1,0 +1,159 @@
+# Prints everything that the deploy wants to know of a host, in one round trip. Changes nothing.
+#
+# Runs as root, with POSIX sh and the essential packages of Debian only: it also has to work on a
+# bare host. tasks/host_state.py sets the variables in capitals before it and reads what it prints:
+# `## NAME` begins a section. On stdin: the password for the mail server, or an empty line.
+
+section() { printf '## %s\n' "$1"; }
+quiet() { "$@" 2>/dev/null || :; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# After a deploy that was killed, apt may still be at work: look when it has finished.
+lock=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none)
+waited=0
+while grep -q ":$lock " /proc/locks 2>/dev/null && [ "$waited" -lt "$LOCK_TIMEOUT" ]; do
+    sleep 1
+    waited=$((waited + 1))
+done
+section lock
+grep ":$lock " /proc/locks 2>/dev/null | while read -r _ _ _ _ pid _; do
+    quiet cat "/proc/$pid/comm"
+done
+
+section release
+quiet cat /etc/os-release
+
+section systemd
+[ ! -d /run/systemd/system ] || echo yes
+
+section architecture
+quiet dpkg --print-architecture
+
+section disk
+quiet df -Pk /var/lib /usr /etc | awk 'NR > 1 {print $6, $4}'
+
+section inodes
+quiet df -Pi /var/lib /usr /etc | awk 'NR > 1 && $2 > 0 {print $6, $4}'
+
+section audit
+quiet dpkg --audit
+
+section interrupted
+quiet ls /var/lib/dpkg/updates
+
+section packages
+# shellcheck disable=SC2016,SC2086
+quiet dpkg-query -W -f='${Package} ${db:Status-Want} ${db:Status-Eflag} ${db:Status-Status} ${Version}\n' $PACKAGES
+
+section automatic
+# shellcheck disable=SC2016
+quiet awk '/^Package: / {name = $2} /^Auto-Installed: 1/ {print name}' /var/lib/apt/extended_states
+
+section newer
+installed=$(dpkg-query -W -f='${Version}' altpeter-matrix-config 2>/dev/null || :)
+if [ -n "$installed" ] && dpkg --compare-versions "$installed" gt "$PACKAGE_VERSION"; then
+    echo "$installed"
+fi
+
+section listening
+# One line for each listening TCP socket: port, program, systemd unit.
+quiet ss -Hltnp | sed -n 's/^[^ ]* *[^ ]* *[^ ]* *[^ ]*:\([0-9]*\) .*(("\([^"]*\)",pid=\([0-9]*\),.*/\1 \2 \3/p' |
+    sort -u | while read -r port program pid; do
+        unit=$(quiet sed -n 's|.*/\([^/]*\.service\).*|\1|p' "/proc/$pid/cgroup" | tail -n 1)
+        echo "$port ${program:-?} ${unit:--}"
+    done
+
+section addresses
+quiet ip -o addr show scope global | awk '{sub("/.*", "", $4); print $4}'
+
+section names
+# Only what DNS says counts: /etc/hosts usually maps the host's own name to 127.0.1.1.
+for name in $NAMES; do
+    for address in $(quiet getent -s dns ahostsv4 "$name" | awk '{print $1}' | sort -u) \
+        $(quiet getent -s dns --no-addrconfig ahostsv6 "$name" | awk '$1 !~ /^::ffff:/ {print $1}' | sort -u); do
+        echo "$name $address"
+    done
+done
+
+section files
+for file in $FILES; do
+    if [ -f "$file" ]; then
+        printf '%s %s\n' "$(sha256sum <"$file" | cut -c -64)" "$file"
+    fi
+done
+
+section keyring
+if [ -f "$KEYRING" ]; then base64 -w 0 "$KEYRING"; echo; fi
+
+section server-name
+quiet sed -n 's/^server_name: *//p' /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml | tail -n 1
+
+section debconf
+# Only until Synapse is installed do the answers matter; from then on its files hold them.
+# shellcheck disable=SC2016
+quiet awk '/^Name: matrix-synapse\// {name = $2} /^$/ {name = ""} /^Value: / && name {print name, $2}' /var/cache/debconf/config.dat
+
+section sshd-ports
+if have sshd; then quiet sshd -T | awk '$1 == "port" {print $2}'; fi
+
+section ufw
+if have ufw; then
+    quiet sed -n 's/^ENABLED=/enabled /p' /etc/ufw/ufw.conf
+    quiet sed -n 's/^DEFAULT_INPUT_POLICY=/input /p; s/^IPV6=/ipv6 /p' /etc/default/ufw
+fi
+
+section ufw-rules
+quiet sed -n 's/^### tuple ### //p' /etc/ufw/user.rules
+
+section ufw-live
+if have iptables; then quiet iptables -S ufw-user-input; fi
+
+section certificate
+certificate=/etc/letsencrypt/live/$PUBLIC_NAME/fullchain.pem
+if [ -f "$certificate" ] && have openssl; then
+    quiet openssl x509 -in "$certificate" -noout -ext subjectAltName |
+        grep -o 'DNS:[^, ]*' | sed 's/^DNS:/name /'
+    quiet openssl x509 -in "$certificate" -noout -checkend 86400 >/dev/null && echo valid
+fi
+quiet sed -n 's/^server = /server /p' "/etc/letsencrypt/renewal/$PUBLIC_NAME.conf"
+
+section nginx-default
+if [ -e /etc/nginx/sites-enabled/default ]; then echo enabled; fi
+if [ -e "$DEFAULT_SITE_MARK" ]; then echo decided; fi
+
+section units
+# shellcheck disable=SC2086
+quiet systemctl show --property=Id,UnitFileState $UNITS | awk -F= '
+    $1 == "Id" {unit = $2} $1 == "UnitFileState" {state = $2}
+    $0 == "" {print unit, state; unit = state = ""} END {if (unit) print unit, state}'
+
+section database
+# Asked of the database, so that a restored or an emptied one counts.
+sql() { quiet runuser -u postgres -- psql -XAtq -F ' ' -v name="$ADMINISTRATOR" -d "$1" -f -; }
+if have psql; then
+    sql postgres <<SQL
+SELECT 'locale', datcollate, datctype, pg_encoding_to_char(encoding)
+FROM pg_database WHERE datname = '$DATABASE';
+SQL
+    sql "$DATABASE" <<'SQL'
+SELECT 'users' FROM users LIMIT 1;
+SELECT 'administrator' FROM users WHERE name = :'name';
+SQL
+fi
+if [ -s "$ADMINISTRATOR_PASSWORD" ]; then echo password; fi
+
+section smtp-password
+# Compared here, in the shell itself: no hash or copy of it leaves the host or shows in a list of
+# processes.
+IFS= read -r wanted || :
+if [ -f "$SMTP_PASSWORD" ]; then
+    [ "$wanted" = "$(cat "$SMTP_PASSWORD")" ] && echo same
+    quiet stat -c 'mode %a %u' "$SMTP_PASSWORD"
+fi
+
+section tool
+if have altpeter-matrix; then
+    quiet altpeter-matrix status --json
+fi
+echo
+section end

@@ -1,0 +1,170 @@
+"""What forbids a deploy, found before anything is changed. Pure: observation in, problems out."""
+
+from collections.abc import Iterator
+
+from altpeter_matrix.errors import Problem
+
+from .host_state import HostState
+from .target import Target
+
+SUPPORTED = ("bookworm", "trixie", "forky", "sid")
+_MIB = 1024
+_FREE_FOR_PACKAGES = 1500 * _MIB
+_FREE_FOR_CHANGES = 200 * _MIB
+_FREE_INODES = 10_000
+
+
+def problems(target: Target, state: HostState) -> tuple[Problem, ...]:
+    """Everything that stands in the way on one host, all at once."""
+    found = [
+        *_system(state),
+        *_packages(state),
+        *_disk(state),
+        *_ports(target, state),
+        *_identity(target, state),
+        *_mail(target, state),
+        *_dns(target, state),
+    ]
+    return tuple(Problem(f"{target.name}: {p.where}", p.what, p.remedy) for p in found)
+
+
+def _system(state: HostState) -> Iterator[Problem]:
+    name = state.release.get("PRETTY_NAME", "this system")
+    if state.release.get("ID") != "debian" or state.codename not in SUPPORTED:
+        yield Problem(
+            "/etc/os-release", f"{name} is not supported", "use Debian 12, Debian 13 or sid"
+        )
+    if not state.systemd:
+        yield Problem(
+            "/run/systemd/system",
+            "systemd does not run, so no service could",
+            "boot the host with systemd",
+        )
+
+
+def _packages(state: HostState) -> Iterator[Problem]:
+    if state.lock_holder:
+        yield Problem(
+            "/var/lib/dpkg/lock-frontend",
+            f"{state.lock_holder} holds the lock of the package manager",
+            "wait until it has finished, then run the deploy again",
+        )
+    if state.newer_package:
+        yield Problem(
+            "altpeter-matrix-config",
+            f"the host has {state.newer_package}, which is newer than this checkout's package",
+            "update the checkout and run `make deb`",
+        )
+
+
+def _disk(state: HostState) -> Iterator[Problem]:
+    needed = _FREE_FOR_CHANGES if state.synapse_installed else _FREE_FOR_PACKAGES
+    for mount, free in state.free_kib.items():
+        if free < needed:
+            yield Problem(
+                mount,
+                f"has {free // _MIB} MiB free, {needed // _MIB} MiB are needed",
+                "free some space or enlarge the disk",
+            )
+    for mount, free in state.free_inodes.items():
+        if free < _FREE_INODES:
+            yield Problem(mount, f"has {free} inodes free", f"free some: {_FREE_INODES} are needed")
+
+
+def _ports(target: Target, state: HostState) -> Iterator[Problem]:
+    settings = target.settings
+    wanted = {80: "nginx", 443: "nginx", 5432: "postgres", settings.listener.port: "synapse"}
+    keys = {settings.listener.port: "listener.port"}
+    if settings.federation.port_8448:
+        wanted[8448] = "nginx"
+    if settings.metrics.enabled:
+        wanted[settings.metrics.port] = "synapse"
+        keys[settings.metrics.port] = "metrics.port"
+    units = {"nginx": "nginx.service", "synapse": "matrix-synapse.service", "postgres": ""}
+    told = set()
+    for listener in state.listening:
+        owner = wanted.get(listener.port)
+        if owner is None or listener.program == owner or listener.unit == units[owner]:
+            continue
+        if owner == "postgres" and listener.unit.startswith("postgresql"):
+            continue
+        if listener.port in told:
+            continue
+        told.add(listener.port)
+        stop = f"systemctl disable --now {listener.unit}" if listener.unit else "kill"
+        key = keys.get(listener.port)
+        yield Problem(
+            f"port {listener.port}",
+            f"is taken by {listener.program}, and {owner} needs it",
+            f"stop that program (`{stop}`)" + (f", or set another {key}" if key else ""),
+        )
+
+
+def _identity(target: Target, state: HostState) -> Iterator[Problem]:
+    wanted = target.settings.server_name
+    if state.users and state.server_name and state.server_name != wanted:
+        yield Problem(
+            f"{target.source}: server_name",
+            f'"{wanted}" is not the name of the server that runs there, "{state.server_name}", '
+            "and a server name can never change once users exist",
+            f'write "{state.server_name}", or deploy to another host',
+        )
+    locale = state.database_locale
+    if locale and locale != ("C", "C", "UTF8"):
+        yield Problem(
+            f"PostgreSQL database {target.settings.database.name}",
+            f"has collation {locale[0]}, character type {locale[1]} and encoding {locale[2]}; "
+            "Synapse's data get damaged with any other than C, C and UTF8",
+            "move the data into a new database with LC_COLLATE 'C' and LC_CTYPE 'C' "
+            "(pg_dump and pg_restore), or set another database.name",
+        )
+
+
+def _mail(target: Target, state: HostState) -> Iterator[Problem]:
+    email = target.settings.email
+    if email is None or email.username is None or target.smtp_password is not None:
+        return
+    if str(email.password_file) not in state.files:
+        yield Problem(
+            f"{target.source}: email.username",
+            f"needs a password, and {email.password_file} is not on the host",
+            "name a file that holds it with `smtp_password_file` beside `matrix`",
+        )
+
+
+def certificate_is_right(target: Target, state: HostState) -> bool:
+    """Whether certbot keeps a certificate for exactly what the settings ask for."""
+    certificate, settings = state.certificate, target.settings
+    return (
+        certificate.valid
+        and certificate.names == frozenset(settings.certificate_names)
+        and certificate.server == settings.certificates.directory
+    )
+
+
+def unresolved(target: Target, state: HostState) -> dict[str, frozenset[str]]:
+    """Names of the certificate that do not lead to this host, each with where they lead."""
+    ours = state.addresses | target.public_addresses
+    return {
+        name: found - ours
+        for name in target.settings.certificate_names
+        if not (found := state.names.get(name, frozenset())) or found - ours
+    }
+
+
+def _dns(target: Target, state: HostState) -> Iterator[Problem]:
+    """certbot would fail on these, so nothing is begun; one that is there needs no DNS."""
+    if not target.settings.certificates.acme or certificate_is_right(target, state):
+        return
+    ours = ", ".join(sorted(state.addresses | target.public_addresses)) or "none"
+    for name, elsewhere in unresolved(target, state).items():
+        if elsewhere:
+            what = f"leads to {', '.join(sorted(elsewhere))}, which is not this host ({ours})"
+            remedy = (
+                "correct its A and AAAA records; if the host is behind NAT, name its address in "
+                "`public_addresses` beside `matrix`"
+            )
+        else:
+            what = f"has no address, so no certificate can be had (this host: {ours})"
+            remedy = "set its A and AAAA records and wait until they are seen"
+        yield Problem(f"DNS: {name}", what, f"{remedy}, or set certificates.acme: false")

@@ -1,0 +1,81 @@
+"""What a deploy says at its end: what was done, where the server is, and what is left to do."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import click
+from pyinfra.api import Host, State
+from pyinfra.api.state import BaseStateCallback
+
+from altpeter_matrix.records import dns_records, documents_elsewhere
+
+from . import preflight
+from .paths import ADMINISTRATOR_PASSWORD
+from .survey import Site
+
+
+class ClosingReport(BaseStateCallback):
+    """Printed per host once it is disconnected, when everything that pyinfra prints is out."""
+
+    def __init__(self) -> None:
+        self.sites: dict[Host, Site] = {}
+
+    def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]
+        site = self.sites.get(host)
+        if site is not None and state.is_executing and host not in state.failed_hosts:
+            click.echo("\n".join(["", *lines(site, done(state, host)), ""]), err=True)
+
+
+def report_at_end(state: State, host: Host, site: Site) -> None:
+    """Have the report printed for this host when the deploy has ended well."""
+    present = [h for h in state.callback_handlers if isinstance(h, ClosingReport)]
+    handler = present[0] if present else ClosingReport()
+    if not present:
+        state.add_callback_handler(handler)
+    handler.sites[host] = site
+
+
+def done(state: State, host: Host) -> list[str]:
+    """The operations that changed something on a host."""
+    return [
+        name
+        for op_hash in state.get_op_order()
+        if op_hash in state.ops[host] and state.ops[host][op_hash].operation_meta.did_change()
+        for name in sorted(state.get_op_meta(op_hash).names)
+    ]
+
+
+def lines(site: Site, changes: list[str]) -> Iterator[str]:
+    """The report, line by line."""
+    target, settings = site.target, site.target.settings
+    yield click.style(f"{target.name}: {settings.server_name} is deployed", bold=True)
+    yield f"  done           {'; '.join(changes) or 'nothing, all was as wanted'}"
+    yield f"  address        https://{settings.public_name}"
+    if target.administrator:
+        yield f"  administrator  {target.administrator}"
+        yield f"                 its password is on the host, in {ADMINISTRATOR_PASSWORD}"
+    if not settings.certificates.acme:
+        yield "  certificate    yours to put into /etc/letsencrypt/live/" + settings.public_name
+    yield from _dns(site)
+    for document in documents_elsewhere(settings):
+        yield f"  to publish at  {document.url}"
+        yield f"                 {document.body}"
+
+
+def _dns(site: Site) -> Iterator[str]:
+    ours = sorted(site.target.public_addresses or site.state.addresses)
+    versions = {address: ip_address(address).version for address in ours}
+    missing = preflight.unresolved(site.target, site.state)
+    yield "  DNS records"
+    for record in dns_records(
+        site.target.settings,
+        ipv4=[address for address in ours if versions[address] == 4],
+        ipv6=[address for address in ours if versions[address] == 6],
+    ):
+        if record.type == "SRV":
+            note = ""
+        elif record.value in site.state.names.get(record.name, frozenset()):
+            note = "is set"
+        else:
+            note = "is MISSING" if record.name in missing else "is not set"
+        yield f"    {record}  {note}".rstrip()

@@ -1,0 +1,23 @@
+"""Secrets on their way to a host: over stdin, never in a command line, a log or a diff."""
+
+from pyinfra.api import StringCommand
+
+
+class HiddenInput:
+    """Text for a command's stdin. pyinfra prints arguments under --debug: this prints as stars."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def readlines(self) -> list[str]:
+        """What pyinfra sends; it asks for it like this, as of an open file."""
+        return self._text.splitlines() or [""]
+
+    def __repr__(self) -> str:
+        return "*MASKED*"
+
+
+def with_stdin(command: StringCommand, text: str) -> StringCommand:
+    """A command that reads `text` from its stdin."""
+    command.connector_arguments["_stdin"] = HiddenInput(text)  # type: ignore[typeddict-item]
+    return command

@@ -1,0 +1,211 @@
+"""Checks the settings of all hosts and looks at all hosts, before the first operation on any."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import gevent  # type: ignore[import-untyped]
+from gevent.lock import RLock  # type: ignore[import-untyped]
+from pyinfra.api import FactBase, Host, State
+from pyinfra.api.facts import get_fact
+from pyinfra.context import ctx_host
+
+from altpeter_matrix.errors import Problem, SettingsError
+
+from . import apt, openpgp, preflight, timesync
+from .errors import Refused
+from .facts import LoggedIn, Login, Observation, SettingsCheck, SigningKey
+from .files import digest
+from .host_state import HostState
+from .paths import (
+    ADMINISTRATOR_PASSWORD,
+    DEFAULT_SITE_MARK,
+    KEYRING,
+    MANAGED_FILES,
+    PACKAGE_MARK,
+    SETTINGS,
+)
+from .stdin import HiddenInput
+from .target import Target, read_target
+
+T = TypeVar("T")
+LOCK_TIMEOUT = 300
+
+
+@dataclass(frozen=True)
+class Site:
+    """A host: what is wanted, what there is, and how to get there."""
+
+    target: Target
+    state: HostState
+    login: LoggedIn
+    signing_key: bytes | None  # None: the repository is not used
+
+    @property
+    def ssh_ports(self) -> frozenset[int]:
+        """Every port that SSH comes through, this very connection's included."""
+        live = {self.login.ssh_port} if self.login.ssh_port else set()
+        listening = {one.port for one in self.state.listening if one.program == "sshd"}
+        return frozenset(self.state.sshd_ports | live | listening)
+
+
+_surveys: "WeakKeyDictionary[State, Mapping[Host, Site] | Refused]" = WeakKeyDictionary()
+_lock = RLock()
+
+
+def survey(state: State, host: Host) -> Site:
+    """The site of one host; Refused, on every host, when any host of the run has a problem."""
+    with _lock:
+        if state not in _surveys:
+            try:
+                _surveys[state] = _survey_all(state)
+            except Refused as error:
+                _surveys[state] = error
+        result = _surveys[state]
+    if isinstance(result, Refused):
+        raise result
+    return result[host]
+
+
+def _survey_all(state: State) -> Mapping[Host, Site]:
+    hosts = list(state.inventory.get_active_hosts())
+    targets = _targets(hosts)
+    found = _on_all(hosts, lambda host: _look(state, host, targets[host]))
+    problems = [problem for _, those in found.values() for problem in those]
+    if problems:
+        raise Refused(problems)
+    return {host: site for host, (site, _) in found.items() if site is not None}
+
+
+def _targets(hosts: list[Host]) -> Mapping[Host, Target]:
+    targets: dict[Host, Target] = {}
+    problems: list[Problem] = []
+    for host in hosts:
+        try:
+            targets[host] = read_target(host)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise Refused(list(dict.fromkeys(problems)))
+    return targets
+
+
+def _on_all(hosts: list[Host], function: Callable[[Host], T]) -> Mapping[Host, T]:
+    """Run it for all hosts at once. Not in pyinfra's own pool: the caller holds places there."""
+
+    def in_context(host: Host) -> T:
+        with ctx_host.use(host):
+            return function(host)
+
+    running = {host: gevent.spawn(in_context, host) for host in hosts}
+    return {host: greenlet.get() for host, greenlet in running.items()}
+
+
+def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[Problem, ...]]:
+    login = _fact(state, host, Login)
+    if login is None:
+        return None, (_unreachable(target, "does not run a shell for us"),)
+    sudo = {} if login.is_root else {"_sudo": True}
+    observed = _fact(
+        state,
+        host,
+        Observation,
+        variables=_variables(target),
+        _stdin=HiddenInput(target.smtp_password or ""),
+        **sudo,
+    )
+    if observed is None:
+        what = "cannot be examined" if login.is_root else f"gives user {login.uid} no root rights"
+        return None, (_unreachable(target, what),)
+    problems = preflight.problems(target, observed)
+    if problems:
+        return None, problems
+    key = None
+    if apt.uses_upstream(observed):
+        key = _signing_key(state, host, target, observed, sudo)
+        if key is None:
+            problems = (_untrusted(target),)
+    site = Site(target, observed, login, key)
+    return site, (*problems, *_refused_by_host(state, host, site, sudo))
+
+
+def _fact(state: State, host: Host, fact: type[FactBase[T]], **arguments: Any) -> T | None:
+    """A fact; None when the host would not tell, which pyinfra has then printed."""
+    value: T | None = get_fact(state, host, fact, kwargs=arguments, apply_failed_hosts=False)
+    return value
+
+
+def _unreachable(target: Target, what: str) -> Problem:
+    return Problem(
+        target.name,
+        what,
+        "log in as root (`ssh_user`), or as a user who may use sudo without a password "
+        "(with one: --same-sudo-password)",
+    )
+
+
+def _untrusted(target: Target) -> Problem:
+    repository = target.settings.synapse_repository
+    return Problem(
+        f"{target.name}: {repository.key_url}",
+        f"does not give the host the key {repository.key_fingerprint}, so what it signs cannot "
+        "be trusted",
+        "check synapse_repository and the host's way to the network",
+    )
+
+
+def _signing_key(
+    state: State, host: Host, target: Target, observed: HostState, sudo: Mapping[str, Any]
+) -> bytes | None:
+    """The repository's key, checked by its fingerprint before anything trusts it."""
+    repository = target.settings.synapse_repository
+    present = observed.keyring
+    if present:
+        key = openpgp.key_with_fingerprint(present, repository.key_fingerprint)
+        if key == present:
+            return key
+    fetched = _fact(state, host, SigningKey, url=repository.key_url, **sudo)
+    return fetched and openpgp.key_with_fingerprint(fetched, repository.key_fingerprint)
+
+
+def _refused_by_host(
+    state: State, host: Host, site: Site, sudo: Mapping[str, Any]
+) -> tuple[Problem, ...]:
+    """What the host tool itself says about new settings, while the old ones still serve.
+
+    Asked only of the version that the deploy leaves there: another one may know other settings.
+    """
+    target = site.target
+    package = site.state.packages.get("altpeter-matrix-config")
+    same_version = package is not None and package.version == target.package_version
+    unchanged = site.state.files.get(SETTINGS) == digest(target.settings_text.encode())
+    tool = site.state.tool
+    if tool is None or not same_version or (unchanged and not tool.get("pending")):
+        return ()
+    complaints = _fact(state, host, SettingsCheck, _stdin=HiddenInput(target.settings_text), **sudo)
+    return tuple(
+        Problem(target.name, line.removeprefix("error: "), "correct it, then deploy again")
+        for line in complaints or ()
+    )
+
+
+def _variables(target: Target) -> dict[str, str]:
+    """What host_state.sh is to look at."""
+    settings = target.settings
+    password_file = settings.email.password_file if settings.email else ""
+    return {
+        "LOCK_TIMEOUT": str(LOCK_TIMEOUT),
+        "PACKAGES": " ".join(sorted({*apt.PACKAGES, *timesync.CLOCKS, *apt.OWN})),
+        "PACKAGE_VERSION": target.package_version,
+        "NAMES": " ".join(settings.certificate_names),
+        "PUBLIC_NAME": settings.public_name,
+        "FILES": " ".join([*MANAGED_FILES, PACKAGE_MARK, str(password_file)]).strip(),
+        "KEYRING": KEYRING,
+        "UNITS": " ".join(timesync.UNITS),
+        "DATABASE": settings.database.name,
+        "ADMINISTRATOR": target.administrator or "",
+        "ADMINISTRATOR_PASSWORD": ADMINISTRATOR_PASSWORD,
+        "DEFAULT_SITE_MARK": DEFAULT_SITE_MARK,
+        "SMTP_PASSWORD": str(password_file),
+    }

@@ -1,0 +1,189 @@
+"""What the inventory says about a host, checked once and frozen from then on."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pyinfra.api import Host
+from pyinfra.api.hiddenvalue import HiddenValue
+
+from altpeter_matrix.errors import Problem, SettingsError
+from altpeter_matrix.settings import Settings, load_settings
+
+TOP = Path(__file__).resolve().parent.parent
+PACKAGE = "altpeter-matrix-config"
+_PACKAGE_FILE = re.compile(rf"{PACKAGE}_(?P<version>[^_]+)_all\.deb")
+
+_HEADER = """\
+# Settings of this homeserver, written by the pyinfra deploy: change them in the inventory
+# (`matrix` in group_data), or the next deploy replaces this file and keeps yours beside it, in
+# /var/lib/altpeter-matrix/replaced/.
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A host of the inventory, as its administrator wants it."""
+
+    name: str
+    source: str  # the file that holds its settings, for errors
+    settings: Settings
+    settings_text: str  # of /etc/altpeter-matrix/settings.yaml
+    package: Path
+    package_version: str
+    smtp_password: str | None = field(default=None, repr=False)
+    public_addresses: frozenset[str] = frozenset()  # of a host behind NAT
+
+    @property
+    def administrator(self) -> str | None:
+        """The first administrator's user ID."""
+        administrator = self.settings.administrator
+        if administrator is None:
+            return None
+        return f"@{administrator.username}:{self.settings.server_name}"
+
+
+def read_target(host: Host) -> Target:
+    """The target that a host's data describe; SettingsError names everything that is wrong."""
+    source = _source(host)
+    raw = host.data.get("matrix")
+    if not isinstance(raw, Mapping):
+        raise SettingsError(_no_settings(host, source, raw))
+    problems: list[Problem] = []
+    try:
+        settings = load_settings(raw, source=source)
+    except SettingsError as error:
+        raise SettingsError(
+            Problem(f"{p.where} ({host.name})", p.what, p.remedy) for p in error.problems
+        ) from error
+    package, version = _package(host, problems)
+    password = _smtp_password(host, source, problems)
+    addresses = _public_addresses(host, source, problems)
+    if password is not None and settings.email is None:
+        problems.append(
+            Problem(
+                f"{source}: smtp_password_file ({host.name})",
+                "is given, but no mail is to be sent",
+                "add `email` to the settings, or remove the password",
+            )
+        )
+    if problems:
+        raise SettingsError(problems)
+    return Target(
+        name=host.name,
+        source=source,
+        settings=settings,
+        settings_text=_HEADER + yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True),
+        package=package,
+        package_version=version,
+        smtp_password=password,
+        public_addresses=addresses,
+    )
+
+
+def _source(host: Host) -> str:
+    """The file that gave the host its settings."""
+    inventory = host.inventory
+    if "matrix" not in inventory.get_host_data(host.name):
+        for group in host.groups:
+            if "matrix" in inventory.get_group_data(group):
+                return f"group_data/{group}.py"
+        if "matrix" in inventory.get_data():
+            return "group_data/all.py"
+    return "inventory"
+
+
+def _no_settings(host: Host, source: str, raw: Any) -> Problem:
+    if raw is None:
+        return Problem(
+            f"inventory: {host.name}",
+            "has no settings",
+            "put it into a group with `matrix = {…}` in group_data, see examples/",
+        )
+    return Problem(
+        f"{source}: matrix ({host.name})",
+        f"is a {type(raw).__name__}, not a mapping of settings",
+        'write `matrix = {"server_name": "example.org"}`',
+    )
+
+
+def _package(host: Host, problems: list[Problem]) -> tuple[Path, str]:
+    """The .deb to install: the one named in the inventory, or the one that `make deb` built."""
+    named = host.data.get("package")
+    path = TOP / str(named) if named else _built_package()
+    match = path and _PACKAGE_FILE.fullmatch(path.name)
+    if path is None or not path.is_file():
+        problems.append(
+            Problem(
+                str(path or "dist/"),
+                f"there is no {PACKAGE} package",
+                "run `make deb` first" if not named else "run `make deb`, or correct `package`",
+            )
+        )
+    elif not match:
+        problems.append(
+            Problem(str(path), f"is not named {PACKAGE}_VERSION_all.deb", "run `make deb`")
+        )
+    return path or Path(), match["version"] if match else ""
+
+
+def _built_package() -> Path | None:
+    """The package of this checkout's version, which the changelog names."""
+    changelog = TOP / "debian/changelog"
+    match = re.match(r"\S+ \((?P<version>[^)]+)\)", changelog.read_text(encoding="utf-8"))
+    return TOP / f"dist/{PACKAGE}_{match['version']}_all.deb" if match else None
+
+
+def _smtp_password(host: Host, source: str, problems: list[Problem]) -> str | None:
+    given, file = host.data.get("smtp_password"), host.data.get("smtp_password_file")
+    where = f"{source}: smtp_password ({host.name})"
+    if isinstance(given, HiddenValue):
+        password = given.unmask()
+    elif given is not None:
+        problems.append(
+            Problem(
+                where,
+                "is plain text, which `pyinfra --debug` prints",
+                "name a file that holds it with `smtp_password_file`, or wrap it in"
+                " pyinfra.api.hiddenvalue.HiddenValue",
+            )
+        )
+        return None
+    elif file is not None:
+        try:
+            password = Path(file).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(
+                Problem(
+                    f"{source}: smtp_password_file ({host.name})",
+                    f"{file} cannot be read ({error})",
+                    "write the password into that file, on this machine",
+                )
+            )
+            return None
+    else:
+        return None
+    if not password or "\n" in password:
+        problems.append(Problem(where, "is not one line of text", "write the password in one line"))
+        return None
+    return password
+
+
+def _public_addresses(host: Host, source: str, problems: list[Problem]) -> frozenset[str]:
+    found = set()
+    for address in host.data.get("public_addresses") or ():
+        try:
+            found.add(str(ip_address(address)))
+        except ValueError:
+            problems.append(
+                Problem(
+                    f"{source}: public_addresses ({host.name})",
+                    f'"{address}" is not an IP address',
+                    "write IPv4 or IPv6 addresses",
+                )
+            )
+    return frozenset(found)
