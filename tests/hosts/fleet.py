@@ -58,6 +58,14 @@ def alpha_settings(lab: Lab) -> Mapping[str, Any]:
     )
 
 
+def mail_password_file(lab: Lab) -> Path:
+    """The file on the controller that an administrator keeps the mail password in."""
+    file = lab.state / "smtp_password"
+    file.touch(mode=0o600)
+    file.write_text(f"{lab.services.smtp_password}\n")
+    return file
+
+
 MEMBERS = {
     member.debian: member
     for member in (
@@ -68,7 +76,7 @@ MEMBERS = {
             settings=alpha_settings,
             # As talkative as it gets: the output must not hold a secret even so.
             options=("-vvv", "--debug", "--diff"),
-            data=lambda lab: {"smtp_password": lab.services.smtp_password},
+            data=lambda lab: {"smtp_password_file": str(mail_password_file(lab))},
         ),
         Member(
             name="beta",
@@ -103,14 +111,20 @@ class Fleet:
         self._snapshots[member.name] = snapshot
         return Deployment(host=host, settings=settings, ca_file=self.lab.ca_file)
 
-    def inventory(self, deployment: Deployment, **settings: Any) -> Path:
-        """An inventory for the server or a clone of it, as its first deploy had, with other
-        settings where given."""
+    def data(self, deployment: Deployment) -> dict[str, Any]:
+        """What the inventory says beside the settings."""
         member = next(m for m in MEMBERS.values() if m.dns == deployment.host.dns_names)
+        return dict(member.data(self.lab))
+
+    def inventory(
+        self, deployment: Deployment, data: Mapping[str, Any] | None = None, **settings: Any
+    ) -> Path:
+        """An inventory for the server or a clone of it, as its first deploy had; with other
+        settings or data where given."""
         return write_inventory(
             self.lab.state / "inventories" / deployment.host.name,
             {deployment.host: {**deployment.settings, **settings}},
-            **member.data(self.lab),
+            **{**self.data(deployment), **(data or {})},
         )
 
     def record(self, deployment: Deployment, what: str) -> str:

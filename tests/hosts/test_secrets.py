@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -117,12 +118,13 @@ def test_no_secret_is_in_the_output_of_a_talkative_deploy(
     ids=" ".join,
 )
 def test_no_secret_is_in_the_output_of_a_later_run(
-    fleet: Fleet, debian12: Deployment, options: tuple[str, ...]
+    fleet: Fleet, debian12: Deployment, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    inventory = fleet.inventory(debian12, log_level="WARNING")
     # Another password than the host has, so that the run has something to show.
-    text = inventory.read_text().replace(fleet.lab.services.smtp_password, "changed-Mail-4711-key")
-    inventory.write_text(text)
+    changed = tmp_path / "password"
+    changed.write_text("changed-Mail-4711-key\n")
+    data = {"smtp_password_file": str(changed)}
+    inventory = fleet.inventory(debian12, data=data, log_level="WARNING")
     result = run_pyinfra(inventory, *options)
     output = f"{result.stdout}\n{result.stderr}"
     secrets = {**secrets_of(debian12), "new smtp_password": "changed-Mail-4711-key"}

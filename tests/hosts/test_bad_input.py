@@ -1,0 +1,325 @@
+"""Bad input, given to ``altpeter-matrix apply`` and to the deploy: refused before anything
+changes, with file, key and remedy, while the server goes on serving."""
+
+import pprint
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+import yaml
+
+from tests.hosts.bad_settings import BAD_SETTINGS, BadSetting
+from tests.hosts.deployments import Deployment, run_pyinfra
+from tests.hosts.fleet import Fleet
+from tests.hosts.lab import Host
+from tests.hosts.probes import difference, state_of, wait_until_serving
+
+SETTINGS = "/etc/altpeter-matrix/settings.yaml"
+NGINX_D = "/etc/altpeter-matrix/nginx.d"
+SYNAPSE_D = "/etc/altpeter-matrix/synapse.d"
+PSQL = "runuser -u postgres -- psql -q"
+LISTEN = (
+    "import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1);"
+    " s.bind(('127.0.0.1', {port})); s.listen(); __import__('time').sleep(600)"
+)
+
+
+@dataclass(frozen=True)
+class BadHost:
+    """A host on which a change must be refused. Shell commands make it so, and undo it."""
+
+    name: str
+    spoil: str
+    repair: str
+    where: str  # file and key as the refusal names them
+    remedy: str  # a part of it
+    settings: str = ""  # lines to append to settings.yaml
+    user: str = "root"
+
+
+def broken_settings(text: str, where: str, remedy: str, name: str) -> BadHost:
+    """settings.yaml with exactly this text; undone like every change of it."""
+    return BadHost(name, f"printf '{text}' > {SETTINGS}", "true", where, remedy)
+
+
+def addition(path: str, text: str, where: str, remedy: str, name: str) -> BadHost:
+    """A local addition of an administrator."""
+    return BadHost(name, f"cat > {path} <<'END'\n{text}\nEND", f"rm {path}", where, remedy)
+
+
+def listener(port: int, key: str, name: str) -> BadHost:
+    """A port that another program has."""
+    return BadHost(
+        name,
+        f'systemd-run -q --unit=foreign python3 -c "{LISTEN.format(port=port)}"; sleep 0.5',
+        "systemctl stop foreign",
+        f"settings.yaml: {key}",
+        "choose another port",
+        settings=f"{key.partition('.')[0]}: {{port: {port}}}\n",
+    )
+
+
+BAD_HOSTS = (
+    # The settings file itself.
+    broken_settings("server_name: alpha.test\\n  uploads: x\\n", SETTINGS, "line 2", "no YAML"),
+    broken_settings("server_name: a.test\\nserver_name: b.test\\n", SETTINGS, "remove", "twice"),
+    broken_settings("- server_name\\n", SETTINGS, "write", "a list"),
+    broken_settings("", SETTINGS, "server_name", "empty"),
+    broken_settings("server_name: \\\\377\\\\376\\n", SETTINGS, "UTF-8", "not UTF-8"),
+    BadHost("no settings file", f"rm {SETTINGS}", "true", SETTINGS, "server_name"),
+    BadHost("a directory instead", f"rm {SETTINGS}; mkdir {SETTINGS}", f"rmdir {SETTINGS}",
+            SETTINGS, ""),
+    # A live server stays who it is, on the database that it has.
+    BadHost("changed server name",
+            f"sed -i 's/^server_name: .*/server_name: other.test/' {SETTINGS}", "true",
+            "settings.yaml: server_name", "write `server_name: alpha.test`"),
+    BadHost("empty database", "true", "true", "settings.yaml: database.name",
+            "write `database: {name: synapse}`", settings="database: {name: another}\n"),
+    BadHost("wrong collation",
+            f"{PSQL} -c \"create database latin encoding 'UTF8' lc_collate 'C.UTF-8'"
+            " lc_ctype 'C.UTF-8' template template0 owner \\\"matrix-synapse\\\"\"",
+            f"{PSQL} -c 'drop database latin'",
+            "PostgreSQL database latin", "set another database.name",
+            settings="database: {name: latin}\n"),
+    BadHost("wrong encoding",
+            f"{PSQL} -c \"create database sql_ascii encoding 'SQL_ASCII' lc_collate 'C'"
+            " lc_ctype 'C' template template0 owner \\\"matrix-synapse\\\"\"",
+            f"{PSQL} -c 'drop database sql_ascii'",
+            "PostgreSQL database sql_ascii", "set another database.name",
+            settings="database: {name: sql_ascii}\n"),
+    # What else is on the host.
+    listener(8118, "listener.port", "port taken"),
+    listener(9119, "metrics.port", "metrics port taken"),
+    BadHost("unsupported release",
+            "cp -a --remove-destination /usr/lib/os-release /root/os-release;"
+            " sed -i 's/^VERSION_ID=.*/VERSION_ID=\"10\"/; s/bookworm/buster/' /usr/lib/os-release",
+            "cp /root/os-release /usr/lib/os-release; rm /root/os-release",
+            "/etc/os-release", "use Debian 12", settings="log_level: WARNING\n"),
+    BadHost("not root", "true", "true", "altpeter-matrix", "sudo",
+            settings="log_level: WARNING\n", user="debian"),
+    BadHost("full disk",
+            "cp -a /var/lib/altpeter-matrix /root/state; "
+            "mount -t tmpfs -o size=4m,mode=0755 tmpfs /var/lib/altpeter-matrix; "
+            "cp -a /root/state/. /var/lib/altpeter-matrix/; "
+            "dd if=/dev/zero of=/var/lib/altpeter-matrix/fill bs=64k 2>/dev/null || true",
+            "umount /var/lib/altpeter-matrix; rm -r /root/state",
+            "/var/lib/altpeter-matrix", "free some space", settings="log_level: WARNING\n"),
+    BadHost("another site of nginx is broken",
+            "echo 'server { listen 81; nonsense; }' > /etc/nginx/sites-enabled/theirs",
+            "rm /etc/nginx/sites-enabled/theirs",
+            "nginx", "nginx -t", settings="log_level: WARNING\n"),
+    BadHost("the mail password is missing", "true", "true", "/root/no-such-file", "password",
+            settings="email: {smtp_host: mail.lab.test, from: a@alpha.test, username: a,"
+            " password_file: /root/no-such-file}\n"),
+    # Local additions.
+    addition(f"{NGINX_D}/local.conf", "location /x { return 200 }", f"{NGINX_D}/local.conf",
+             "correct", "nginx addition without semicolon"),
+    addition(f"{NGINX_D}/local.conf", "server { listen 82; }", f"{NGINX_D}/local.conf",
+             "correct", "server block in an nginx addition"),
+    addition(f"{NGINX_D}/local.conf", "location /_matrix/ { return 200; }\n"
+             "location /_matrix/ { return 404; }", f"{NGINX_D}/local.conf",
+             "correct", "location twice"),
+    addition(f"{SYNAPSE_D}/local.yaml", "media_retention: [\n", f"{SYNAPSE_D}/local.yaml",
+             "line", "Synapse addition that is no YAML"),
+    addition(f"{SYNAPSE_D}/local.yaml", "- presence\n", f"{SYNAPSE_D}/local.yaml",
+             "", "Synapse addition that is a list"),
+    addition(f"{SYNAPSE_D}/local.yaml", "server_name: other.test", f"{SYNAPSE_D}/local.yaml",
+             "at the top of the settings", "server name in an addition"),
+    addition(f"{SYNAPSE_D}/local.yaml", "url_preview_url_blacklist: 5\nmax_upload_size: many\n",
+             "Synapse", "synapse.d", "option that Synapse refuses"),
+    addition(f"{SYNAPSE_D}/local.yaml", "email:\n  enable_notifs: true\n",
+             f"{SYNAPSE_D}/local.yaml", "notif_from", "mail that would crash Synapse"),
+    addition(f"{SYNAPSE_D}/local.yaml", "listeners:\n- {port: 8008, type: http, tls: false}\n",
+             f"{SYNAPSE_D}/local.yaml", "", "listener for all the world"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(clone: Callable[..., Deployment], debian12: Deployment) -> Deployment:
+    server = clone(debian12, "bad-input", dns=True)
+    wait_until_serving(server)
+    return server
+
+
+@contextmanager
+def unchanged(server: Deployment) -> Iterator[None]:
+    """Nothing on the host changes within, and it serves."""
+    before = state_of(server.host)
+    yield
+    assert difference(before, state_of(server.host)) == {}
+    wait_until_serving(server, within=5)
+
+
+@contextmanager
+def original_settings(host: Host) -> Iterator[str]:
+    text = host.read(SETTINGS)
+    try:
+        yield text
+    finally:
+        host.write(SETTINGS, text)
+
+
+def assert_refused(host: Host, where: str, remedy: str, user: str = "root") -> None:
+    """`check` and `apply` both say where and what to do, in one line, without a traceback."""
+    for command in ("check", "apply"):
+        result = host.run("altpeter-matrix", command, check=False, user=user)
+        assert result.returncode == 1, f"{command}: {result.stdout}{result.stderr}"
+        assert "Traceback" not in result.stderr
+        lines = [line for line in result.stderr.splitlines() if where in line]
+        assert any(remedy in line for line in lines), result.stderr
+        assert all(line.startswith("error: ") for line in lines), result.stderr
+
+
+@pytest.mark.parametrize("bad", BAD_SETTINGS, ids=lambda bad: bad.name)
+def test_the_host_refuses_bad_settings(server: Deployment, bad: BadSetting) -> None:
+    with original_settings(server.host) as text:
+        spoiled = bad.spoiled(yaml.safe_load(text))
+        server.host.write(SETTINGS, yaml.safe_dump(spoiled, sort_keys=False))
+        with unchanged(server):
+            assert_refused(server.host, f"settings.yaml: {bad.key}: ", bad.remedy)
+
+
+@pytest.mark.parametrize("bad", BAD_HOSTS, ids=lambda bad: bad.name)
+def test_the_host_refuses_what_cannot_work(server: Deployment, bad: BadHost) -> None:
+    host = server.host
+    with original_settings(host) as text:
+        if bad.settings:
+            key = bad.settings.partition(":")[0]
+            settings = yaml.safe_load(text)
+            settings.pop(key, None)
+            host.write(SETTINGS, yaml.safe_dump(settings, sort_keys=False) + bad.settings)
+        try:
+            host.sh(bad.spoil)
+            with unchanged(server):
+                assert_refused(host, bad.where, bad.remedy, bad.user)
+        finally:
+            host.sh(bad.repair)
+
+
+def test_the_host_takes_good_settings(server: Deployment) -> None:
+    """Proves that none of the refusals above was for another reason."""
+    assert server.host.run("altpeter-matrix", "check").returncode == 0
+    with original_settings(server.host) as text:
+        good = yaml.safe_dump({**yaml.safe_load(text), "log_level": "WARNING"})
+        server.host.write(SETTINGS, good)
+        assert server.host.run("altpeter-matrix", "check").returncode == 0
+
+
+# The same, given to the deploy.
+
+
+@pytest.fixture(scope="module")
+def refusals(fleet: Fleet, server: Deployment) -> str:
+    """What one run says to an inventory in which each host but one has bad settings."""
+    base = {
+        "ssh_hostname": server.host.ipv4,
+        "ssh_user": "root",
+        "ssh_key": str(server.host.ssh_key),
+        "ssh_strict_host_key_checking": "no",
+        **fleet.data(server),
+    }
+    entries = [("good", {**base, "matrix": dict(server.settings)})]
+    entries += [
+        (bad.name.replace(" ", "-"), {**base, "matrix": bad.spoiled(server.settings)})
+        for bad in BAD_SETTINGS
+    ]
+    inventory = fleet.lab.state / "inventories/bad-input/inventory.py"
+    inventory.parent.mkdir(parents=True, exist_ok=True)
+    inventory.write_text(f"homeserver = {pprint.pformat(entries, sort_dicts=False)}\n")
+    with unchanged(server):
+        # Few at a time: sshd turns away more than ten that are not logged in yet.
+        result = run_pyinfra(inventory, "-y", "--parallel", "4", check=False)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    return f"{result.stdout}\n{result.stderr}"
+
+
+@pytest.mark.parametrize("bad", BAD_SETTINGS, ids=lambda bad: bad.name)
+def test_the_deploy_refuses_bad_settings_for_all_hosts_at_once(
+    refusals: str, bad: BadSetting
+) -> None:
+    where = f"inventory: {bad.key} ({bad.name.replace(' ', '-')}): "
+    lines = [line for line in refusals.splitlines() if where in line]
+    assert any(bad.remedy in line for line in lines), refusals
+
+
+def refused(fleet: Fleet, server: Deployment, *said: str, **options: object) -> None:
+    """The deploy fails with these words before anything has changed."""
+    data = options.pop("data", None)
+    assert data is None or isinstance(data, dict)
+    inventory = fleet.inventory(server, data=data, **options)
+    with unchanged(server):
+        result = run_pyinfra(inventory, "-y", check=False)
+    output = f"{result.stdout}\n{result.stderr}"
+    assert result.returncode != 0, output
+    assert "Traceback" not in output
+    errors = [line for line in output.splitlines() if "error:" in line]
+    assert any(all(word in line for word in said) for line in errors), output
+
+
+def test_the_deploy_refuses_another_server_name(fleet: Fleet, server: Deployment) -> None:
+    refused(fleet, server, "server_name", "alpha.test", "write", server_name="other.test",
+            certificates={**server.settings["certificates"], "acme": False})  # fmt: skip
+
+
+def test_the_deploy_refuses_a_name_without_an_address(fleet: Fleet, server: Deployment) -> None:
+    refused(fleet, server, "DNS: nowhere.test", "A and AAAA", aliases=["nowhere.test"])
+
+
+def test_the_deploy_refuses_a_name_that_leads_elsewhere(fleet: Fleet, server: Deployment) -> None:
+    refused(fleet, server, "DNS: lab.test", "not this host", aliases=["lab.test"])
+
+
+def test_the_deploy_refuses_an_unknown_signing_key(fleet: Fleet, server: Deployment) -> None:
+    repository = {**server.settings["synapse_repository"], "key_fingerprint": "A" * 40}
+    refused(fleet, server, "A" * 40, "synapse_repository", synapse_repository=repository)
+
+
+def test_the_deploy_refuses_a_missing_package(fleet: Fleet, server: Deployment) -> None:
+    refused(fleet, server, "no-such.deb", "make deb", data={"package": "/tmp/no-such.deb"})
+
+
+def test_the_deploy_refuses_a_missing_password_file(fleet: Fleet, server: Deployment) -> None:
+    refused(fleet, server, "smtp_password_file", "/tmp/no-such-file",
+            data={"smtp_password_file": "/tmp/no-such-file"})  # fmt: skip
+
+
+def test_the_deploy_refuses_a_password_in_the_inventory(fleet: Fleet, server: Deployment) -> None:
+    refused(fleet, server, "smtp_password", "smtp_password_file",
+            data={"smtp_password": "plain", "smtp_password_file": None})  # fmt: skip
+
+
+def test_the_deploy_refuses_a_user_without_sudo(fleet: Fleet, server: Deployment) -> None:
+    server.host.sh(
+        "useradd -m nosudo; install -d -o nosudo -m 0700 /home/nosudo/.ssh; "
+        "install -o nosudo -m 0600 /root/.ssh/authorized_keys /home/nosudo/.ssh/authorized_keys"
+    )
+    refused(fleet, server, "root rights", "sudo", data={"ssh_user": "nosudo"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "wrong collation", "unsupported release", "port taken", "full disk",
+        "nginx addition without semicolon", "option that Synapse refuses",
+        "another site of nginx is broken",
+    ],
+)  # fmt: skip
+def test_the_deploy_refuses_what_cannot_work_on_the_host(
+    fleet: Fleet, server: Deployment, name: str
+) -> None:
+    bad = next(bad for bad in BAD_HOSTS if bad.name == name)
+    settings = {"log_level": "WARNING", **yaml.safe_load(bad.settings or "{}")}
+    where = bad.where.rpartition(": ")[2].rpartition(".")[0]
+    try:
+        server.host.sh(bad.spoil)
+        refused(fleet, server, where, **settings)
+    finally:
+        server.host.sh(bad.repair)
+
+
+def test_the_deploy_still_accepts_the_server(fleet: Fleet, server: Deployment) -> None:
+    """Proves that none of the refusals above was for another reason."""
+    result = run_pyinfra(fleet.inventory(server, log_level="WARNING"), "--dry", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,263 @@
+"""Killed with SIGKILL at many points: the deploy of a bare host, a deploy with changed settings,
+and ``altpeter-matrix apply``. The server goes on with the old or the new state, and the next run
+completes what the killed one began, restarts included.
+
+The three campaigns run at the same time, each on a host of its own.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.hosts.deployments import (
+    TOP,
+    Deployment,
+    lab_settings,
+    operations_changed,
+    pyinfra_argv,
+    run_pyinfra,
+    write_inventory,
+)
+from tests.hosts.fleet import Fleet
+from tests.hosts.lab import Host
+from tests.hosts.probes import (
+    assert_healthy,
+    login,
+    upload_limit,
+    wait_until_serving,
+    well_known_client,
+)
+
+SETTINGS = "/etc/altpeter-matrix/settings.yaml"
+MARK = "test.round"
+MIB = 1024**2
+# Starts apply and kills it after a time: alone, or with all that it started.
+KILL_APPLY = """
+import os, signal, subprocess, sys, time
+delay, whole = float(sys.argv[1]), sys.argv[2] == "group"
+process = subprocess.Popen(["altpeter-matrix", "apply"], start_new_session=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+try:
+    process.wait(delay)
+    print("ended")
+except subprocess.TimeoutExpired:
+    (os.killpg if whole else os.kill)(process.pid, signal.SIGKILL)
+    process.wait()
+    print("killed")
+"""
+
+
+@dataclass
+class Campaign:
+    """What was killed, and after how many seconds."""
+
+    killed: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
+    seconds: float = 0  # how long one uninterrupted run takes
+
+
+def changed(settings: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Settings of a round: the first key needs a restart of Synapse, the second nginx's reload."""
+    return {
+        **settings,
+        "uploads": {"max_size": f"{number}M"},
+        "well_known": {"client": {MARK: number}},
+    }
+
+
+def loaded_round(server: Deployment, token: str) -> tuple[int, int]:
+    """The rounds that the running Synapse and the running nginx work by."""
+    limit = upload_limit(server, token)
+    assert limit % MIB == 0
+    return limit // MIB, int(well_known_client(server)[MARK])
+
+
+def assert_old_or_new(server: Deployment, token: str, number: int) -> None:
+    """At most one restart of Synapse is under way, then each program has one of the two."""
+    # nginx answers at all times; Synapse may be within the restart that the killed run asked for.
+    assert well_known_client(server)[MARK] in {number - 1, number}
+    wait_until_serving(server, within=60)
+    assert set(loaded_round(server, token)) <= {number - 1, number}
+
+
+def kill_pyinfra(inventory: Path, delay: float, log: Path) -> bool:
+    """Start the public command and kill it, and what it started here, after a time."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            pyinfra_argv(inventory, "-y"),
+            cwd=TOP,
+            env={**os.environ, "PYINFRA_PROGRESS": "off"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            process.wait(delay)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return True
+    return False
+
+
+def interrupt_apply(server: Deployment) -> Campaign:
+    """Kill apply at 20 points of its run; after each, let another run complete it."""
+    host, campaign = server.host, Campaign()
+    wait_until_serving(server)
+    token = login(server)
+    settings = yaml.safe_load(host.read(SETTINGS))
+    host.write("/root/kill_apply.py", KILL_APPLY)
+
+    def write(number: int) -> None:
+        host.write(SETTINGS, yaml.safe_dump(changed(settings, number), sort_keys=False))
+
+    number = 1
+    write(number)
+    began = time.monotonic()
+    host.run("altpeter-matrix", "apply")
+    campaign.seconds = time.monotonic() - began
+    points = [(index + 0.5) / 20 for index in range(20)]
+    while points and number < 40:
+        number += 1
+        point = points.pop(0)
+        write(number)
+        how = "group" if number % 2 else "alone"
+        delay = point * campaign.seconds
+        verdict = host.run("python3", "/root/kill_apply.py", f"{delay:.3f}", how).stdout.strip()
+        if verdict == "ended":
+            # A quicker run than the one that was measured: try a little earlier.
+            campaign.ended.append(delay)
+            points.insert(0, point * 0.9)
+        else:
+            campaign.killed.append(delay)
+        assert_old_or_new(server, token, number)
+        host.run("altpeter-matrix", "apply")
+        wait_until_serving(server, within=5)
+        assert loaded_round(server, token) == (number, number), f"killed after {delay:.3f} s"
+        assert_healthy(server)
+    return campaign
+
+
+def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
+    """Kill the deploy of changed settings at 10 points; after each, another run completes it."""
+    campaign, log = Campaign(), fleet.lab.state / "killed-changes.log"
+    log.unlink(missing_ok=True)
+    wait_until_serving(server)
+    token = login(server)
+
+    def inventory(number: int) -> Path:
+        new = changed({}, number)
+        return fleet.inventory(server, **new)
+
+    number = 1
+    began = time.monotonic()
+    run_pyinfra(inventory(number), "-y")
+    campaign.seconds = time.monotonic() - began
+    points = [(index + 0.5) / 10 for index in range(10)]
+    while points and number < 20:
+        number += 1
+        point = points.pop(0)
+        delay = point * campaign.seconds
+        if kill_pyinfra(inventory(number), delay, log):
+            campaign.killed.append(delay)
+        else:
+            campaign.ended.append(delay)
+            points.insert(0, point * 0.9)
+        assert_old_or_new(server, token, number)
+        run_pyinfra(inventory(number), "-y")
+        wait_until_serving(server, within=5)
+        assert loaded_round(server, token) == (number, number), f"killed after {delay:.3f} s"
+        assert_healthy(server)
+    return campaign
+
+
+def interrupt_first_deploy(fleet: Fleet) -> Campaign:
+    """Kill the deploy of a bare host again and again, each time a little later."""
+    lab, campaign = fleet.lab, Campaign()
+    log = lab.state / "killed-first-deploy.log"
+    log.unlink(missing_ok=True)
+    host = lab.host("gamma", debian="13", dns=("gamma.test",))
+    server = Deployment(host=host, settings=lab_settings(lab, "gamma.test"), ca_file=lab.ca_file)
+    inventory = write_inventory(lab.state / "inventories/gamma", {host: server.settings})
+    for delay in FIRST_DEPLOY_DELAYS:
+        if kill_pyinfra(inventory, delay, log):
+            campaign.killed.append(delay)
+        else:
+            campaign.ended.append(delay)
+        assert_no_half_state(host)
+    began = time.monotonic()
+    run_pyinfra(inventory, "-y")
+    campaign.seconds = time.monotonic() - began
+    assert_healthy(server)
+    assert host.run("dpkg", "--audit").stdout == ""
+    assert operations_changed(run_pyinfra(inventory, "-y", "--json")) == []
+    return campaign
+
+
+# Most of a first deploy is one apt transaction of about a minute. The killed connection does not
+# stop apt at once, so the next run finds the package manager in every possible state.
+FIRST_DEPLOY_DELAYS = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 6.0, 16.0, 20.0, 10.0, 25.0, 4.0)
+
+
+def assert_no_half_state(host: Host) -> None:
+    """Whatever is there is whole: the link, the site and Synapse's configuration."""
+    host.sh(
+        "current=/var/lib/altpeter-matrix/current; "
+        "if [ -L $current ]; then test -s $current/generation.json; "
+        "test -s $current/nginx/site.conf; test -s $current/synapse/altpeter-matrix.yaml; fi; "
+        "if [ -e /etc/nginx/sites-enabled/altpeter-matrix ]; then nginx -t; fi"
+    )
+
+
+@pytest.fixture(scope="module")
+def campaigns(
+    fleet: Fleet,
+    clone: Callable[..., Deployment],
+    request: pytest.FixtureRequest,
+) -> Iterator[Mapping[str, Future[Campaign]]]:
+    """Starts the campaigns that the selected tests ask for."""
+    selected = {item.name for item in request.session.items}
+    with ThreadPoolExecutor() as pool:
+        running: dict[str, Future[Campaign]] = {}
+        if test_the_first_deploy_survives_being_killed.__name__ in selected:
+            running["first deploy"] = pool.submit(interrupt_first_deploy, fleet)
+        if test_apply_survives_being_killed.__name__ in selected:
+            server = clone(request.getfixturevalue("debian12"), "apply", dns=True)
+            running["apply"] = pool.submit(interrupt_apply, server)
+        if test_a_changed_deploy_survives_being_killed.__name__ in selected:
+            server = clone(request.getfixturevalue("debian13"), "changes", dns=True)
+            running["changed deploy"] = pool.submit(interrupt_changed_deploy, fleet, server)
+        yield running
+    if "gamma" in fleet.lab.hosts:
+        fleet.lab.discard(fleet.lab.hosts["gamma"])
+
+
+@pytest.mark.usefixtures("debian12")
+def test_apply_survives_being_killed(campaigns: Mapping[str, Future[Campaign]]) -> None:
+    campaign = campaigns["apply"].result()
+    assert len(campaign.killed) >= 20, campaign
+
+
+@pytest.mark.usefixtures("debian13")
+def test_a_changed_deploy_survives_being_killed(
+    campaigns: Mapping[str, Future[Campaign]],
+) -> None:
+    campaign = campaigns["changed deploy"].result()
+    assert len(campaign.killed) >= 10, campaign
+
+
+def test_the_first_deploy_survives_being_killed(
+    campaigns: Mapping[str, Future[Campaign]],
+) -> None:
+    campaign = campaigns["first deploy"].result()
+    assert len(campaign.killed) >= 10, campaign
