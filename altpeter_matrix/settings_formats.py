@@ -23,8 +23,7 @@ _LONGEST_SERVER_NAME = 230
 def check_dns_name(value: str) -> None:
     """A host name that a public certificate can cover and a user ID can carry."""
     if "://" in value or "/" in value:
-        host = urlsplit(value if "://" in value else f"//{value}").hostname or "example.org"
-        raise ValueError(f"is an address, not a host name; write {host}")
+        raise ValueError(f"is an address, not a host name; write {_host_of(value)}")
     if is_ip_address(value):
         raise ValueError("is an IP address; write a host name such as matrix.example.org")
     host, colon, port = value.partition(":")
@@ -43,6 +42,12 @@ def check_dns_name(value: str) -> None:
         )
     if len(labels) == 1 or labels[-1].isdigit():
         raise ValueError("has no domain; write the full name, as in matrix.example.org")
+
+
+def _host_of(address: str) -> str:
+    """The host name in a web address, when it is one."""
+    match = re.match(r"(?:[a-z]+://)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?:[:/]|$)", address.lower())
+    return match[1] if match else "example.org"
 
 
 def _dns_form(value: str) -> str:

@@ -1,0 +1,256 @@
+"""The nginx site: its promises, and the real nginx's opinion where there is one."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from altpeter_matrix import nginx_site, well_known
+from altpeter_matrix.facts import Certificate
+
+from .samples import DEBIAN_12, DEBIAN_13, DELEGATED, WIKI, facts, settings
+
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
+
+
+def site(text: str = DELEGATED, **changes: Any) -> str:
+    chosen = settings(text)
+    return nginx_site.site(chosen, facts(**changes), tuple(well_known.documents(chosen)))
+
+
+def servers(text: str) -> list[str]:
+    """The server blocks: they begin and end in the first column."""
+    return re.findall(r"^server \{$.*?^\}$", text, re.MULTILINE | re.DOTALL)
+
+
+def locations(text: str) -> dict[str, str]:
+    """The location blocks of the HTTPS server by what they match."""
+    found = re.findall(r"^    location (.*?) \{$(.*?)^    \}$", text, re.MULTILINE | re.DOTALL)
+    return {match: body for match, body in found if match != "/"}
+
+
+def listens(server: str) -> list[str]:
+    return re.findall(r"^ *listen (.*);$", server, re.MULTILINE)
+
+
+def names(server: str) -> list[str]:
+    (line,) = re.findall(r"^ *server_name (.*);$", server, re.MULTILINE)
+    return str(line).split()
+
+
+def test_one_server_redirects_and_one_serves() -> None:
+    plain, public = servers(site())
+    assert listens(plain) == ["80", "[::]:80"]
+    assert listens(public) == [
+        "443 ssl http2",
+        "[::]:443 ssl http2",
+        "8448 ssl default_server",
+        "[::]:8448 ssl default_server",
+    ]
+
+
+def test_the_wiki_pages_site_also_answers_for_the_bare_domain() -> None:
+    for server in servers(site(WIKI)):
+        assert names(server) == ["matrix.altpeter.me", "altpeter.me"]
+
+
+def test_the_server_name_is_not_answered_when_another_web_server_does() -> None:
+    for server in servers(site(DELEGATED + "federation: {delegation: elsewhere}")):
+        assert names(server) == ["matrix.example.org"]
+
+
+def test_the_federation_port_can_stay_closed() -> None:
+    assert "8448" not in site(DELEGATED + "federation: {port_8448: false}")
+
+
+def test_a_kernel_without_ipv6_gets_no_such_listener() -> None:
+    assert "[::]" not in site(ipv6=False)
+
+
+def test_http2_is_written_as_this_nginx_understands_it() -> None:
+    old, new = site(), site(nginx_version=DEBIAN_13.nginx_version)
+    assert "443 ssl http2;" in old
+    assert "http2 on;" not in old
+    assert "http2 on;" in new
+    assert "443 ssl;" in new
+
+
+def test_the_post_quantum_curve_is_named_only_where_openssl_knows_it() -> None:
+    assert "X25519MLKEM768" not in site(openssl_version=DEBIAN_12.openssl_version)
+    assert "ssl_ecdh_curve X25519MLKEM768:X25519:" in site(openssl_version=(3, 5, 1))
+
+
+def test_old_tls_is_off() -> None:
+    assert re.findall(r"ssl_protocols (.*);", site()) == ["TLSv1.2 TLSv1.3"]
+    assert "max-age=63072000" in site()
+
+
+def test_session_tickets_are_off_where_nginx_never_changes_their_key() -> None:
+    assert "ssl_session_tickets off;" in site()
+    assert "ssl_session_tickets" not in site(nginx_version=DEBIAN_13.nginx_version)
+
+
+def test_the_certificate_is_the_one_that_was_found() -> None:
+    found = site(certificate=Certificate(Path("/x/fullchain.pem"), Path("/x/privkey.pem"), False))
+    assert "ssl_certificate /x/fullchain.pem;" in found
+    assert "ssl_certificate_key /x/privkey.pem;" in found
+
+
+def test_synapse_sees_every_path_as_it_was_sent() -> None:
+    """A URI in proxy_pass, or a rewrite, would decode it and break other servers' signatures."""
+    assert set(re.findall(r"proxy_pass (.*);", site())) == {"http://altpeter_matrix_synapse"}
+    assert "rewrite" not in site()
+    assert "server 127.0.0.1:8118;" in site(DELEGATED + "listener: {port: 8118}")
+
+
+def test_every_way_to_synapse_looks_at_the_path_as_it_was_sent() -> None:
+    forwarding = {m: body for m, body in locations(site()).items() if "proxy_pass" in body}
+    assert set(forwarding) == {"/_matrix/", "/_synapse/client/"}
+    for body in forwarding.values():
+        assert "if ($altpeter_matrix_path_allowed = 0)" in body
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/_matrix/client/versions", True),
+        ("/_matrix/client/v3/directory/room/%23a%2Fb:example.org", True),
+        ("/_synapse/client/oidc/callback?code=x", True),
+        ("/_synapse/admin/v1/users", False),
+        ("/_synapse/metrics/../../_matrix/x", False),
+        ("/_synapse/admin/v1/rooms/%2e%2e%2f%2e%2e%2f_matrix%2fx", False),
+        ("//_matrix/client/versions", False),
+        ("/./_matrix/client/versions", False),
+        ("/%5fmatrix/client/versions", False),
+        ("/health", False),
+        ("/x?/_matrix/", False),
+    ],
+)
+def test_the_map_admits_only_public_paths(path: str, allowed: bool) -> None:
+    (block,) = re.findall(r"map \$request_uri .*? \{(.*?)\}", site(), re.DOTALL)
+    patterns = re.findall(r'"~(.*?)" 1;', block)
+    assert "default 0;" in block
+    assert any(re.search(pattern, path) for pattern in patterns) is allowed
+
+
+def test_the_client_cannot_choose_its_own_address() -> None:
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in site()
+    assert "$proxy_add_x_forwarded_for" not in site()
+    assert "$http_host" not in site()
+
+
+@pytest.mark.parametrize(
+    ("written", "limit"), [("2G", 2 * 1024**3), ("50M", 50 * 1024**2), ("1M", 200 * 65536)]
+)
+def test_the_body_limit_follows_the_upload_size_but_never_blocks_federation(
+    written: str, limit: int
+) -> None:
+    found = site(DELEGATED + f"uploads: {{max_size: {written}}}")
+    assert f"client_max_body_size {limit};" in found
+
+
+def test_long_polls_are_not_cut() -> None:
+    assert {int(s) for s in re.findall(r"proxy_read_timeout (\d+)s;", site())} == {600}
+
+
+def test_every_answer_that_nginx_makes_itself_can_be_read_by_a_web_client() -> None:
+    own = {m: body for m, body in locations(site()).items() if "return 200" in body}
+    documents = {m: body for m, body in locations(site()).items() if "well-known" in m}
+    assert len(own) == 3
+    assert "= /.well-known/matrix/client" in documents
+    del documents["^~ /.well-known/acme-challenge/"]
+    for match, body in {**own, **documents}.items():
+        assert 'Access-Control-Allow-Origin "*" always' in body, match
+        assert 'Strict-Transport-Security "max-age=63072000" always' in body, match
+        assert "default_type application/json" in body, match
+
+
+def test_documents_exist_only_where_they_should() -> None:
+    srv = locations(site(DELEGATED + "federation: {delegation: srv}"))
+    assert "= /.well-known/matrix/server" not in srv
+    assert "= /.well-known/matrix/server" in locations(site())
+    assert "= /.well-known/matrix/support" not in locations(site())
+
+
+def test_redirects_never_lead_to_a_name_that_the_client_made_up() -> None:
+    (block,) = re.findall(r"map \$host .*? \{(.*?)\n\}", site(), re.DOTALL)
+    (pattern,) = re.findall(r'"~(.*?)" \$host;', block)
+    assert "default matrix.example.org;" in block
+    assert re.search(pattern, "example.org")
+    for name in ("evil.org", "matrix-example.org", "matrix.example.org.evil.org"):
+        assert not re.search(pattern, name)
+
+
+def test_the_acme_challenge_is_answered_without_tls() -> None:
+    plain, _ = servers(site())
+    assert "location ^~ /.well-known/acme-challenge/" in plain
+    assert "root /var/lib/altpeter-matrix/acme;" in plain
+
+
+def test_a_local_addition_may_take_the_root_path() -> None:
+    _, public = servers(site())
+    assert "location / {" not in public
+    assert public.rstrip("}\n").endswith("/var/lib/altpeter-matrix/current/nginx/local/*.conf;")
+
+
+def test_nothing_tells_nginxs_version() -> None:
+    for server in servers(site()):
+        assert "server_tokens off;" in server
+
+
+# The real nginx --------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+@pytest.mark.parametrize(
+    "text",
+    [
+        WIKI,
+        DELEGATED,
+        DELEGATED + "federation: {delegation: srv, port_8448: false}",
+        # nginx hashes names into buckets of 64 bytes and does not start when one is longer.
+        f"server_name: {'long-' * 10}name.{'organisation-' * 4}s.example.org",
+    ],
+    ids=["wiki", "delegated", "srv", "long name"],
+)
+def test_nginx_accepts_the_site(text: str, tmp_path: Path) -> None:
+    assert NGINX is not None
+    version = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True).stderr
+    found = re.search(r"nginx/([0-9.]+)", version)
+    assert found
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-subj", "/CN=test", "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    rendered = site(
+        text,
+        nginx_version=tuple(int(part) for part in found[1].split(".")),
+        certificate=Certificate(tmp_path / "cert.pem", tmp_path / "key.pem", True),
+    )
+    # `nginx -t` binds the ports, which only root may do and other tests might want.
+    for port in ("8448", "443", "80"):
+        rendered = re.sub(rf"(listen (?:\[::\]:)?){port}\b", r"\g<1>2" + port.zfill(4), rendered)
+    (tmp_path / "site.conf").write_text(rendered)
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{ }}\n"
+        f"http {{ access_log off; include {tmp_path}/site.conf; "
+        + "".join(
+            f"{kind}_temp_path {tmp_path}/{kind}; "
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        + "}\n"
+    )
+    tested = subprocess.run(
+        [NGINX, "-t", "-c", str(tmp_path / "nginx.conf")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert tested.returncode == 0, tested.stderr
+    assert "warn" not in tested.stderr
