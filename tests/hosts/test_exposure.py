@@ -1,0 +1,190 @@
+"""What another host on the network can reach, over IPv4 and IPv6: the named ports, no more.
+
+The probes are sent from a lab host of their own. An answer is judged by what it says, not by its
+status, and the same judgement is shown to find the guarded services where they do answer: on the
+server's own loopback interface.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.clients import raw_http
+from tests.clients.raw_http import Probe, RawAnswer
+from tests.hosts.attack_paths import GUARDED, METRICS, disclosed, variants
+from tests.hosts.deployments import Deployment
+from tests.hosts.lab import Host, Lab
+from tests.hosts.people import administrator, homeserver_of
+
+OPEN = {22, 80, 443, 8448}
+LOOPBACK_ONLY = {5432, 8008, 9000}
+FAMILIES = ["ipv4", "ipv6"]
+PROBER = Path(raw_http.__file__).read_text()
+VERSIONS = "/_matrix/client/versions"
+
+
+@pytest.fixture(scope="module")
+def outside(lab: Lab) -> Iterator[Host]:
+    """Somebody else's host on the same network."""
+    host = lab.host("outside", debian="13")
+    host.sh("apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -qy install nmap")
+    yield host
+    lab.discard(host)
+
+
+@pytest.fixture(scope="module")
+def token_of() -> Callable[[Deployment], str]:
+    """The administrator's access token, one per server: with it the admin API answers in full."""
+    tokens: dict[str, str] = {}
+
+    def token(deployment: Deployment) -> str:
+        if deployment.server_name not in tokens:
+            tokens[deployment.server_name] = administrator(deployment).login()
+        return tokens[deployment.server_name]
+
+    return token
+
+
+def send_from(host: Host, probes: Iterable[Probe]) -> list[RawAnswer]:
+    """Send raw requests from a lab host."""
+    asked = json.dumps([asdict(probe) for probe in probes])
+    result = host.run("python3", "-c", PROBER, input=asked, timeout=600)
+    return [RawAnswer(**answer) for answer in json.loads(result.stdout)]
+
+
+def authorized(token: str) -> tuple[tuple[str, str], ...]:
+    return (("Authorization", f"Bearer {token}"),)
+
+
+def open_ports(scanner: Host, address: str) -> set[int]:
+    """The TCP ports, of all 65535, that accept a connection."""
+    family = ["-6"] if ":" in address else []
+    scan = ["nmap", *family, "-n", "-Pn", "-p-", "-T4", "--min-rate", "4000", "-oX", "-", address]
+    report = ElementTree.fromstring(scanner.run(*scan, timeout=600).stdout)
+    ports = report.iter("port")
+    return {int(port.attrib["portid"]) for port in ports if state_of(port) == "open"}
+
+
+def state_of(port: ElementTree.Element) -> str | None:
+    state = port.find("state")
+    return None if state is None else state.get("state")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_exactly_the_named_ports_are_open(
+    deployment: Deployment, outside: Host, family: str
+) -> None:
+    assert open_ports(outside, getattr(deployment.host, family)) == OPEN
+
+
+def test_what_is_closed_does_listen_on_loopback(deployment: Deployment) -> None:
+    """So that the scan above did not pass because nothing runs; and it listens nowhere else."""
+    listening = deployment.host.run("ss", "-Hltn").stdout.split("\n")
+    sockets = {line.split()[3] for line in listening if line}
+    for port in LOOPBACK_ONLY:
+        addresses = {socket.rpartition(":")[0] for socket in sockets if socket.endswith(f":{port}")}
+        assert addresses, f"nothing listens on {port}"
+        assert addresses <= {"127.0.0.1", "[::1]"}, f"{port} listens on {addresses}"
+
+
+def test_the_judgement_finds_the_guarded_services_where_they_answer(
+    deployment: Deployment, token_of: Callable[[Deployment], str]
+) -> None:
+    headers = authorized(token_of(deployment))
+    probes = [
+        Probe(
+            "127.0.0.1", 9000 if path == METRICS else 8008, f"/{path}", "localhost", headers=headers
+        )
+        for path in GUARDED
+    ]
+    for probe, answer in zip(probes, send_from(deployment.host, probes), strict=True):
+        assert disclosed(answer.body), (probe, answer)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("port", [80, 443, 8448])
+def test_no_way_to_write_a_path_reaches_the_admin_api_or_metrics(
+    deployment: Deployment,
+    outside: Host,
+    token_of: Callable[[Deployment], str],
+    port: int,
+    family: str,
+) -> None:
+    headers = authorized(token_of(deployment))
+    address = getattr(deployment.host, family)
+    name = deployment.public_name
+    tls = None if port == 80 else name
+    targets = [target for path in GUARDED for target in variants(path, name)]
+    assert len(targets) >= 30 * len(GUARDED)
+    hosts = [name, deployment.server_name, "localhost", "127.0.0.1", address, ""]
+    probes = [Probe(address, port, target, name, tls, headers=headers) for target in targets]
+    probes += [
+        Probe(address, port, f"/{path}", host, tls, headers=headers)
+        for path in GUARDED
+        for host in hosts
+    ]
+    probes += [
+        Probe(address, port, f"/{path}", name, tls, method, headers)
+        for path in GUARDED
+        for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "GETX")
+    ]
+    control = Probe(address, port, VERSIONS, name, tls, headers=headers)
+    *answers, served = send_from(outside, [*probes, control])
+
+    leaks = [
+        (probe.method, probe.target, probe.host, disclosed(answer.body), answer.status)
+        for probe, answer in zip(probes, answers, strict=True)
+        if disclosed(answer.body)
+    ]
+    assert leaks == []
+    silent = [
+        (probe.method, probe.target, probe.host, answer.error)
+        for probe, answer in zip(probes, answers, strict=True)
+        if answer.status == 0
+    ]
+    assert silent == [], "no answer was judged for these"
+    if port == 80:
+        assert served.status in {301, 308}
+    else:
+        assert served.status == 200
+        assert '"versions"' in served.body
+
+
+@pytest.mark.parametrize("port", [443, 8448])
+def test_http2_does_not_reach_them_either(
+    deployment: Deployment, outside: Host, token_of: Callable[[Deployment], str], port: int
+) -> None:
+    """HTTP/2 has another parser in nginx; curl leaves these paths as they are written."""
+    outside.sh("command -v curl >/dev/null || apt-get -qy install curl")
+    name = deployment.public_name
+    base = f"https://{name}:{port}"
+    targets = [target for path in GUARDED for target in variants(path, name) if target[0] == "/"]
+    config = "\n".join(
+        [f'header = "Authorization: Bearer {token_of(deployment)}"', "insecure", "path-as-is"]
+        + ["http2", "globoff", f'resolve = "{name}:{port}:{deployment.host.ipv4}"']
+        + [f'url = "{base}{target.split("#")[0]}"'.replace("\\", "\\\\") for target in targets]
+        + [f'url = "{base}{VERSIONS}"']
+    )
+    answers = outside.run("curl", "--silent", "--config", "-", input=config, check=False).stdout
+    assert '"versions"' in answers
+    assert disclosed(answers) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("document", ["server", "client", "support", "nonsense", "../matrix/x"])
+def test_well_known_answers_can_be_read_by_web_clients_errors_too(
+    deployment: Deployment, document: str, method: str
+) -> None:
+    homeserver = homeserver_of(deployment)
+    for name in (deployment.public_name, deployment.server_name):
+        answer = homeserver.request(method, f"/.well-known/matrix/{document}", name=name)
+        assert answer.headers.get("access-control-allow-origin") == "*", (name, answer)
+        if method == "GET" and document in {"server", "client"}:
+            assert answer.status == 200, (name, answer)
+            assert answer.headers["content-type"].startswith("application/json"), answer
+        if document == "nonsense":
+            assert answer.status in {404, 405}, (name, answer)

@@ -1,0 +1,146 @@
+"""Two homeservers: alpha.test, delegated, on Debian 12 and matrix.beta.test on Debian 13."""
+
+import asyncio
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.clients.encrypted_chat import Chat, say_and_hear
+from tests.hosts.deployments import Deployment
+from tests.hosts.lab import Lab
+from tests.hosts.people import homeserver_of, new_account
+from tests.hosts.probes import wait_until_serving
+
+Both = tuple[Deployment, Deployment]
+Join = Callable[[Chat, Chat], Coroutine[Any, Any, str]]
+SETTINGS = "/etc/altpeter-matrix/settings.yaml"
+SRV = "_matrix-fed._tcp.alpha.test"
+
+
+async def join_by_alias(host: Chat, guest: Chat) -> str:
+    name = f"meeting-{secrets.token_hex(3)}"
+    room = await host.create_encrypted_room(alias=name, public=True)
+    joined = await guest.join(f"#{name}:{host.account.homeserver.server_name}")
+    assert joined == room
+    return room
+
+
+async def join_by_room_id(host: Chat, guest: Chat) -> str:
+    """A room ID of room version 12 has no domain, so the way there is named."""
+    room = await host.create_encrypted_room(public=True)
+    assert ":" not in room
+    return await guest.join(room, via=host.account.homeserver.server_name)
+
+
+async def join_by_invitation(host: Chat, guest: Chat) -> str:
+    room = await host.create_encrypted_room()
+    await host.invite(room, guest.account.user_id)
+    await guest.accept_invitation(room)
+    return room
+
+
+def meet(
+    server: Deployment,
+    other: Deployment,
+    join: Join,
+    folder: Path,
+) -> None:
+    """A user of ``other`` joins a room of ``server``; both speak and hear, encrypted."""
+
+    async def conversation() -> None:
+        async with (
+            Chat(new_account(server, "host"), folder / "host") as host,
+            Chat(new_account(other, "guest"), folder / "guest") as guest,
+        ):
+            room = await join(host, guest)
+            await say_and_hear(host, guest, room, f"Welcome to {server.server_name}")
+            await say_and_hear(guest, host, room, f"Greetings from {other.server_name}")
+
+    asyncio.run(conversation())
+
+
+@pytest.mark.parametrize("direction", ["alpha-to-beta", "beta-to-alpha"])
+@pytest.mark.parametrize("join", [join_by_alias, join_by_room_id, join_by_invitation])
+def test_users_of_two_servers_talk_encrypted(
+    both: Both,
+    join: Join,
+    direction: str,
+    tmp_path: Path,
+) -> None:
+    server, other = both if direction == "alpha-to-beta" else reversed(both)
+    meet(server, other, join, tmp_path)
+
+
+def sanity_report(lab: Lab, server_name: str) -> list[str]:
+    """What the public sanity tester says, line by line; it always exits with 0."""
+    tester = Path(sys.executable).with_name("testmatrix")
+    result = subprocess.run(
+        lab.client_argv("env", f"REQUESTS_CA_BUNDLE={lab.ca_file}", str(tester), server_name),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return f"{result.stdout}{result.stderr}".splitlines()
+
+
+def test_testmatrix_is_green(lab: Lab, deployment: Deployment) -> None:
+    said = sanity_report(lab, deployment.server_name)
+    report = "\n".join(said)
+    assert [line for line in said if "𐄂" in line] == [], report
+    for line in (
+        "✔ Server well-known exists",
+        "✔ Client well-known has proper CORS header",
+        "✔ Federation API endpoints seem to work fine",
+        "✔ Client API endpoints seem to work fine",
+        "✔ Direct registration and guest access forbidden",
+    ):
+        assert line in report, report
+
+
+def test_testmatrix_can_be_red(lab: Lab) -> None:
+    """Its crosses are how the test above sees a fault; here is a server with one."""
+    said = sanity_report(lab, "packages.lab.test.invalid")
+    assert any("DNS Error" in line or "𐄂" in line for line in said), said
+
+
+@pytest.fixture
+def alpha_by_srv(lab: Lab, both: Both, clone: Callable[..., Deployment]) -> Iterator[Deployment]:
+    """alpha.test without well-known: only its SRV record leads to matrix.alpha.test:8448."""
+    alpha, beta = both
+    server = clone(alpha, "srv", dns=True)
+    settings = yaml.safe_load(server.host.read(SETTINGS))
+    settings.setdefault("federation", {})["delegation"] = "srv"
+    server.host.write(SETTINGS, yaml.safe_dump(settings))
+    server.host.run("altpeter-matrix", "apply")
+    lab.dns_remove("alpha.test")
+    lab.dns_srv(SRV, "matrix.alpha.test", 8448)
+    restart_synapse(beta)  # it remembers well-known documents and addresses
+    yield server
+    lab.dns_remove(SRV)
+    lab.dns("alpha.test", alpha.host)
+    lab.dns("matrix.alpha.test", alpha.host)
+    restart_synapse(beta)
+
+
+def restart_synapse(deployment: Deployment) -> None:
+    deployment.host.run("systemctl", "restart", "matrix-synapse")
+    wait_until_serving(deployment)
+
+
+def test_federation_works_through_srv_without_well_known(
+    both: Both, alpha_by_srv: Deployment, tmp_path: Path
+) -> None:
+    _, beta = both
+    well_known = homeserver_of(alpha_by_srv).request(
+        "GET", "/.well-known/matrix/server", name="alpha.test"
+    )
+    assert well_known.status == 404, well_known
+    meet(alpha_by_srv, beta, join_by_alias, tmp_path / "alias")
+    meet(beta, alpha_by_srv, join_by_room_id, tmp_path / "room-id")
