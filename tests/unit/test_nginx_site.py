@@ -204,6 +204,13 @@ def test_nothing_tells_nginxs_version() -> None:
 # The real nginx --------------------------------------------------------------------------------
 
 
+def version_of(*command: str) -> tuple[int, ...]:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r"\d+(?:\.\d+)+", done.stdout + done.stderr)
+    assert found
+    return tuple(int(part) for part in found[0].split("."))
+
+
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 @pytest.mark.parametrize(
     "text",
@@ -218,9 +225,6 @@ def test_nothing_tells_nginxs_version() -> None:
 )
 def test_nginx_accepts_the_site(text: str, tmp_path: Path) -> None:
     assert NGINX is not None
-    version = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True).stderr
-    found = re.search(r"nginx/([0-9.]+)", version)
-    assert found
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         + ["-nodes", "-subj", "/CN=test", "-keyout", "key.pem", "-out", "cert.pem"],
@@ -230,7 +234,8 @@ def test_nginx_accepts_the_site(text: str, tmp_path: Path) -> None:
     )
     rendered = site(
         text,
-        nginx_version=tuple(int(part) for part in found[1].split(".")),
+        nginx_version=version_of(NGINX, "-v"),
+        openssl_version=version_of("openssl", "version"),
         certificate=Certificate(tmp_path / "cert.pem", tmp_path / "key.pem", True),
     )
     # `nginx -t` binds the ports, which only root may do and other tests might want.
