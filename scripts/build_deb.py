@@ -18,7 +18,16 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 # All that the package is made of; nothing else in the checkout can influence it.
-SOURCES = ("LICENSE", "MANIFEST.in", "altpeter_matrix", "files", "scripts", "setup.cfg", "setup.py")
+SOURCES = (
+    "LICENSE",
+    "MANIFEST.in",
+    "altpeter_matrix",
+    "docs",
+    "files",
+    "scripts",
+    "setup.cfg",
+    "setup.py",
+)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*.sw?", "*~")
 
 

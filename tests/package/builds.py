@@ -14,6 +14,7 @@ SOURCES = (
     "MANIFEST.in",
     "altpeter_matrix",
     "debian",
+    "docs",
     "files",
     "scripts",
     "setup.cfg",
