@@ -1,0 +1,62 @@
+"""Debian systems without a running systemd, as when an image is built."""
+
+import itertools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.hosts.lab.images import base_image, cached
+from tests.hosts.lab.layers import run_in_layer
+from tests.hosts.lab.layout import LAB, RELEASES, recipe_key
+from tests.hosts.lab.synapse_deb.packing import VERSIONS, packages
+
+# All that our package depends on, so that installing it takes seconds and no network.
+PREPARE = """
+echo "matrix-synapse-py3 matrix-synapse/server-name string example.org" | debconf-set-selections
+apt-get -q update
+apt-get -qy install --no-install-recommends certbot nginx postgresql \
+    python3-click python3-jinja2 python3-jsonschema python3-yaml /synapse/{synapse}
+apt-get clean
+"""
+
+
+def ready_layers(debian: str) -> list[Path]:
+    """A release with Synapse, nginx and PostgreSQL but not our package; topmost layer first."""
+    base, synapse = base_image(debian), packages(debian)
+    suite = RELEASES[debian].codename
+    script = PREPARE.format(synapse=f"matrix-synapse-py3_{VERSIONS[-1]}+{suite}1_amd64.deb")
+
+    def make(target: Path) -> None:
+        log = target.with_suffix(".log")
+        run_in_layer([base], target, script, log=log, binds={synapse: Path("/synapse")})
+
+    key = recipe_key(base.name, synapse.name, script)
+    return [cached(f"package-{suite}", key, make), base]
+
+
+class Chroot:
+    """One such system; what it writes goes to a layer of its own."""
+
+    def __init__(self, name: str, lowers: Sequence[Path], package: Path) -> None:
+        self.directory = LAB / "package" / name
+        self.lowers = list(lowers)
+        self.package = package
+        self.upper = self.directory / "upper"
+        self._runs = itertools.count(1)
+        self.remove()
+
+    def run(self, script: str) -> str:
+        """Run a shell script and return what it printed; a failing command fails the test."""
+        log = self.directory / f"{next(self._runs)}.log"
+        run_in_layer(
+            self.lowers,
+            self.upper,
+            f"mkdir -p /run/lock\n{script}",
+            log=log,
+            binds={self.package: Path("/package.deb")},
+            timeout=300,
+        )
+        return log.read_text()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,215 @@
+"""What dpkg does with the package: install, configure again, remove, purge; nobody is asked.
+
+In chroots without systemd, so that these also prove that an image can be built with it.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.lab import LabUnavailable, require
+from tests.package.chroots import Chroot, ready_layers
+
+NAMES = count(1)
+INSTALL = "dpkg --install /package.deb\n"
+STATUS = "dpkg-query -W -f '${db:Status-Abbrev}|' altpeter-matrix-config; dpkg --audit\n"
+SITE = "/etc/nginx/sites-enabled/altpeter-matrix"
+# Everything a second configuration could change, time stamps of files that are the same aside.
+FINGERPRINT = (
+    "find /etc /var/lib/altpeter-matrix -not -path '*/status.json' -printf '%p %m %u %g %l\\n'"
+    " | sort; find /etc /var/lib/altpeter-matrix -type f -not -name status.json"
+    " -exec sha256sum {} + | sort -k 2\n"
+)
+
+
+@pytest.fixture(scope="session", params=["12", "13"])
+def debian(request: pytest.FixtureRequest) -> str:
+    try:
+        require()
+    except LabUnavailable as missing:
+        pytest.fail(f"no chroots: {missing}", pytrace=False)
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def bare(debian: str) -> list[Path]:
+    """The layers of a system that has everything but our package."""
+    return ready_layers(debian)
+
+
+@pytest.fixture(scope="session")
+def installed(debian: str, bare: list[Path], package: Path) -> Iterator[list[Path]]:
+    """The layers of a system on which our package has been installed."""
+    chroot = Chroot(f"installed-{debian}-{os.getpid()}", bare, package)
+    chroot.run(INSTALL)
+    yield [chroot.upper, *bare]
+    chroot.remove()
+
+
+@pytest.fixture
+def system(debian: str, installed: list[Path], package: Path) -> Iterator[Chroot]:
+    """A system of the test's own with our package on it."""
+    chroot = Chroot(f"{debian}-{os.getpid()}-{next(NAMES)}", installed, package)
+    yield chroot
+    chroot.remove()
+
+
+@pytest.fixture
+def before(debian: str, bare: list[Path], package: Path) -> Iterator[Chroot]:
+    """A system of the test's own before our package comes."""
+    chroot = Chroot(f"{debian}-{os.getpid()}-{next(NAMES)}", bare, package)
+    yield chroot
+    chroot.remove()
+
+
+def test_installing_gives_a_generation_that_nginx_and_synapse_accept(system: Chroot) -> None:
+    assert system.run(STATUS) == "ii |"
+    assert "server_name: example.org" in system.run("cat /etc/altpeter-matrix/settings.yaml")
+    shown = system.run(
+        f"readlink {SITE} /var/lib/altpeter-matrix/current"
+        " /etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml; nginx -t 2>&1"
+    )
+    assert shown.splitlines()[:3] == [
+        "../sites-available/altpeter-matrix",
+        "generations/1",
+        "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml",
+    ]
+    assert "test is successful" in shown
+    system.run(
+        "cd /etc/matrix-synapse; runuser -u matrix-synapse -- /opt/venvs/matrix-synapse/bin/python"
+        " -m synapse.config -c homeserver.yaml -c conf.d/"
+    )
+
+
+def test_installation_says_nothing_alarming_and_asks_nothing(before: Chroot) -> None:
+    said = before.run(f"DEBIAN_FRONTEND=readline dpkg --install /package.deb\n{STATUS}")
+    assert said.rstrip().endswith("ii |")
+    for word in ("Traceback", "error", "did not succeed", "[Y/n]", "conffile"):
+        assert word not in said
+
+
+def test_synapses_own_conffiles_stay_as_packaged(system: Chroot) -> None:
+    assert system.run("dpkg --verify matrix-synapse-py3 nginx-common") == ""
+
+
+def test_configuring_again_changes_nothing(system: Chroot) -> None:
+    first = system.run(FINGERPRINT)
+    assert "/var/lib/altpeter-matrix/generations/1/generation.json" in first
+    again = "/var/lib/dpkg/info/altpeter-matrix-config.postinst configure 0.1.0-1\n"
+    system.run(again + again + INSTALL)
+    assert system.run(FINGERPRINT) == first
+
+
+def test_a_bad_setting_leaves_the_package_configured_and_the_old_generation(
+    system: Chroot,
+) -> None:
+    system.run("echo 'uploads: {max_size: 50 megs}' >> /etc/altpeter-matrix/settings.yaml")
+    said = system.run(INSTALL + STATUS)
+    assert said.rstrip().endswith("ii |")
+    assert "uploads.max_size" in said
+    assert system.run("readlink /var/lib/altpeter-matrix/current").strip() == "generations/1"
+    system.run("nginx -t")
+
+
+def test_a_broken_tool_does_not_break_dpkg(system: Chroot) -> None:
+    broken = "/usr/share/altpeter-matrix-config/settings.schema.json"
+    said = system.run(
+        f"mv {broken} /root/aside\n"
+        "/var/lib/dpkg/info/altpeter-matrix-config.postinst configure 0.1.0-1 && echo configured\n"
+        f"mv /root/aside {broken}\n"
+        "chmod -x /usr/sbin/altpeter-matrix\n"
+        "/var/lib/dpkg/info/altpeter-matrix-config.postinst triggered x && echo triggered\n"
+    )
+    assert "configured\n" in said
+    assert "triggered\n" in said
+    assert "altpeter-matrix apply" in said
+
+
+def test_removal_keeps_nginx_and_synapse_runnable_and_the_data(system: Chroot) -> None:
+    kept = (
+        "sha256sum /var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml"
+        " /etc/altpeter-matrix/settings.yaml /etc/altpeter-matrix/secrets/macaroon_secret_key"
+        " /etc/matrix-synapse/homeserver.signing.key\n"
+    )
+    first = system.run(kept)
+    system.run("dpkg --remove altpeter-matrix-config\nnginx -t\n")
+    assert system.run(f"ls {SITE} 2>/dev/null || echo gone").strip() == "gone"
+    system.run(
+        "cd /etc/matrix-synapse; runuser -u matrix-synapse -- /opt/venvs/matrix-synapse/bin/python"
+        " -m synapse.config read database -c homeserver.yaml -c conf.d/ | grep psycopg2"
+    )
+    assert system.run(kept) == first
+
+
+def test_a_new_installation_after_removal_brings_the_site_back(system: Chroot) -> None:
+    system.run(f"dpkg --remove altpeter-matrix-config\n{INSTALL}")
+    assert system.run(f"readlink {SITE}").strip() == "../sites-available/altpeter-matrix"
+    assert system.run(STATUS) == "ii |"
+
+
+@pytest.mark.parametrize("way", ["upgrade", "removal and new installation"])
+def test_a_site_that_the_administrator_disabled_stays_disabled(system: Chroot, way: str) -> None:
+    system.run(f"rm {SITE}")
+    if way != "upgrade":
+        system.run("dpkg --remove altpeter-matrix-config")
+    system.run(INSTALL)
+    assert system.run(f"ls {SITE} 2>/dev/null || echo gone").strip() == "gone"
+
+
+@pytest.mark.parametrize("removed_first", [True, False])
+def test_purge_leaves_nothing_of_ours_and_never_the_data(
+    system: Chroot, removed_first: bool
+) -> None:
+    system.run(
+        "mkdir -p /var/lib/matrix-synapse/media /etc/letsencrypt/live/example.org\n"
+        "echo photo > /var/lib/matrix-synapse/media/photo\n"
+        "echo certificate > /etc/letsencrypt/live/example.org/fullchain.pem\n"
+        "echo '# mine' > /etc/nginx/conf.d/altpeter-of-my-own.conf\n"
+    )
+    if removed_first:
+        system.run("dpkg --remove altpeter-matrix-config")
+    system.run("dpkg --purge altpeter-matrix-config\nnginx -t")
+    left = system.run(
+        "find / -xdev -iname '*altpeter*' -not -path '/var/log/*' -not -path '/proc/*'; "
+        "grep -rls altpeter /etc /usr/lib/systemd /usr/lib/tmpfiles.d /var/lib/systemd || true"
+    )
+    assert left.split() == ["/etc/nginx/conf.d/altpeter-of-my-own.conf"]
+    data = (
+        "/etc/letsencrypt/live/example.org/fullchain.pem",
+        "/etc/matrix-synapse/conf.d/server_name.yaml",
+        "/etc/matrix-synapse/homeserver.signing.key",
+        "/var/lib/matrix-synapse/media/photo",
+    )
+    system.run(f"ls {' '.join(data)} /var/lib/postgresql/*/main/PG_VERSION")
+
+
+def test_purge_leaves_a_file_that_took_the_place_of_our_link(system: Chroot) -> None:
+    system.run(
+        f"rm {SITE}; echo '# mine' > {SITE}; dpkg --purge altpeter-matrix-config; cat {SITE}"
+    )
+
+
+def test_nothing_goes_wrong_where_certbot_comes_later(system: Chroot) -> None:
+    hook = "/etc/letsencrypt/renewal-hooks/deploy/altpeter-matrix"
+    system.run("dpkg --purge --force-depends certbot; rm -rf /etc/letsencrypt")
+    assert system.run(f"ls {hook} 2>/dev/null || echo none").strip() == "none"
+    # As when certbot is unpacked.
+    system.run(
+        "mkdir -p /etc/letsencrypt; dpkg-trigger --by-package=certbot /etc/letsencrypt\n"
+        "dpkg --configure -a"
+    )
+    system.run(f"test -x {hook}")
+
+
+def test_the_units_are_hardened_as_promised(system: Chroot) -> None:
+    # Over both units as these releases ship them, with our drop-ins; 10 is fully exposed.
+    for unit, limit in (("matrix-synapse.service", 2.0), ("nginx.service", 5.0)):
+        said = system.run(f"systemd-analyze security --offline=true --no-pager {unit} || true")
+        level = re.search(rf"exposure level for {unit}: ([0-9.]+)", said)
+        assert level and float(level[1]) <= limit, said
+        verified = system.run(f"systemd-analyze verify {unit} 2>&1 || true")
+        assert "altpeter" not in verified
