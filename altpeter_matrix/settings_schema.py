@@ -31,7 +31,6 @@ _LIMITS = {  # keyword of JSON Schema: what is wrong, remedy
     "maximum": ("{shown} is too large", "write {expected} or less"),
     "minLength": ("is empty", "fill it in or remove the key"),
     "uniqueItems": ("names something twice", "remove one of them"),
-    "pattern": ("{shown} has another form than expected", ""),
 }
 
 
@@ -120,16 +119,25 @@ def _problems(error: "ValidationError", source: str) -> Iterator[Problem]:
             what, _, remedy = str(error.cause).partition("; ")
             yield Problem(where, f"{_shown(instance)} {what}", remedy)
         case _:
-            what, remedy = _limit(str(error.validator), expected, _shown(instance))
-            yield Problem(where, what or error.message, remedy or _description(part))
+            yield _limit(where, error, part)
 
 
-def _limit(keyword: str, expected: Any, shown: str) -> tuple[str, str]:
-    if keyword == "anyOf":
+def _limit(where: str, error: "ValidationError", part: Mapping[str, Any]) -> Problem:
+    expected: Any = error.validator_value
+    if error.validator == "anyOf":
         choices = " or ".join(choice["required"][0] for choice in expected)
-        return f"has no {choices}", f"add {choices}"
-    what, remedy = _LIMITS.get(keyword, ("", ""))
-    return what.format(shown=shown), remedy.format(expected=expected)
+        return Problem(where, f"has no {choices}", f"add {choices}")
+    if error.validator == "pattern":
+        # The schema describes each pattern in words, in its $comment.
+        example = part.get("examples", [part.get("default")])[0]
+        remedy = f"write {part['$comment']}, as in {example}"
+        return Problem(where, f"{_shown(error.instance)} is not in the right form", remedy)
+    if error.validator not in _LIMITS:
+        return Problem(where, error.message, _description(part))
+    what, remedy = _LIMITS[error.validator]
+    return Problem(
+        where, what.format(shown=_shown(error.instance)), remedy.format(expected=expected)
+    )
 
 
 def _shown(value: object) -> str:

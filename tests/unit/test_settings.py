@@ -105,6 +105,15 @@ def test_every_setting_is_described() -> None:
     assert undescribed == []
 
 
+def test_every_pattern_is_put_into_words_for_the_error() -> None:
+    patterns = [node for _, node in schema_nodes(SCHEMA) if "pattern" in node]
+    patterns.append(SCHEMA["properties"]["firewall"]["properties"]["allow"]["items"])
+    assert len(patterns) == 2
+    for node in patterns:
+        assert node["$comment"]
+        assert node.get("examples") or node["default"]
+
+
 def test_every_format_of_the_schema_is_checked() -> None:
     text = resource("settings.schema.json").read_text()
     formats = {

@@ -150,6 +150,25 @@ def refused(text: str) -> list[str]:
             "settings.yaml: firewall.allow: 99999/tcp is not a port; write a number up to 65535",
         ),
         (
+            GOOD + "firewall: {allow: [ssh]}",
+            'settings.yaml: firewall.allow.0: "ssh" is not in the right form; '
+            "write PORT/tcp or PORT/udp, as in 3478/udp",
+        ),
+        (
+            GOOD + "synapse_repository: {key_fingerprint: abc}",
+            'settings.yaml: synapse_repository.key_fingerprint: "abc" is not in the right form; '
+            "write 40 digits and letters from A to F, without spaces, "
+            "as in AAF9AE843A7584B5A3E4CD2BCF45A512DE2DA058",
+        ),
+        (
+            GOOD + "aliases: [a.org, a.org]",
+            "settings.yaml: aliases: names something twice; remove one of them",
+        ),
+        (
+            GOOD + "email: {smtp_host: localhost, from: m@example.org, app_name: ''}",
+            "settings.yaml: email.app_name: is empty; fill it in or remove the key",
+        ),
+        (
             MAIL + "from: Matrix}",
             "settings.yaml: line 2: the key from is there twice (first in line 2); "
             "remove one of them",
