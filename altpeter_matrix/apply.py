@@ -20,7 +20,6 @@ from . import (
     inputs,
     secrets_store,
 )
-from .accounts import read_accounts
 from .errors import ActivationError, HostError, MatrixConfigError, Problem
 from .failures import package_version, problems_of
 from .generations import Generation, Store, Tampering, records_of
@@ -31,6 +30,7 @@ from .paths import Paths
 from .rendered import Rendered, read_settings, render_host
 from .services import NGINX, SYNAPSE, UNITS, Action, Services
 from .settings import Settings
+from .settled import Report, look, standing_notices
 
 Probe = Callable[..., list[Problem]]
 _PATIENCE = 20.0
@@ -43,15 +43,6 @@ class Host:
     paths: Paths
     services: Services
     probe: Probe = health.unhealthy
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an apply did, for the person who started it."""
-
-    generation: int | None
-    done: tuple[str, ...] = ()
-    notices: tuple[Problem, ...] = ()
 
 
 @dataclass
@@ -67,8 +58,9 @@ def apply(host: Host, *, from_postinst: bool = False, wait: float = 60) -> Repor
     with exclusive(host.paths, wait):
         record = Record(host.paths)
         last = record.read()
-        if _is_settled(host, last):
-            return Report(last.generation, notices=tuple(_standing_notices(host)))
+        state = look(host.paths, host.services, last)
+        if state.settled:
+            return Report(last.generation, notices=state.notices)
         written = inputs.written_fingerprint(host.paths)
         if from_postinst and last.held == written:
             notice = Problem(
@@ -99,19 +91,6 @@ def _record_failure(record: Record, last: Outcome, error: Exception, written: st
         record.write(failed)
 
 
-def _is_settled(host: Host, last: Outcome) -> bool:
-    """Whether another run would change nothing. Cheap: no template, no nginx, no Synapse."""
-    if not last.ok or last.inputs != inputs.fingerprint(host.paths, last.watched):
-        return False
-    store = Store(host.paths, read_accounts(host.paths.root))
-    current = store.current()
-    if current is None or current.number != last.generation or store.tampering(current):
-        return False
-    if not Links(host.paths).is_settled():
-        return False
-    return all(action in {Action.NOTHING, Action.LEAVE} for action in host.services.plan().values())
-
-
 def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     paths, work = host.paths, Work()
     settings = read_settings(paths)
@@ -133,7 +112,7 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
 
     activate(host, store, settings, number, _fallback(store, last, number), work)
     store.tidy()
-    work.notices += _standing_notices(host)
+    work.notices += standing_notices(Links(paths), host.services.units_if_present())
     return Report(number, tuple(work.done), tuple(work.notices)), rendered.watched
 
 
@@ -272,23 +251,6 @@ def _replace_hand_made_changes(host: Host, store: Store, work: Work) -> None:
 
 def _program_of(paths: Paths, file: Path) -> str:
     return NGINX if "nginx" in str(file.relative_to(paths.root)) else SYNAPSE
-
-
-def _standing_notices(host: Host) -> Iterator[Problem]:
-    """What stays as somebody decided, and is worth a word each time."""
-    for link in Links(host.paths).deleted():
-        yield Problem(
-            str(link.path), "was deleted, so it stays away",
-            f"`ln -s {link.target} {link.path}` brings it back",
-        )  # fmt: skip
-    if host.services.present:
-        for unit in host.services.units().values():
-            if how := unit.stopped_on_purpose:
-                yield Problem(
-                    unit.name, f"is {how}, so it was not started",
-                    f"`systemctl {'unmask' if how == 'masked' else 'enable'} --now {unit.name}`"
-                    if how != "stopped" else f"`systemctl start {unit.name}`",
-                )  # fmt: skip
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import synapse_files
+from . import disk, synapse_files
 from .accounts import SYNAPSE_USER
 from .commands import Result, run
 from .errors import HostError, Problem, ValidationError
@@ -15,6 +15,7 @@ from .facts import Synapse
 from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
 
+_CURRENT = b"/var/lib/altpeter-matrix/current/"
 _NOISE = re.compile(r"^\s*(File \"|\^|Traceback|warnings\.warn|.*DeprecationWarning)")
 
 
@@ -60,7 +61,10 @@ def _configuration(paths: Paths, candidate: Path) -> Iterator[list[str]]:
         for path in synapse_files.others(paths):
             if path.parent == ours.parent:
                 (scratch / path.name).symlink_to(path)
-        (scratch / ours.name).symlink_to(candidate / "synapse/altpeter-matrix.yaml")
+        generated = candidate / "synapse/altpeter-matrix.yaml"
+        # It names its log configuration through `current`, where another one may be, or none.
+        text = generated.read_bytes().replace(_CURRENT, f"{candidate}/".encode())
+        disk.write_new(scratch / ours.name, text, 0o640, generated.stat().st_gid)
         yield ["-c", str(paths.synapse / "homeserver.yaml"), "-c", f"{scratch}/"]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from .errors import MatrixConfigError, Problem
+from .errors import HostError, MatrixConfigError, Problem
 from .paths import Paths
 
 if TYPE_CHECKING:
-    from .apply import Host, Report
+    from .apply import Host
+    from .services import Services
+    from .settled import Report
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,12 +60,21 @@ def _reporting(command: Callable[P, R]) -> Callable[P, R]:
 
 def _host(*, from_postinst: bool = False) -> "Host":
     from .apply import Host
-    from .host_checks import require_root
+
+    return Host(*_place(from_postinst=from_postinst))
+
+
+def _place(*, from_postinst: bool = False) -> "tuple[Paths, Services]":
     from .services import Services
 
-    require_root()
+    _require_root()
     paths = Paths()
-    return Host(paths, Services(paths, from_postinst=from_postinst))
+    return paths, Services(paths, from_postinst=from_postinst)
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise HostError(Problem("altpeter-matrix", "needs root", "run it with sudo, or as root"))
 
 
 def _show(report: "Report") -> None:
@@ -93,10 +104,9 @@ def cli() -> None:
 @_reporting
 def init(server_name: str | None) -> None:
     """Write a first settings.yaml, unless there is one."""
-    from .host_checks import require_root
     from .init import init as initialise
 
-    require_root()
+    _require_root()
     name = initialise(Paths(), server_name)
     if name is not None:
         click.echo(f"Wrote {Paths().settings} for {name}.")
@@ -119,9 +129,7 @@ def apply(from_postinst: bool, as_json: bool) -> None:
 
 @_reporting
 def _apply(as_json: bool) -> None:
-    from .apply import apply as apply_now
-
-    report = apply_now(_host())
+    report = _settled() or _apply_now()
     if as_json:
         _say_json(
             {
@@ -135,15 +143,28 @@ def _apply(as_json: bool) -> None:
         _show(report)
 
 
+def _settled() -> "Report | None":
+    """The report of an apply that has nothing to do: without loading what others need."""
+    from .settled import report_if_settled
+
+    paths, services = _place()
+    return report_if_settled(paths, services)
+
+
+def _apply_now(*, from_postinst: bool = False) -> "Report":
+    from .apply import apply as apply_now
+
+    return apply_now(_host(from_postinst=from_postinst), from_postinst=from_postinst)
+
+
 def _apply_for_package() -> None:
     """For maintainer scripts: failing would block apt, so the failure is told in other ways."""
     import syslog
 
-    from .apply import apply as apply_now
     from .failures import problems_of
 
     try:
-        report = apply_now(_host(from_postinst=True), from_postinst=True)
+        report = _apply_now(from_postinst=True)
     except (MatrixConfigError, OSError) as error:
         syslog.openlog("altpeter-matrix")
         for problem in problems_of(error):
@@ -192,9 +213,8 @@ def _check(settings: Path | None) -> None:
 def diff(as_json: bool) -> None:
     """Show what apply would change in the generated files; secrets are hidden."""
     from .diff import diff as difference
-    from .host_checks import require_root
 
-    require_root()
+    _require_root()
     lines = difference(Paths())
     if as_json:
         _say_json({"different": bool(lines), "diff": lines})
@@ -304,11 +324,10 @@ def user() -> None:
 @_reporting
 def create(name: str, admin: bool, password_file: Path | None, exists_ok: bool) -> None:
     """Make the account NAME; asks for the password unless there is a file."""
-    from .host_checks import require_root
     from .rendered import read_settings
     from .users import create_user
 
-    require_root()
+    _require_root()
     settings = read_settings(Paths())
     password = _password(password_file)
     made = create_user(Paths(), settings, name, password, admin=admin, exists_ok=exists_ok)

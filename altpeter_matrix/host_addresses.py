@@ -5,6 +5,8 @@ import json
 
 from .commands import run
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 def public_addresses() -> tuple[list[str], list[str]]:
     """IPv4 and IPv6 addresses of this host's interfaces, global ones if there are any.
@@ -18,8 +20,9 @@ def public_addresses() -> tuple[list[str], list[str]]:
         for info in interface.get("addr_info", ())
         if not info.get("temporary") and not info.get("deprecated")
     ]
-    best = [address for address in found if address.is_global] or found
-    return (
-        [str(address) for address in best if address.version == 4],
-        [str(address) for address in best if address.version == 6],
-    )
+    return _best(found, 4), _best(found, 6)
+
+
+def _best(addresses: list[Address], version: int) -> list[str]:
+    own = [address for address in addresses if address.version == version]
+    return [str(address) for address in own if address.is_global] or [str(one) for one in own]

@@ -20,11 +20,6 @@ UNRELEASED = ("forky", "sid")
 LEAST_FREE = 64 * 1024**2
 
 
-def require_root() -> None:
-    if os.geteuid() != 0:
-        raise HostError(Problem("altpeter-matrix", "needs root", "run it with sudo, or as root"))
-
-
 def release_problems(paths: Paths) -> list[Problem]:
     """Only releases that the tests run on."""
     try:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from . import candidate_nginx, candidate_synapse, host_facts, inputs
 from .accounts import read_accounts
-from .apply import Host, Report, Work, activate
+from .apply import Host, Work, activate
 from .errors import HostError, Problem
 from .generations import Generation, Store
 from .host_checks import require_synapse
@@ -12,6 +12,7 @@ from .links import Links
 from .lock import exclusive
 from .outcome import Record
 from .rendered import read_settings
+from .settled import Report
 
 _REMEDY = "`altpeter-matrix generations` lists those there are"
 

@@ -130,11 +130,14 @@ class Services:
         """Note that a process may have loaded something else than a whole generation."""
         self.paths.loaded(program).unlink(missing_ok=True)
 
-    def plan(self) -> dict[str, Action]:
+    def units_if_present(self) -> dict[str, Unit]:
+        return self.units() if self.present else {}
+
+    def plan(self, units: Mapping[str, Unit] | None = None) -> dict[str, Action]:
         """What each service needs to serve the current generation."""
         if not self.present:
             return dict.fromkeys(UNITS, Action.NOTHING)
-        units = self.units()
+        units = units or self.units()
         return {
             program: decide(
                 program, units[program], self.loaded(program), self.wanted(program) or ""

@@ -19,6 +19,7 @@ from .paths import Paths
 from .rendered import read_settings
 from .services import NGINX, SYNAPSE, Action, Unit
 from .settings import Settings
+from .settled import how_to_start
 
 PACKAGES = (
     "altpeter-matrix-config", "matrix-synapse-py3", "matrix-synapse", "nginx", "postgresql",
@@ -154,8 +155,7 @@ class Survey:
         plan = self.host.services.plan()
         for program, unit in self.units.items():
             if how := unit.stopped_on_purpose:
-                verb = {"masked": "unmask --now", "disabled": "enable --now"}.get(how, "start")
-                yield _error(unit.name, f"is {how}", f"`systemctl {verb} {unit.name}`")
+                yield _error(unit.name, f"is {how}", f"`{how_to_start(unit.name, how)}`")
             elif not unit.running:
                 yield _error(
                     unit.name, f"is {unit.state}", f"read `journalctl -u {unit.name} -n 50`"
