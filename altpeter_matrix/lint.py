@@ -6,7 +6,6 @@ listener that nginx cannot reach: this module does.
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,7 +14,7 @@ from .facts import HostFacts
 from .listeners_lint import listener_findings
 from .paths import Paths
 from .render import LocalAdditions, RenderSecrets, parsed_additions, synapse_options
-from .resources import resource
+from .resources import known_synapse_options
 from .settings import Settings
 from .synapse_config import Options, options
 from .yaml_text import parse_mapping
@@ -57,16 +56,10 @@ def lint(
     return tuple(found)
 
 
-@cache
-def known_options() -> frozenset[str]:
-    """The top-level options that Synapse had when this package was made."""
-    return frozenset(resource("synapse/options.txt").read_text(encoding="utf-8").split())
-
-
 def _unknown_options(source: str, prefix: str, addition: Mapping[str, Any]) -> Iterator[Finding]:
     for key in map(str, addition):
-        if key not in known_options():
-            near = get_close_matches(key.replace("-", "_").lower(), known_options(), n=1)
+        if key not in known_synapse_options():
+            near = get_close_matches(key.replace("-", "_").lower(), known_synapse_options(), n=1)
             yield warning(
                 f"{source}: {prefix}{key}",
                 "is no option of Synapse that this package knows",

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import Problem, SettingsError
-from .resources import resource
+from .resources import known_synapse_options, resource
 from .settings_formats import CHECKS
 
 if TYPE_CHECKING:
@@ -152,9 +152,12 @@ def _description(part: Mapping[str, Any]) -> str:
 
 def _unknown_key(source: str, path: list[str], known: Iterable[str]) -> Problem:
     known = list(known)
+    where = f"{source}: {'.'.join(path)}"
+    if len(path) == 1 and path[0] in known_synapse_options():
+        return Problem(where, "is an option of Synapse", "put it, indented, below `synapse:`")
     near = get_close_matches(path[-1].replace("-", "_").lower(), known, n=1)
     remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-    return Problem(f"{source}: {'.'.join(path)}", "is not a known setting", remedy)
+    return Problem(where, "is not a known setting", remedy)
 
 
 def _missing_key(source: str, path: list[str], part: Mapping[str, Any]) -> Problem:
@@ -175,6 +178,8 @@ def _wrong_type(where: str, instance: object, part: Mapping[str, Any]) -> Proble
         remedy = "write one item per line, each after `- `"
     elif "object" in types:
         remedy = "put its keys, indented, in the lines below"
+    elif "integer" in types:
+        remedy = "write a whole number, without quotes"
     else:
         remedy = _description(part)
     return Problem(where, f"{_shown(instance)} is not {expected}", remedy)

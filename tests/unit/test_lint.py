@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from altpeter_matrix.errors import Finding
-from altpeter_matrix.lint import known_options, lint
+from altpeter_matrix.lint import lint
 from altpeter_matrix.render import LocalAdditions, RenderSecrets
+from altpeter_matrix.resources import known_synapse_options
 from altpeter_matrix.synapse_config import options
 
 from .samples import DELEGATED, WIKI, facts, settings
@@ -48,7 +49,7 @@ def test_our_own_options_are_clean(text: str) -> None:
 
 
 def test_every_option_we_set_is_known() -> None:
-    assert set(options(settings(WIKI), facts(), "pw")) <= known_options()
+    assert set(options(settings(WIKI), facts(), "pw")) <= known_synapse_options()
 
 
 def test_a_misspelt_option_in_the_settings_is_named_with_its_neighbour() -> None:

@@ -41,6 +41,11 @@ def refused(text: str) -> list[str]:
             GOOD + "email: {smtp_host: localhost}",
             "settings.yaml: email.from: is missing; add `from: Matrix <noreply@example.org>`",
         ),
+        (
+            GOOD + "enable_registration: true",
+            "settings.yaml: enable_registration: is an option of Synapse; "
+            "put it, indented, below `synapse:`",
+        ),
         # YAML.
         (
             GOOD + "aliases: []\nserver_name: example.com",
@@ -98,6 +103,11 @@ def refused(text: str) -> list[str]:
         (
             GOOD + "media: {remote_retention: 90}",
             "settings.yaml: media.remote_retention: 90 is not a text or null; write 90d",
+        ),
+        (
+            GOOD + "listener: {port: '8008'}",
+            'settings.yaml: listener.port: "8008" is not a whole number; '
+            "write a whole number, without quotes",
         ),
         # Values.
         (
