@@ -5,7 +5,7 @@ was observed on the host (tasks/host_state.py), never by what an earlier run may
 that was killed anywhere is finished by the next one, and a run without need changes nothing.
 """
 
-from pyinfra import config, host, state
+from pyinfra import config, state
 
 from tasks import apt, certbot, debconf, files, homeserver, timesync, ufw, updates
 from tasks.paths import KEYRING, REPLACED, SETTINGS, SOURCES, UPDATES
@@ -16,7 +16,7 @@ config.REQUIRE_PYINFRA_VERSION = "~=3.10"
 
 # Before anything else, for all hosts together: one host that cannot be deployed stops the run
 # while no host has been touched.
-site = survey(state, host)
+site = survey()
 wanted, found = site.target, site.state
 settings = wanted.settings
 config.SUDO = not site.login.is_root
@@ -103,4 +103,4 @@ homeserver.administrator(
     state=found,
 )
 
-report_at_end(state, host, site)
+report_at_end(state, site)

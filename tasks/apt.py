@@ -69,6 +69,12 @@ def wanted_packages(settings: Settings, state: HostState) -> tuple[str, ...]:
     return tuple(wanted)
 
 
+def package_is_there(target: Target, state: HostState) -> bool:
+    """Whether exactly this build of our package is installed: a version alone may be built anew."""
+    mark = digest(f"{_file_digest(target.package)}\n".encode())
+    return state.installed(PACKAGE) and state.files.get(PACKAGE_MARK) == mark
+
+
 @operation()
 def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, None, None]:
     """
@@ -79,10 +85,7 @@ def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, N
     """
     wanted = wanted_packages(target.settings, state)
     missing = [name for name in wanted if not state.installed(name)]
-    package_digest = _file_digest(target.package)
-    ours_is_there = state.installed(PACKAGE) and state.files.get(PACKAGE_MARK) == digest(
-        f"{package_digest}\n".encode()
-    )
+    ours_is_there = package_is_there(target, state)
     repair = state.dpkg_interrupted or bool(state.unfinished)
     manual = [name for name in wanted if name in state.automatic]
     if ours_is_there and not (missing or repair or manual):
@@ -101,7 +104,7 @@ def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, N
         LOCK_TIMEOUT=str(_LOCK_TIMEOUT),
         PACKAGES=" ".join(missing),
         PACKAGE_FILE=uploaded,
-        PACKAGE_SHA256=package_digest,
+        PACKAGE_SHA256=_file_digest(target.package),
         PACKAGE_MARK=PACKAGE_MARK,
         REPAIR="yes" if repair else "no",
         UPDATE="yes" if missing or repair else "no",

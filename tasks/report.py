@@ -18,21 +18,21 @@ class ClosingReport(BaseStateCallback):
     """Printed per host once it is disconnected, when everything that pyinfra prints is out."""
 
     def __init__(self) -> None:
-        self.sites: dict[Host, Site] = {}
+        self.sites: dict[str, Site] = {}
 
     def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]
-        site = self.sites.get(host)
+        site = self.sites.get(host.name)
         if site is not None and state.is_executing and host not in state.failed_hosts:
             click.echo("\n".join(["", *lines(site, done(state, host)), ""]), err=True)
 
 
-def report_at_end(state: State, host: Host, site: Site) -> None:
+def report_at_end(state: State, site: Site) -> None:
     """Have the report printed for this host when the deploy has ended well."""
     present = [h for h in state.callback_handlers if isinstance(h, ClosingReport)]
     handler = present[0] if present else ClosingReport()
     if not present:
         state.add_callback_handler(handler)
-    handler.sites[host] = site
+    handler.sites[site.target.name] = site
 
 
 def done(state: State, host: Host) -> list[str]:

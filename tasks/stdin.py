@@ -1,5 +1,7 @@
 """Secrets on their way to a host: over stdin, never in a command line, a log or a diff."""
 
+from collections.abc import Iterator
+
 from pyinfra.api import StringCommand
 
 
@@ -13,11 +15,14 @@ class HiddenInput:
         """What pyinfra sends; it asks for it like this, as of an open file."""
         return self._text.splitlines() or [""]
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.readlines())
+
     def __repr__(self) -> str:
         return "*MASKED*"
 
 
 def with_stdin(command: StringCommand, text: str) -> StringCommand:
     """A command that reads `text` from its stdin."""
-    command.connector_arguments["_stdin"] = HiddenInput(text)  # type: ignore[typeddict-item]
+    command.connector_arguments["_stdin"] = HiddenInput(text)
     return command

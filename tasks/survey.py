@@ -9,7 +9,7 @@ import gevent  # type: ignore[import-untyped]
 from gevent.lock import RLock  # type: ignore[import-untyped]
 from pyinfra.api import FactBase, Host, State
 from pyinfra.api.facts import get_fact
-from pyinfra.context import ctx_host
+from pyinfra.context import ctx_host, ctx_state
 
 from altpeter_matrix.errors import Problem, SettingsError
 
@@ -50,12 +50,15 @@ class Site:
         return frozenset(self.state.sshd_ports | live | listening)
 
 
-_surveys: "WeakKeyDictionary[State, Mapping[Host, Site] | Refused]" = WeakKeyDictionary()
+_surveys: "WeakKeyDictionary[State, Mapping[str, Site] | Refused]" = WeakKeyDictionary()
 _lock = RLock()
 
 
-def survey(state: State, host: Host) -> Site:
-    """The site of one host; Refused, on every host, when any host of the run has a problem."""
+def survey() -> Site:
+    """The site of the host at hand; Refused, on every host, when any host has a problem."""
+    # The objects themselves: what `from pyinfra import host` gives stands for a different one in
+    # each greenlet.
+    state, host = ctx_state.get(), ctx_host.get()
     with _lock:
         if state not in _surveys:
             try:
@@ -65,17 +68,17 @@ def survey(state: State, host: Host) -> Site:
         result = _surveys[state]
     if isinstance(result, Refused):
         raise result
-    return result[host]
+    return result[host.name]
 
 
-def _survey_all(state: State) -> Mapping[Host, Site]:
+def _survey_all(state: State) -> Mapping[str, Site]:
     hosts = list(state.inventory.get_active_hosts())
     targets = _targets(hosts)
     found = _on_all(hosts, lambda host: _look(state, host, targets[host]))
     problems = [problem for _, those in found.values() for problem in those]
     if problems:
         raise Refused(problems)
-    return {host: site for host, (site, _) in found.items() if site is not None}
+    return {host.name: site for host, (site, _) in found.items() if site is not None}
 
 
 def _targets(hosts: list[Host]) -> Mapping[Host, Target]:
@@ -174,14 +177,14 @@ def _refused_by_host(
 ) -> tuple[Problem, ...]:
     """What the host tool itself says about new settings, while the old ones still serve.
 
-    Asked only of the version that the deploy leaves there: another one may know other settings.
+    Asked only of the package that the deploy leaves there: another one may know other settings.
     """
     target = site.target
-    package = site.state.packages.get("altpeter-matrix-config")
-    same_version = package is not None and package.version == target.package_version
     unchanged = site.state.files.get(SETTINGS) == digest(target.settings_text.encode())
     tool = site.state.tool
-    if tool is None or not same_version or (unchanged and not tool.get("pending")):
+    if tool is None or not apt.package_is_there(target, site.state):
+        return ()
+    if unchanged and not tool.get("pending"):
         return ()
     complaints = _fact(state, host, SettingsCheck, _stdin=HiddenInput(target.settings_text), **sudo)
     return tuple(
