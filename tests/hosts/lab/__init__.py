@@ -1,8 +1,8 @@
 """Disposable Debian hosts on a private bridge, for tests and for ``make demo``.
 
-    with Lab.open() as lab:
-        alpha = lab.host("alpha", debian="13", dns=["matrix.alpha.test"])
-        alpha.run("apt-get", "update")
+with Lab.open() as lab:
+    alpha = lab.host("alpha", debian="13", dns=["matrix.alpha.test"])
+    alpha.run("apt-get", "update")
 """
 
 from __future__ import annotations

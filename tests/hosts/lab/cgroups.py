@@ -16,7 +16,7 @@ from .errors import LabError, LabUnavailable
 @cache
 def hierarchies() -> tuple[Path, ...]:
     """Return the mount points to make groups in: version 2, and systemd's own of version 1."""
-    found = []
+    found: list[Path] = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         words, _, tail = line.partition(" - ")
         kind, _, options = tail.split()[:3]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,21 @@ class Result:
 class CommandError(LabError):
     """A program that ran and failed, or did not end in time."""
 
-    def __init__(self, shown: str, result: Result, why: str) -> None:
+    def __init__(self, command: str | Sequence[str], result: Result, why: str) -> None:
         self.result = result
+        shown = command if isinstance(command, str) else shlex.join(command)
         super().__init__(
             f"{shown if len(shown) < 2000 else shown[:2000] + ' …'}\n{why}"
             f"\n--- stdout\n{result.stdout[-6000:]}\n--- stderr\n{result.stderr[-6000:]}"
         )
+
+
+# Before a command that works on mounts of its own: whatever happens to the lab's process, neither
+# the command nor a mount of it is left behind.
+CONTAINED = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 
 
 def run(
@@ -37,7 +46,6 @@ def run(
     input: str | None = None,
     timeout: float | None = 300,
     env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
     log: Path | None = None,
     shown: str | None = None,
 ) -> Result:
@@ -48,14 +56,14 @@ def run(
     words = [str(word) for word in argv]
     try:
         if log is None:
-            done = _captured(words, input, timeout, env, cwd)
+            done = _captured(words, input, timeout, env)
         else:
-            done = _logged(words, input, timeout, env, cwd, log)
+            done = _logged(words, input, timeout, env, log)
     except subprocess.TimeoutExpired as late:
         result = Result(_text(late.stdout), _text(late.stderr), -1)
-        raise CommandError(shown or shlex.join(words), result, f"did not end within {timeout} s") from late
+        raise CommandError(shown or words, result, f"did not end within {timeout} s") from late
     if check and done.returncode != 0:
-        raise CommandError(shown or shlex.join(words), done, f"exit status {done.returncode}")
+        raise CommandError(shown or words, done, f"exit status {done.returncode}")
     return done
 
 
@@ -64,7 +72,6 @@ def _captured(
     text: str | None,
     timeout: float | None,
     env: Mapping[str, str] | None,
-    cwd: Path | None,
 ) -> Result:
     done = subprocess.run(
         words,
@@ -74,7 +81,6 @@ def _captured(
         errors="replace",
         timeout=timeout,
         env=env,
-        cwd=cwd,
         check=False,
     )
     return Result(done.stdout, done.stderr, done.returncode)
@@ -85,7 +91,6 @@ def _logged(
     text: str | None,
     timeout: float | None,
     env: Mapping[str, str] | None,
-    cwd: Path | None,
     log: Path,
 ) -> Result:
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +102,6 @@ def _logged(
             stderr=subprocess.STDOUT,
             timeout=timeout,
             env=env,
-            cwd=cwd,
             check=False,
         ).returncode
     return Result(log.read_text(errors="replace"), f"(in {log})", status)

@@ -51,6 +51,8 @@ class Host:
         self.ssh_user = "root"
         self.ssh_port = 22
         self.dns_names: tuple[str, ...] = ()
+        # Roots of ACME servers that earlier runs had: a clone's certificate may come from one.
+        self.met_roots = ""
         self.lowers = list(lowers)
         self._access = access
         self.directory = access.state / "hosts" / name
@@ -133,7 +135,7 @@ class Host:
         """Write a file on the host, with its directory."""
         there = shlex.quote(str(path))
         self.sh(
-            f"umask 077; mkdir -p -m 0755 \"$(dirname {there})\"; cat > {there}; "
+            f'umask 077; mkdir -p -m 0755 "$(dirname {there})"; cat > {there}; '
             f"chmod {mode:o} {there}",
             input=text,
         )
@@ -142,9 +144,7 @@ class Host:
         """Return the text of a file on the host."""
         return self.run("cat", path).stdout
 
-    def start(
-        self, *, newborn: bool = False, prepare: Callable[[], None] | None = None
-    ) -> None:
+    def start(self, *, newborn: bool = False, prepare: Callable[[], None] | None = None) -> None:
         """Power on and wait until the host has booted."""
         self._mount()
         if newborn:
@@ -177,7 +177,7 @@ class Host:
         self.wait_until_booted()
 
     def boot_id(self) -> str:
-        return self.read("/proc/sys/kernel/random/boot_id").strip()
+        return self.run("cat", "/proc/sys/kernel/random/boot_id", timeout=20).stdout.strip()
 
     def wait_until_booted(self, *, healthy: bool = False, timeout: float = 120) -> str:
         """Return systemd's verdict once booting has ended; ``healthy`` insists on "running"."""
@@ -190,7 +190,7 @@ class Host:
             state = done.stdout.strip()
             if state in ("running", "degraded"):
                 break
-            self._expect_alive(end)
+            self._expect_alive(end, state or done.stderr)
             time.sleep(0.1)
         if healthy and state != "running":
             failed = self.run("systemctl", "--failed", "--no-legend", check=False).stdout
@@ -235,23 +235,27 @@ class Host:
         known.write_text("\n".join(kept) + "\n")
 
     def _port_open(self) -> bool:
-        with suppress(OSError), socket.create_connection((self.ipv4, self.ssh_port), timeout=1) as s:
-            return s.recv(4) == b"SSH-"
+        with suppress(OSError):
+            with socket.create_connection((self.ipv4, self.ssh_port), timeout=1) as link:
+                # On a busy machine a new sshd needs its time; asking anew would only add more.
+                link.settimeout(20)
+                return link.recv(4) == b"SSH-"
         return False
 
     def _answers_as(self, boot_id: str) -> bool:
         if not self._port_open():
             return False
         try:
-            return self.run("cat", "/proc/sys/kernel/random/boot_id", timeout=20).stdout.strip() == (
-                boot_id
-            )
+            return self.run(
+                "cat", "/proc/sys/kernel/random/boot_id", timeout=20
+            ).stdout.strip() == (boot_id)
         except CommandError:
             return False
 
-    def _expect_alive(self, end: float) -> None:
-        log = self._access.state / "logs" / f"{self.name}.console.log"
+    def _expect_alive(self, end: float, state: str = "") -> None:
         if not self._machine.running:
-            raise LabError(f"{self.name} ended while booting:\n{log.read_text()[-3000:]}")
+            raise LabError(f"{self.name} ended while booting\n{self._machine.describe()}")
         if time.monotonic() > end:
-            raise LabError(f"{self.name} did not boot in time:\n{log.read_text()[-3000:]}")
+            seen = self._machine.describe()
+            jobs = self.run("systemctl", "list-jobs", check=False, timeout=30) if state else ""
+            raise LabError(f"{self.name} did not boot in time ({state}) {jobs}\n{seen}")

@@ -83,8 +83,8 @@ def trust(root: Path, certificates: str) -> None:
 def split_pem(text: str) -> list[str]:
     """Return the certificates of a bundle, each once."""
     end = "-----END CERTIFICATE-----\n"
-    parts = [part.strip() + "\n" + end for part in text.replace("\r", "").split(end) if part.strip()]
-    return list(dict.fromkeys(parts))
+    parts = [part.strip() for part in text.replace("\r", "").split(end)]
+    return list(dict.fromkeys(f"{part}\n{end}" for part in parts if part))
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -9,7 +9,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from . import controller
-from .commands import run
+from .commands import CONTAINED, run
 from .layout import CACHE, RELEASES, recipe_key
 from .progress import step
 
@@ -88,6 +88,7 @@ def _bootstrap(suite: str, target: Path, sources: str, options: str) -> None:
     hook.write_text(f"#!/bin/sh\n{CUSTOMIZE}")
     hook.chmod(0o755)
     run(
+        *CONTAINED,
         "mmdebstrap",
         "--mode=root",
         "--variant=minbase",

@@ -29,6 +29,9 @@ from .requirements import PACKAGES, PROGRAMS
 from .services import Services, services_layers
 from .snapshots import Snapshot
 
+# What a closed lab leaves in its directory. The lock must stay the same file for everybody.
+KEPT = ("lock", "logs", "ssh_key", "ssh_key.pub")
+
 
 def require() -> None:
     """Raise `LabUnavailable`, in one line, if this machine cannot run lab hosts."""
@@ -42,7 +45,8 @@ def require() -> None:
     cgroups.hierarchies()
     if run("unshare", "--mount", "true", check=False).returncode != 0:
         raise LabUnavailable("the lab needs to mount file systems, which this machine forbids root")
-    run("modprobe", "overlay", check=False) if shutil.which("modprobe") else None
+    if shutil.which("modprobe"):
+        run("modprobe", "overlay", check=False)
     if "overlay" not in Path("/proc/filesystems").read_text():
         raise LabUnavailable("the lab needs the overlay file system, which this kernel lacks")
 
@@ -50,11 +54,13 @@ def require() -> None:
 class Lab:
     """A run of the lab. Use `Lab.open` in a ``with`` statement."""
 
+    services: Services
+
     def __init__(self, name: str, lock: IO[str]) -> None:
         self.name = name
         self.state = LAB / name
         self._lock = lock
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._closed = False
         self._kept = False
         self._handler: Any = None
@@ -93,18 +99,23 @@ class Lab:
 
     def _begin(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGTERM, _terminate)
+            self._handler = signal.signal(signal.SIGTERM, self._terminate)
         lowers = services_layers()
+        shutil.rmtree(self.state / "logs", ignore_errors=True)
+        (self.state / "logs").mkdir()
         with step(f"lab {self.name!r}"):
             self._access.network.open(self._access.ledger)
             host = self._new_host("lab.test", "lab.test", SERVICES, "12", lowers)
-            self.services = Services(host, self._zone)
+            self.services = Services(host, self._zone, self.state / "ca.pem")
             for name in ("lab.test", "acme.lab.test", "mail.lab.test", "packages.lab.test"):
                 self._zone.addresses[name] = (host.ipv4, host.ipv6)
             host.start(newborn=True, prepare=self.services.prepare)
-            roots = [self.services.issuing_root(), *(s.roots for s in snapshots.all_saved())]
-            self._access.trusted = "".join(split_pem("".join([self._access.trusted, *roots])))
-            self.ca_file.write_text(self._access.trusted)
+            self._own_roots = self._access.trusted + self.services.issuing_root()
+            # A clone's certificate may come from the ACME server of an earlier run.
+            met = "".join(snapshot.roots for snapshot in snapshots.all_saved())
+            self._access.trusted = "".join(split_pem(self._own_roots + met))
+            self.services.ca_pem = self._access.trusted
+            self.services.ca_file.write_text(self._access.trusted)
         self.services.publish_synapse()
 
     @property
@@ -115,7 +126,7 @@ class Lab:
     @property
     def ca_file(self) -> Path:
         """The same, as a file on the controller."""
-        return self.state / "ca.pem"
+        return self.services.ca_file
 
     @property
     def hosts(self) -> dict[str, Host]:
@@ -145,11 +156,12 @@ class Lab:
             raise LabError(f"no Debian {release} in the lab; there are {', '.join(RELEASES)}")
         number = base.number if base and not readdress else None
         host = self._new_host(name, fqdn, number, release, lowers)
-        own = (host.ipv4, host.ipv6)
-        for known in {f"{name.partition('.')[0]}.lab.test", *names}:
-            self._zone.addresses[known] = own
-        self.services.update_dns()
+        with self._guard:
+            for known in {f"{name.partition('.')[0]}.lab.test", *names}:
+                self._zone.addresses[known] = (host.ipv4, host.ipv6)
+            self.services.update_dns()
         host.dns_names = names
+        host.met_roots = base.roots if base else ""
         host.start(newborn=base is None)
         return host
 
@@ -179,33 +191,38 @@ class Lab:
         """Remove a host, its disk and its names."""
         host.discard()
         self._hosts.pop(host.name, None)
-        own = (host.ipv4, host.ipv6)
-        for name in [name for name, address in self._zone.addresses.items() if address == own]:
-            self._zone.remove(name)
-        self.services.update_dns()
+        own = {host.ipv4, host.ipv6}
+        with self._guard:
+            for name, addresses in list(self._zone.addresses.items()):
+                if own.issuperset(addresses):
+                    self._zone.remove(name)
+            self.services.update_dns()
 
     def dns(self, name: str, host: Host, *, ipv4: bool = True, ipv6: bool = True) -> None:
         """Point a name to a host, at once."""
         wanted = ((host.ipv4,) if ipv4 else ()) + ((host.ipv6,) if ipv6 else ())
-        self._zone.addresses[name] = wanted
-        self.services.update_dns()
+        with self._guard:
+            self._zone.addresses[name] = wanted
+            self.services.update_dns()
 
     def dns_srv(self, name: str, target: str, port: int) -> None:
         """Add a service record, for instance ``_matrix-fed._tcp.example.test``."""
-        self._zone.services.setdefault(name, set()).add((target, port))
-        self.services.update_dns()
+        with self._guard:
+            self._zone.services.setdefault(name, set()).add((target, port))
+            self.services.update_dns()
 
     def dns_remove(self, name: str) -> None:
         """Forget all records of a name."""
-        self._zone.remove(name)
-        self.services.update_dns()
+        with self._guard:
+            self._zone.remove(name)
+            self.services.update_dns()
 
     def snapshot(self, host: Host, name: str) -> Snapshot:
         """Power a host off and freeze it; it can be started again, and so can clones of it.
 
         Snapshots stay for later runs: `load_snapshot`.
         """
-        with step(f"snapshot {name!r}"):
+        with step(f"snapshot {name!r}"), snapshots.changing():
             layer = snapshots.new_layer(name)
             host.freeze(layer)
             return snapshots.save(
@@ -216,7 +233,7 @@ class Lab:
                     host.identity.number,
                     tuple(map(str, host.lowers)),
                     host.dns_names,
-                    self._access.trusted,
+                    "".join(split_pem(self._own_roots + host.met_roots)),
                 )
             )
 
@@ -227,7 +244,7 @@ class Lab:
     def client_argv(self, *argv: str) -> list[str]:
         """Return a command that runs ``argv`` on the controller with the lab's DNS and trust.
 
-        It sees a resolv.conf and a certificate bundle of its own; the controller's stay as they are.
+        It sees a resolv.conf and a certificate bundle of its own; the controller's own stay.
         """
         resolv = self.state / "resolv.conf"
         resolv.write_text(f"nameserver {self.services.host.ipv4}\n")
@@ -237,9 +254,14 @@ class Lab:
         script = f"mount --bind {resolv} /etc/resolv.conf; mount --bind {bundle} {store}; "
         return ["unshare", "--mount", "sh", "-ec", script + 'exec "$@"', "sh", *argv]
 
-    def keep(self) -> None:
+    def detach(self) -> None:
         """Leave everything running when this process ends (until the next open or clean)."""
         self._kept = True
+
+    @staticmethod
+    def clean(name: str) -> None:
+        """Remove what a dead or detached run left; refuse while one lives."""
+        clean(name)
 
     def close(self) -> None:
         """Remove everything this run made; caches and snapshots stay."""
@@ -253,6 +275,12 @@ class Lab:
         if self._handler is not None:
             signal.signal(signal.SIGTERM, self._handler)
         self._lock.close()
+
+    def _terminate(self, number: int, _frame: FrameType | None) -> None:
+        # Not an exception: pytest would take it for one test's failure and go on.
+        self.close()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 def clean(name: str) -> None:
@@ -270,11 +298,11 @@ def _clean(state: Path, ledger: Ledger) -> None:
             failed.append(f"{directory}/root is still mounted")
         else:
             shutil.rmtree(directory)
-    for name in ("known_hosts", "ca.pem", "resolv.conf", "bundle.pem"):
-        (state / name).unlink(missing_ok=True)
     if failed:
         raise LabError("the lab left something behind:\n" + "\n".join(failed))
-    (state / "logs").mkdir(exist_ok=True)
+    for path in state.iterdir():
+        if path.name not in KEPT:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _lock(state: Path) -> IO[str]:
@@ -292,8 +320,3 @@ def _lock(state: Path) -> IO[str]:
     lock.write(f"{os.getpid()}\n")
     lock.flush()
     return lock
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    # As an exception, so that every "with" and fixture between here and the top cleans up.
-    raise SystemExit(128 + signal.SIGTERM)

@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .commands import run
+from .commands import CONTAINED, run
 
-# Runs in a mount and process namespace of its own, which ends with its parent: whatever happens
-# to the lab's process, neither mount nor process is left behind.
+# Runs `CONTAINED`, as root, with ROOT and OPTIONS in the environment and the script on stdin.
 ENTER = r"""
 set -e
 mount -t overlay overlay -o "$OPTIONS" "$ROOT"
@@ -42,7 +41,9 @@ def overlay_options(lowers: Sequence[Path], upper: Path, work: Path) -> str:
     """Return the mount options of a stack; ``lowers`` begins with the topmost."""
     # redirect_dir lets a host rename directories of lower layers, as on a real file system.
     stack = ":".join(map(str, lowers))
-    return f"lowerdir={stack},upperdir={upper},workdir={work},redirect_dir=on,index=off,metacopy=off"
+    return (
+        f"lowerdir={stack},upperdir={upper},workdir={work},redirect_dir=on,index=off,metacopy=off"
+    )
 
 
 def mount(lowers: Sequence[Path], upper: Path, work: Path, root: Path) -> None:
@@ -73,7 +74,7 @@ def run_in_layer(
     enter = ENTER.replace("@binds@", "\n".join(mounts)).replace("@env@", shlex.join(words))
     try:
         run(
-            *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+            *CONTAINED,
             *("/usr/bin/env", f"ROOT={root}", f"OPTIONS={overlay_options(lowers, upper, work)}"),
             *("/bin/sh", "-c", enter),
             input=script,

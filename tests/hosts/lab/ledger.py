@@ -24,7 +24,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
 
     def add(self, kind: str, name: str) -> None:
         """Write down that something is about to be made."""

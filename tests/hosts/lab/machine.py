@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import cgroups
+from .commands import run
 from .errors import LabError
 from .ledger import Ledger
 
@@ -51,6 +52,15 @@ class Machine:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def describe(self) -> str:
+        """Return what can be seen from outside, for errors."""
+        alive = sorted(cgroups.processes(self.name))
+        listing = run(
+            *("ps", "-ww", "-o", "pid,stat,etimes,args", "-p", ",".join(map(str, [1, *alive]))),
+            check=False,
+        )
+        return f"--- processes\n{listing.stdout}--- console\n{self._log.read_text()[-3000:]}"
 
     def power_on(self) -> None:
         """Start the machine; returns before it has booted."""

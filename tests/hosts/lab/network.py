@@ -75,7 +75,9 @@ class Network:
     def open(self, ledger: Ledger) -> None:
         """Make the bridge and let its hosts reach the outside over IPv4."""
         ledger.add("bridge", self.bridge)
-        run("ip", "link", "add", "name", self.bridge, "type", "bridge")
+        # An address of its own: else it takes a port's, and changes whenever a host comes or goes.
+        mac = f"02:6c:61:62:{self.token[:2]}:{self.token[2:]}"
+        run("ip", "link", "add", "name", self.bridge, "address", mac, "type", "bridge")
         for address in (f"{self.subnet.ipv4(GATEWAY)}/24", f"{self.subnet.ipv6(GATEWAY)}/64"):
             extra = ["nodad"] if ":" in address else []
             run("ip", "address", "add", address, "dev", self.bridge, *extra)

@@ -15,7 +15,7 @@ PACKAGES = (
     "util-linux",
     "zstd",
 )
-PROGRAMS = ("ip", "mmdebstrap", "mount", "nft", "openssl", "ssh", "systemd-nspawn")
+PROGRAMS = ("ip", "mmdebstrap", "mount", "nft", "openssl", "setpriv", "ssh", "systemd-nspawn")
 
 if __name__ == "__main__":
     print(*PACKAGES)

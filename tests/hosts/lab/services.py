@@ -7,8 +7,9 @@ import json
 import ssl
 import time
 from contextlib import suppress
-from email import message_from_bytes, policy
+from email import policy
 from email.message import EmailMessage
+from email.parser import BytesParser
 from pathlib import Path
 
 from . import repository, synapse_deb
@@ -65,6 +66,8 @@ UNIT = """
 [Unit]
 Description=Lab: {what}
 After=network.target
+# The name server is restarted for every change of a record.
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart={command}
@@ -114,9 +117,12 @@ class Services:
     synapse_repository = "http://packages.lab.test/debian"
     synapse_keyring_url = f"{synapse_repository}/{repository.KEYRING}"
 
-    def __init__(self, host: Host, zone: Zone) -> None:
+    def __init__(self, host: Host, zone: Zone, ca_file: Path) -> None:
         self.host = host
         self.zone = zone
+        # What everybody must trust, once the ACME server has said what its root is.
+        self.ca_file = ca_file
+        self.ca_pem = ""
         self.published: dict[str, tuple[str, ...]] = {}
 
     def prepare(self) -> None:
@@ -196,8 +202,8 @@ class Services:
     def mails(self) -> list[EmailMessage]:
         """Return every mail received, oldest first."""
         files = sorted((self.host.root / "var/mail-sink").glob("*.eml"))
-        mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]
-        return [mail for mail in mails if isinstance(mail, EmailMessage)]
+        parse = BytesParser(EmailMessage, policy=policy.default)
+        return [parse.parsebytes(path.read_bytes()) for path in files]
 
     def forget_mails(self) -> None:
         """Remove all mails received so far."""

@@ -6,9 +6,11 @@ import json
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .images import exclusive
 from .layout import CACHE
 
 STORE = CACHE / "snapshots"
@@ -27,6 +29,11 @@ class Snapshot:
     roots: str
 
 
+def changing() -> AbstractContextManager[None]:
+    """Keep other processes from pruning a layer before its snapshot is recorded."""
+    return exclusive("snapshots")
+
+
 def new_layer(name: str) -> Path:
     """Return a path for the frozen layer of a new snapshot."""
     STORE.mkdir(parents=True, exist_ok=True)
@@ -34,7 +41,7 @@ def new_layer(name: str) -> Path:
 
 
 def save(snapshot: Snapshot) -> Snapshot:
-    """Record the snapshot; one of the same name is replaced."""
+    """Record the snapshot, within `changing`; one of the same name is replaced."""
     record = STORE / f"{snapshot.name}.json"
     unfinished = record.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(asdict(snapshot), indent=2))
@@ -56,8 +63,9 @@ def load(name: str) -> Snapshot | None:
 
 def forget(name: str) -> None:
     """Drop a snapshot; its layer goes when nothing uses it."""
-    (STORE / f"{name}.json").unlink(missing_ok=True)
-    prune()
+    with changing():
+        (STORE / f"{name}.json").unlink(missing_ok=True)
+        prune()
 
 
 def all_saved() -> Sequence[Snapshot]:

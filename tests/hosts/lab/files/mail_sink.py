@@ -14,7 +14,7 @@ import sys
 from email import message_from_bytes
 from pathlib import Path
 
-from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 DIRECTORY, CERTIFICATE, KEY, USER, PASSWORD = sys.argv[1:]
 NUMBERS = itertools.count(len(list(Path(DIRECTORY).glob("*.eml"))) + 1)
@@ -23,11 +23,14 @@ NUMBERS = itertools.count(len(list(Path(DIRECTORY).glob("*.eml"))) + 1)
 class Sink:
     """Store what arrives, with its envelope in headers of our own."""
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 (aiosmtpd's name)
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        assert isinstance(envelope.content, bytes)
+        assert server.transport is not None
         mail = message_from_bytes(envelope.content)
-        mail["X-Lab-Mail-From"] = envelope.mail_from
+        mail["X-Lab-Mail-From"] = str(envelope.mail_from)
         mail["X-Lab-Rcpt-To"] = ", ".join(envelope.rcpt_tos)
-        mail["X-Lab-Login"] = (session.auth_data or b"").decode()
+        login: bytes | None = getattr(session, "auth_data", None)
+        mail["X-Lab-Login"] = login.decode() if login else ""
         mail["X-Lab-Port"] = str(server.transport.get_extra_info("sockname")[1])
         path = Path(DIRECTORY, f"{next(NUMBERS):05}.eml")
         # Renamed when whole: readers look from outside at any time.
@@ -37,18 +40,23 @@ class Sink:
         return "250 stored"
 
 
-def authenticate(_server, _session, _envelope, _mechanism, data):
+def authenticate(
+    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
+) -> AuthResult:
+    """Know one user."""
     right = LoginPassword(USER.encode(), PASSWORD.encode())
     if data == right:
         return AuthResult(success=True, auth_data=data.login)
     return AuthResult(success=False, handled=False)
 
 
-def plain():
+def plain() -> SMTP:
+    """Serve port 25."""
     return SMTP(Sink(), hostname="mail.lab.test", enable_SMTPUTF8=True)
 
 
-def submission(context, *, implicit):
+def submission(context: ssl.SSLContext, *, implicit: bool) -> SMTP:
+    """Serve port 587, or with ``implicit`` port 465."""
     return SMTP(
         Sink(),
         hostname="mail.lab.test",
@@ -61,7 +69,8 @@ def submission(context, *, implicit):
     )
 
 
-async def main():
+async def main() -> None:
+    """Listen on all ports until killed."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE, KEY)
     loop = asyncio.get_running_loop()
