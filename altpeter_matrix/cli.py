@@ -118,11 +118,16 @@ def init(server_name: str | None) -> None:
     is_flag=True,
     help="Report problems, but exit with 0; start services as maintainer scripts must.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Only say whether there is something to do: then exit with 1."
+)
 @click.option("--json", "as_json", is_flag=True, help="Say what was done as JSON.")
-def apply(from_postinst: bool, as_json: bool) -> None:
+def apply(from_postinst: bool, dry_run: bool, as_json: bool) -> None:
     """Make the settings effective: render, check, activate, ask for health."""
     if from_postinst:
         _apply_for_package()
+    elif dry_run:
+        _ask_if_settled()
     else:
         _apply(as_json)
 
@@ -141,6 +146,16 @@ def _apply(as_json: bool) -> None:
         )
     else:
         _show(report)
+
+
+@_reporting
+def _ask_if_settled() -> None:
+    """What the deploy asks, each time: so this loads as little as an apply with nothing to do."""
+    report = _settled()
+    if report is None:
+        click.echo("There is something to do.")
+        sys.exit(1)
+    _show(report)
 
 
 def _settled() -> "Report | None":
