@@ -31,10 +31,8 @@ def applied(changed: bool, state: HostState) -> Generator[StringCommand, None, N
     + changed: whether this deploy changes something that they depend on
     + state: what was observed on the host; it tells whether an earlier run is unfinished
     """
-    tool = state.tool
-    settled = tool is not None and tool.get("healthy") is True and tool.get("pending") is False
-    if settled and not changed:
-        host.noop("the settings are effective and the server is healthy")
+    if state.settled and not changed:
+        host.noop("the settings are effective")
         return
     yield StringCommand(APPLY)
 

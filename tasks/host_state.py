@@ -6,11 +6,9 @@ perhaps killed, run believed it had done.
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class HostState:
     administrator_password: bool = False
     smtp_password_same: bool = False
     smtp_password_private: bool = False
-    tool: Mapping[str, Any] | None = None  # `altpeter-matrix status --json`; None: not installed
+    settled: bool | None = None  # whether `altpeter-matrix apply` has nothing to do; None: no tool
 
     @property
     def codename(self) -> str:
@@ -166,7 +164,7 @@ def parse(lines: Iterable[str]) -> HostState:
         administrator_password=["password"] in database,
         smtp_password_same="same" in sections["smtp-password"],
         smtp_password_private="mode 600 0" in sections["smtp-password"],
-        tool=_tool(sections["tool"]),
+        settled={"settled": True, "unsettled": False}.get(first("tool") or ""),
     )
 
 
@@ -217,11 +215,3 @@ def _certificate(lines: Iterable[str]) -> Certificate:
         valid=["valid"] in rows,
         server=next((row[1] for row in rows if row[0] == "server"), None),
     )
-
-
-def _tool(lines: list[str]) -> Mapping[str, Any] | None:
-    try:
-        report = json.loads("\n".join(lines))
-    except ValueError:
-        return None
-    return report if isinstance(report, dict) else None

@@ -152,8 +152,9 @@ if [ -f "$SMTP_PASSWORD" ]; then
 fi
 
 section tool
+# Whether an apply has nothing to do: everything is as the last one left it, and the services run
+# with it.
 if have altpeter-matrix; then
-    quiet altpeter-matrix status --json
+    if altpeter-matrix apply --dry-run >/dev/null 2>&1; then echo settled; else echo unsettled; fi
 fi
-echo
 section end

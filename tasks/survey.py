@@ -181,10 +181,7 @@ def _refused_by_host(
     """
     target = site.target
     unchanged = site.state.files.get(SETTINGS) == digest(target.settings_text.encode())
-    tool = site.state.tool
-    if tool is None or not apt.package_is_there(target, site.state):
-        return ()
-    if unchanged and not tool.get("pending"):
+    if not apt.package_is_there(target, site.state) or (unchanged and site.state.settled):
         return ()
     complaints = _fact(state, host, SettingsCheck, _stdin=HiddenInput(target.settings_text), **sudo)
     return tuple(
