@@ -31,11 +31,6 @@ class Accounts:
         names = [name for name, group in self.groups.items() if group == number]
         return names[0] if names else None
 
-    def group_name(self, number: int) -> str | None:
-        """A group's name; None for root's, which is where files of ours are by default."""
-        names = [name for name, group in self.groups.items() if group == number]
-        return names[0] if names and number != 0 else None
-
 
 def read_accounts(root: Path) -> Accounts:
     return Accounts(

@@ -19,8 +19,8 @@ def write_new(path: Path, content: bytes, mode: int, group: int | None = None) -
     """Write a file that does not exist yet; nobody can open it before it has its mode."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        if group is not None:
-            os.fchown(descriptor, -1, group)
+        # Also without a group: a set-group-ID directory would choose another one.
+        os.fchown(descriptor, -1, os.getegid() if group is None else group)
         os.fchmod(descriptor, mode)
         stream.write(content)
         stream.flush()

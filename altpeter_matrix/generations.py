@@ -177,7 +177,8 @@ class Store:
         mode = stat.S_IMODE(state.st_mode)
         if mode != record.mode:
             return f"given mode {mode:04o} instead of {record.mode:04o}"
-        if self.accounts.group_name(state.st_gid) != record.group:
+        group = self.accounts.group_id(record.group)
+        if state.st_gid != (os.getegid() if group is None else group):
             return f"given to another group than {record.group or 'root'}"
         return None
 

@@ -1,0 +1,183 @@
+"""A host in a directory: enough files, and small programs in the place of the real ones.
+
+The programs keep their state in files under the root, so a killed run leaves what it would leave
+on a real host. A file in <root>/broken/ makes the program of that name refuse.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from altpeter_matrix.apply import Host
+from altpeter_matrix.paths import Paths
+from altpeter_matrix.services import Services
+
+NAME = "matrix.example.org"
+SYNAPSE_UNIT, NGINX_UNIT = "matrix-synapse.service", "nginx.service"
+
+_LOG = 'echo "$(basename "$0") $*" >>"$FAKE_ROOT/calls"\n'
+_REFUSE = (
+    'if [ -e "$FAKE_ROOT/broken/{name}" ]; then cat "$FAKE_ROOT/broken/{name}" >&2; exit 1; fi\n'
+)
+
+_PROGRAMS = {
+    "nginx": """
+case "$1" in
+    -v) echo "nginx version: nginx/1.22.1" >&2 ;;
+    *) if grep -rqs syntax-error "$(dirname "$4")/sites-enabled/"; then
+           echo 'nginx: [emerg] unknown directive "syntax-error" in site:1' >&2; exit 1; fi ;;
+esac
+""",
+    "openssl": """
+case "$1" in
+    version) echo "OpenSSL 3.0.20 7 Apr 2026" ;;
+    req) while [ $# -gt 0 ]; do
+            case "$1" in -keyout | -out) echo "pair" >"$2"; shift ;; esac; shift; done ;;
+    *) echo pair ;;
+esac
+""",
+    "systemctl": """
+case "$1" in
+    show) for unit in matrix-synapse.service nginx.service; do
+            printf 'Id=%s\\nLoadState=loaded\\nUnitFileState=enabled\\nResult=success\\n' "$unit"
+            printf 'NeedDaemonReload=no\\nSubState=x\\n'
+            cat "$FAKE_ROOT/units/$unit"; echo
+        done ;;
+    start | restart | reload)
+        if [ -e "$FAKE_ROOT/power-cut-before/$1" ]; then kill -9 "$PPID"; exit 1; fi
+        program=nginx; [ "$2" = nginx.service ] || program=synapse
+        cp "$FAKE_ROOT/var/lib/altpeter-matrix/current/$program/fingerprint" \\
+            "$FAKE_ROOT/run/altpeter-matrix/$program.loaded"
+        printf 'ActiveState=active\\nConditionResult=yes\\nConditionTimestampMonotonic=7\\n' \\
+            >"$FAKE_ROOT/units/$2" ;;
+esac
+""",
+    "runuser": 'shift 3; exec "$@"\n',
+    "psql": """
+case "$*" in
+    *pg_roles*) [ ! -e "$FAKE_ROOT/cluster/role" ] || echo 1 ;;
+    *to_regclass*) if [ -e "$FAKE_ROOT/cluster/users" ]; then echo t; else echo f; fi ;;
+    *) for name in "$FAKE_ROOT"/cluster/database-*; do
+        case "$*" in *"'${name##*database-}'"*) cat "$name" ;; esac
+    done ;;
+esac
+""",
+    "createuser": 'touch "$FAKE_ROOT/cluster/role"\n',
+    "createdb": """
+for name; do :; done
+echo '{"encoding": "UTF8", "collate": "C", "ctype": "C", "owner": "matrix-synapse"}' \\
+    >"$FAKE_ROOT/cluster/database-$name"
+""",
+    "dpkg-query": 'echo "1.163.2"\n',
+    "dpkg": "",
+    "debconf-communicate": 'cat >/dev/null; echo "0 value set"\n',
+    "journalctl": "",
+}
+
+_SYNAPSE_PYTHON = """
+case "$*" in
+    *--generate-keys*) echo key >"$FAKE_ROOT/etc/matrix-synapse/homeserver.signing.key" ;;
+esac
+"""
+
+_STOPPED = "ActiveState=inactive\nConditionResult=no\nConditionTimestampMonotonic=7\n"
+_RUNNING = "ActiveState=active\nConditionResult=yes\nConditionTimestampMonotonic=7\n"
+_STOPPED_ON_PURPOSE = "ActiveState=inactive\nConditionResult=yes\nConditionTimestampMonotonic=7\n"
+
+
+@dataclass(frozen=True)
+class FakeHost:
+    """A freshly installed host: nginx runs, Synapse waits for the first generation."""
+
+    root: Path
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.root)
+
+    @property
+    def host(self) -> Host:
+        """What apply works on; the probe finds everything well."""
+        return Host(self.paths, Services(self.paths), lambda *_args, **_options: [])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": f"{self.root / 'fake-bin'}:{os.environ['PATH']}",
+            "FAKE_ROOT": str(self.root),
+        }
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> Path:
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        target.chmod(mode)
+        return target
+
+    def settings(self, text: str) -> None:
+        self.write("etc/altpeter-matrix/settings.yaml", text)
+
+    def break_program(self, name: str, output: str) -> None:
+        self.write(f"broken/{name}", f"{output}\n")
+
+    def repair_program(self, name: str) -> None:
+        (self.root / "broken" / name).unlink()
+
+    def calls(self, program: str) -> list[str]:
+        """The arguments of each call of a program so far."""
+        lines = (self.root / "calls").read_text(encoding="utf-8").splitlines()
+        return [line.partition(" ")[2] for line in lines if line.split()[0] == program]
+
+    def forget_calls(self) -> None:
+        self.write("calls", "")
+
+    def actions(self) -> list[str]:
+        """What systemd was told to do with the services."""
+        return [call for call in self.calls("systemctl") if not call.startswith("show")]
+
+    def unit(self, unit: str, state: str) -> None:
+        states = {
+            "running": _RUNNING, "waiting": _STOPPED, "stopped on purpose": _STOPPED_ON_PURPOSE,
+        }  # fmt: skip
+        self.write(f"units/{unit}", states[state])
+
+    def copy(self, root: Path) -> "FakeHost":
+        shutil.copytree(self.root, root, symlinks=True)
+        return FakeHost(root)
+
+
+def make(root: Path, settings: str = f"server_name: {NAME}\n") -> FakeHost:
+    host = FakeHost(root)
+    host.write("etc/passwd", f"root:x:0:0::/root:\nmatrix-synapse:x:100:{os.getgid()}::/:\n")
+    host.write("etc/group", f"matrix-synapse:x:{os.getgid()}:\n")
+    host.write("etc/os-release", 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n')
+    host.write("etc/nginx/nginx.conf", "http {\n    include /etc/nginx/sites-enabled/*;\n}\n")
+    host.write("etc/nginx/sites-enabled/default", "server {}\n")
+    host.write("etc/nginx/sites-available/default", "server {}\n")
+    host.write("etc/matrix-synapse/homeserver.yaml", _HOMESERVER)
+    host.write("etc/matrix-synapse/conf.d/server_name.yaml", f"server_name: {NAME}\n")
+    host.write("etc/matrix-synapse/conf.d/report_stats.yaml", "report_stats: false\n")
+    host.write("etc/postgresql/15/main/postgresql.conf", "port = 5432\n")
+    host.write("var/lib/dpkg/info/matrix-synapse-py3.list", "")
+    host.write("calls", "")
+    for directory in ("run/systemd/system", "cluster", "etc/letsencrypt", "broken"):
+        (root / directory).mkdir(parents=True)
+    host.unit(SYNAPSE_UNIT, "waiting")
+    host.unit(NGINX_UNIT, "running")
+    for name, body in _PROGRAMS.items():
+        host.write(f"fake-bin/{name}", f"#!/bin/sh\n{_LOG}{_REFUSE.format(name=name)}{body}", 0o755)
+    host.write(
+        "opt/venvs/matrix-synapse/bin/python",
+        f"#!/bin/sh\n{_REFUSE.format(name='synapse')}{_SYNAPSE_PYTHON}",
+        0o755,
+    )
+    host.settings(settings)
+    return host
+
+
+_HOMESERVER = """\
+signing_key_path: /etc/matrix-synapse/homeserver.signing.key
+database: {name: sqlite3, args: {database: /var/lib/matrix-synapse/homeserver.db}}
+"""

@@ -1,0 +1,159 @@
+"""apply killed at any moment: the old or the new state, whole, and the next apply finishes."""
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix.accounts import read_accounts
+from altpeter_matrix.generations import Store
+from altpeter_matrix.links import Links
+from altpeter_matrix.secrets_store import GENERATED
+
+from .fake_host import NAME, FakeHost, make
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FIRST = f"server_name: {NAME}\n"
+# Touches nginx, Synapse and Synapse's own file for the statistics.
+SECOND = f"{FIRST}report_stats: true\nuploads: {{max_size: 20M}}\n"
+POINTS = 10
+
+
+def run(host: FakeHost, deadly: int | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "tests.unit.interrupted_apply", str(host.root)]
+    return subprocess.run(
+        [*argv, *([] if deadly is None else [str(deadly)])],
+        cwd=REPOSITORY,
+        env=host.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def finish(host: FakeHost) -> int:
+    """Apply to the end; the number of moments it had."""
+    done = run(host)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[0])
+
+
+def store(host: FakeHost) -> Store:
+    return Store(host.paths, read_accounts(host.root))
+
+
+def content(host: FakeHost) -> dict[str, str]:
+    current = store(host).current()
+    assert current is not None
+    return {path: record.sha256 for path, record in current.files.items()}
+
+
+def secrets(host: FakeHost) -> dict[str, str]:
+    directory = host.paths.secrets
+    return {
+        name: (directory / name).read_text() for name in GENERATED if (directory / name).exists()
+    }
+
+
+def spread(moments: int) -> list[int]:
+    """Moments to die at: the first, the last, and evenly between."""
+    return sorted({1 + index * (moments - 1) // (POINTS - 1) for index in range(POINTS)})
+
+
+def assert_whole(host: FakeHost) -> None:
+    """What nginx and Synapse would load after a power cut at this moment."""
+    paths = host.paths
+    if not paths.current.is_symlink():
+        assert not (paths.root / "etc/nginx/sites-enabled/altpeter-matrix").is_symlink()
+        return
+    current = store(host).current()
+    assert current is not None, "current leads to a generation without a record"
+    assert store(host).tampering(current) == []
+
+
+def assert_finished(host: FakeHost, expected: dict[str, str]) -> None:
+    paths = host.paths
+    assert content(host) == expected
+    assert Links(paths).is_settled()
+    for program in ("nginx", "synapse"):
+        loaded = paths.loaded(program).read_text()
+        assert loaded == (paths.current / program / "fingerprint").read_text()
+    hidden = [path for path in paths.state.rglob(".*")]
+    assert hidden == [], "leftovers of the killed run"
+    assert "true" in (paths.synapse_conf_d / "report_stats.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> FakeHost:
+    return make(tmp_path_factory.mktemp("fresh") / "root", SECOND)
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> FakeHost:
+    host = make(tmp_path_factory.mktemp("serving") / "root", FIRST)
+    finish(host)
+    host.settings(SECOND)
+    return host
+
+
+@pytest.mark.parametrize("start", ["fresh", "serving"])
+def test_killed_at_any_moment_the_next_apply_completes_it(
+    start: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    begun: FakeHost = request.getfixturevalue(start)
+    model = begun.copy(tmp_path / "model")
+    moments = finish(model)
+    expected = content(model)
+    assert moments > 60, "the hook does not see what apply does"
+    numbers = itertools.count()
+
+    def kill_and_finish(deadly: int) -> None:
+        host = begun.copy(tmp_path / f"killed-{next(numbers)}")
+        killed = run(host, deadly)
+        assert killed.returncode == -9, killed.stderr
+        assert_whole(host)
+        kept = secrets(host)
+        finish(host)
+        assert_finished(host, expected)
+        assert secrets(host).items() >= kept.items(), "a secret was made twice"
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for _ in pool.map(kill_and_finish, spread(moments)):
+            pass
+
+
+def test_a_run_killed_before_the_restart_is_completed_with_the_restart(
+    serving: FakeHost, tmp_path: Path
+) -> None:
+    """The lost restart: generated files are new, the process still runs with the old ones."""
+    host = serving.copy(tmp_path / "root")
+    cut = host.write("power-cut-before/restart", "")
+    assert run(host).returncode == -9
+    assert host.paths.current.readlink().name == "2", "the flip came before"
+    cut.unlink()
+    host.forget_calls()
+    finish(host)
+    assert "restart matrix-synapse.service" in host.actions()
+    assert "reload nginx.service" in host.actions()
+
+
+def test_the_run_after_a_completed_one_changes_nothing(serving: FakeHost, tmp_path: Path) -> None:
+    host = serving.copy(tmp_path / "root")
+    finish(host)
+    before = {path: path.lstat().st_mtime_ns for path in files(host)}
+    host.forget_calls()
+    assert finish(host) <= 4, "nothing but the lock is written"
+    after = {path: path.lstat().st_mtime_ns for path in files(host)}
+    assert {path for path in after if after[path] != before.get(path)} == {
+        host.paths.lock, host.root / "calls"
+    }  # fmt: skip
+    assert host.actions() == []
+
+
+def files(host: FakeHost) -> Iterator[Path]:
+    return (path for path in host.root.rglob("*") if path.is_file() or path.is_symlink())
