@@ -1,5 +1,6 @@
 """One command on a bare host; the same command again; a reboot; and the command on the host."""
 
+import http.client
 import json
 import shutil
 import site
@@ -65,11 +66,10 @@ def test_after_a_reboot_everything_is_back_by_itself(deployment: Deployment) -> 
 
 @pytest.mark.parametrize("name", ["matrix.beta.test", "beta.test"])
 def test_plain_http_leads_to_https(debian13: Deployment, name: str) -> None:
-    answer = debian13.host.run(
-        "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}",
-        "--resolve", f"{name}:80:{debian13.host.ipv4}", f"http://{name}/some/page",
-    )  # fmt: skip
-    assert answer.stdout == f"301 https://{name}/some/page"
+    connection = http.client.HTTPConnection(debian13.host.ipv4, timeout=20)
+    connection.request("GET", "/some/page?x=1", headers={"Host": name})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://{name}/some/page?x=1")
 
 
 def test_the_alias_is_served_with_a_certificate_that_names_it(debian13: Deployment) -> None:
