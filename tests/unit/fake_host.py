@@ -25,7 +25,7 @@ _PROGRAMS = {
     "nginx": """
 case "$1" in
     -v) echo "nginx version: nginx/1.22.1" >&2 ;;
-    *) if grep -rqs syntax-error "$(dirname "$4")/sites-enabled/"; then
+    *) if grep -Rqs syntax-error "$(dirname "$4")/sites-enabled/"; then
            echo 'nginx: [emerg] unknown directive "syntax-error" in site:1' >&2; exit 1; fi ;;
 esac
 """,
