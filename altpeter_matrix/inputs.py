@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import resources
+from . import resources, secrets_store
 from .paths import Paths
 
 _PROGRAMS = (
@@ -57,9 +57,10 @@ def _parts(paths: Paths) -> Iterator[str]:
     for directory in sorted(live.iterdir()) if live.is_dir() else ():
         for name in ("fullchain.pem", "privkey.pem"):
             yield f"{directory.name} {name} {(directory / name).is_file()}"
-    for directory in (paths.placeholder, paths.secrets):
-        for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-            yield _stamp(path)
+    for path in sorted(paths.placeholder.iterdir()) if paths.placeholder.is_dir() else ():
+        yield _stamp(path)
+    for name in secrets_store.GENERATED:
+        yield _stamp(paths.secrets / name)
     for directory in (Path(__file__).parent, resources.resource("settings.schema.json").parent):
         for path in sorted(directory.rglob("*")):
             if path.suffix not in {".pyc", ""}:
