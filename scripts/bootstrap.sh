@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 case "$1" in
     venv) packages="python3 python3-venv ca-certificates git" ;;
-    deb) packages="debhelper dh-python dpkg-dev make python3-all python3-setuptools" ;;
+    deb) packages="build-essential debhelper dh-python python3-all python3-setuptools" ;;
     lint) packages="lintian shellcheck yamllint" ;;
     lab)
         packages="iputils-ping nmap systemd $(build/venv/bin/python -m tests.hosts.lab.requirements)"
