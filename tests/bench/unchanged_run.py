@@ -31,7 +31,8 @@ def measure(server: Server, pairs: int) -> list[Result]:
     debian = server.host.debian
     name = f"unchanged run, Debian {debian}"
     ansible = prepare_ansible(server)
-    # Also opens the connection that Ansible then keeps.
+    # Brings over the package file, and opens the connection that Ansible then keeps.
+    ansible.run()
     ansible.check_unchanged()
     prove_that_both_look(server, ansible)
     operations: list[int] = []

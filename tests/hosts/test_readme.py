@@ -1,0 +1,312 @@
+"""Every command that README.md shows, run as it is written there.
+
+They run in a clone of this checkout, as a reader would have one; only names change: the clone's
+address, and the lab's host instead of the reader's. A command that no test here knows fails.
+"""
+
+import http.client
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.bench import nothing_to_do
+from tests.hosts.deployments import TOP, Deployment, lab_settings
+from tests.hosts.lab import Host, Lab
+from tests.hosts.probes import (
+    VERSIONS,
+    assert_healthy,
+    connect,
+    login,
+    request,
+    wait_until_serving,
+    well_known_client,
+)
+
+README = TOP / "README.md"
+RELEASE = "13"
+SERVER_NAME = "matrix.readme.test"
+# A command is anything in a shell block, in the table of day 2, or elsewhere in the text when it
+# begins like one of these.
+COMMAND = re.compile(
+    r"make |build/venv/bin/|altpeter-matrix |apt remove |pyinfra |/etc/altpeter-matrix/"
+)
+# Commands that another test runs, or that run the tests.
+ELSEWHERE = {
+    "make test": "what is running now",
+    "make lint": ".ci/run begins with it",
+    "build/venv/bin/pyinfra my-server/local.py deploy.py": "test_deploy.py, on a host",
+}
+# A make that runs below another would take over its options.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if "MAKE" not in key}
+proved: set[str] = set()
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def proves(*commands: str) -> Callable[[Test], Test]:
+    """Note which of README.md's commands a test runs."""
+    proved.update(commands)
+    return lambda test: test
+
+
+def readme_commands() -> set[str]:
+    """Every command that README.md tells its reader to run."""
+    text = README.read_text()
+    found: set[str] = set()
+    for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        lines = (re.sub(r"\s+#.*", "", line).strip() for line in block.splitlines())
+        found.update(line for line in lines if line)
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", prose)
+    found.update(span for span in spans if COMMAND.match(span))
+    return found
+
+
+def run(
+    *argv: str, cwd: Path, input: str | None = None, timeout: float = 900
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of README.md on the controller; failure shows its output."""
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        input=input or "",
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def checkout(lab: Lab) -> Iterator[Path]:
+    """What a reader has after ``git clone`` and ``cd``."""
+    top = lab.state / "readme" / "altpeter-matrix-config"
+    remove(top)
+    top.parent.mkdir(parents=True)
+    run("git", "clone", "--quiet", str(TOP), cwd=top.parent)
+    # A second set of base images would cost minutes and prove nothing more.
+    (top / "build/lab").mkdir(parents=True)
+    (top / "build/lab/cache").symlink_to(TOP / "build/lab/cache")
+    yield top
+    remove(top)
+
+
+def remove(top: Path) -> None:
+    """Remove the clone, and the demo that a killed run may have left in it."""
+    if (top / "build/lab/demo").is_dir():
+        run(sys.executable, "-m", "tests.hosts.lab", "clean", "demo", cwd=top)
+    shutil.rmtree(top.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab, checkout: Path) -> Iterator[Deployment]:
+    """The server that README.md's own steps make of a bare host."""
+    host = lab.host("readme", debian=RELEASE, dns=(SERVER_NAME,))
+    yield deploy_as_told(lab, checkout, host)
+    lab.discard(host)
+
+
+def deploy_as_told(lab: Lab, checkout: Path, host: Host) -> Deployment:
+    """The section "Deploy to your own server", from ``make deb`` on."""
+    run("make", "deb", cwd=checkout)
+    run("cp", "-r", "examples", "my-server", cwd=checkout)
+    inventory = checkout / "my-server/inventory.py"
+    access = {
+        "ssh_user": "root",
+        "ssh_key": str(host.ssh_key),
+        "ssh_known_hosts_file": str(host.ssh_known_hosts),
+    }
+    mine = inventory.read_text()
+    assert '"matrix.example.org"' in mine
+    mine = mine.replace('"matrix.example.org"', f'"{host.ipv4}"')
+    mine = mine.replace('{"ssh_user": "root"}', repr(access))
+    inventory.write_text(mine)
+    group_data = checkout / "my-server/group_data/homeserver.py"
+    assert '"example.org"' in group_data.read_text()
+    settings = lab_settings(lab, SERVER_NAME)
+    group_data.write_text(f"matrix = {settings!r}\n")
+    done = run(
+        *("build/venv/bin/pyinfra", "my-server/inventory.py", "deploy.py"),
+        cwd=checkout,
+        input="\n",
+    )
+    output = done.stdout + done.stderr
+    assert f"https://{SERVER_NAME}" in output
+    assert "administrator_password" in output
+    return Deployment(host=host, settings=settings, ca_file=lab.ca_file)
+
+
+def test_every_command_in_the_readme_is_run_by_a_test() -> None:
+    known = proved | set(ELSEWHERE)
+    assert readme_commands() - known == set(), "no test runs these"
+    assert known - readme_commands() == set(), "README.md no longer has these"
+
+
+def test_this_module_finds_commands_in_all_places() -> None:
+    """Proves that the test above can fail."""
+    found = readme_commands()
+    assert {"make demo", "make bench", "altpeter-matrix diff"} <= found
+
+
+@proves("make demo", "make demo-down")
+def test_demo_serves_and_is_gone_afterwards(checkout: Path) -> None:
+    said = run("make", "demo", cwd=checkout).stdout
+    report = json.loads((checkout / "build/demo.json").read_text())
+    assert report["base_url"] in said
+    assert report["admin_password"] in said
+    assert demo_answers(report, checkout)
+    run(*report["ssh"], "cat /etc/debian_version", cwd=checkout)
+    run("make", "demo-down", cwd=checkout)
+    assert not (checkout / "build/demo.json").exists()
+    with pytest.raises(OSError):
+        demo_answers(report, checkout)
+
+
+def demo_answers(report: Mapping[str, Any], checkout: Path) -> bool:
+    name = str(report["base_url"]).removeprefix("https://")
+    connection = connect(report["address"], name, str(checkout / report["ca_file"]), timeout=5)
+    connection.request("GET", VERSIONS)
+    answer = connection.getresponse()
+    return answer.status == http.client.OK and "versions" in json.loads(answer.read())
+
+
+@proves("make demo DEBIAN=12")
+def test_demo_takes_the_newer_release_unless_told(checkout: Path) -> None:
+    assert "--debian 13" in run("make", "-n", "demo", cwd=checkout).stdout
+    assert "--debian 12" in run("make", "-n", "demo", "DEBIAN=12", cwd=checkout).stdout
+
+
+@proves(
+    "git clone https://github.com/altpeter/altpeter-matrix-config",
+    "cd altpeter-matrix-config",
+    "make deb",
+    "cp -r examples my-server",
+    "build/venv/bin/pyinfra my-server/inventory.py deploy.py",
+)
+def test_deploy_to_your_own_server(server: Deployment) -> None:
+    wait_until_serving(server)
+    assert_healthy(server)
+    assert login(server)
+
+
+@proves("make test-fast")
+def test_unit_tests_pass_in_a_fresh_clone(checkout: Path) -> None:
+    assert " passed" in run("make", "test-fast", cwd=checkout).stdout.splitlines()[-1]
+
+
+@proves("make bench")
+def test_bench_can_begin_and_its_quickest_part_keeps_its_limit(server: Deployment) -> None:
+    run(sys.executable, "-m", "tests.bench", "--help", cwd=TOP)
+    assert "-m tests.bench" in run("make", "-n", "bench", cwd=TOP).stdout
+    result = nothing_to_do.measure(server.host, turns=10)
+    assert result.ok, result.row()
+
+
+# The table of day 2, in its order, on the one server.
+
+
+@proves("altpeter-matrix status")
+def test_status(server: Deployment) -> None:
+    assert server.host.run("altpeter-matrix", "status").stdout.startswith("healthy")
+
+
+@proves("altpeter-matrix user create alice")
+def test_making_an_account_asks_for_the_password(server: Deployment) -> None:
+    password = "correct horse battery staple"
+    said = typed(server.host, "altpeter-matrix user create alice", password, password)
+    assert "@alice:" in said
+    assert password not in said
+    answer = request(
+        server,
+        "/_matrix/client/v3/login",
+        method="POST",
+        body={
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": "alice"},
+            "password": password,
+        },
+    )
+    assert answer.status == http.client.OK
+
+
+def typed(host: Host, command: str, *answers: str) -> str:
+    """Run a command on a terminal of the host; answer each question for a password."""
+    argv = [*host.ssh_argv[:1], "-tt", *host.ssh_argv[1:], command]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp(argv[0], argv)
+    said, left = b"", list(answers)
+    with suppress(OSError):  # the terminal's end
+        while chunk := os.read(terminal, 4096):
+            said += chunk
+            if left and re.search(rb"[^\n]*(?i:password|repeat)[^\n]*: ?$", said):
+                os.write(terminal, left.pop(0).encode() + b"\n")
+                said += b"\n"
+    _, status = os.waitpid(pid, 0)
+    text = said.decode(errors="replace")
+    assert os.waitstatus_to_exitcode(status) == 0, text
+    return text
+
+
+@proves(
+    "/etc/altpeter-matrix/settings.yaml",
+    "altpeter-matrix diff",
+    "altpeter-matrix apply",
+    "altpeter-matrix generations",
+    "altpeter-matrix rollback",
+)
+def test_changing_a_setting_and_going_back(server: Deployment) -> None:
+    host = server.host
+    before = host.read("/etc/altpeter-matrix/settings.yaml")
+    host.write(
+        "/etc/altpeter-matrix/settings.yaml",
+        before + "\nwell_known: {client: {test.readme: true}}\n",
+    )
+    shown = host.run("altpeter-matrix", "diff", check=False)
+    assert shown.returncode == 1
+    assert "test.readme" in shown.stdout
+    host.run("altpeter-matrix", "apply")
+    assert well_known_client(server)["test.readme"] is True
+    assert host.run("altpeter-matrix", "diff").stdout == ""
+    assert host.run("altpeter-matrix", "generations").stdout.count("(current)") == 1
+    host.run("altpeter-matrix", "rollback")
+    assert "test.readme" not in well_known_client(server)
+    host.write("/etc/altpeter-matrix/settings.yaml", before)
+    host.run("altpeter-matrix", "apply")
+    assert_healthy(server)
+
+
+@proves("altpeter-matrix records")
+def test_records(server: Deployment) -> None:
+    assert server.host.ipv4 in server.host.run("altpeter-matrix", "records").stdout
+
+
+@proves("/etc/altpeter-matrix/synapse.d/NAME.yaml", "/etc/altpeter-matrix/nginx.d/NAME.conf")
+def test_additions(server: Deployment) -> None:
+    host = server.host
+    host.write("/etc/altpeter-matrix/nginx.d/hello.conf", "location = /hello { return 204; }\n")
+    host.write("/etc/altpeter-matrix/synapse.d/hello.yaml", "max_avatar_size: 1M\n", mode=0o640)
+    host.run("altpeter-matrix", "apply")
+    assert request(server, "/hello").status == http.client.NO_CONTENT
+    generated = host.read("/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml")
+    assert re.search(r"^max_avatar_size: 1M$", generated, re.MULTILINE)
+    assert_healthy(server)
+
+
+@proves("apt remove altpeter-matrix-config")
+def test_removal_keeps_the_server(server: Deployment) -> None:
+    # Last: afterwards the host has no altpeter-matrix any more.
+    server.host.run("apt", "remove", "altpeter-matrix-config", input="y\n")
+    assert server.host.run("systemctl", "is-active", "matrix-synapse").stdout == "active\n"
