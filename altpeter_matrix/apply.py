@@ -130,7 +130,7 @@ def check_candidate(paths: Paths, rendered: Rendered, candidate: Path) -> None:
     """Ask nginx and Synapse what they think of it."""
     candidate_nginx.check(paths, candidate, enabled=Links(paths).nginx_site_wanted())
     candidate_synapse.ensure_signing_key(paths, rendered.synapse, candidate)
-    candidate_synapse.check(paths, rendered.synapse, candidate)
+    candidate_synapse.check(paths, rendered.synapse, candidate, rendered.origins)
 
 
 def _generation_for(host: Host, store: Store, rendered: Rendered, work: Work) -> int:

@@ -82,7 +82,8 @@ def _test(configuration: Path) -> Result:
 
 def _reason(result: Result) -> str:
     """nginx's own lines, errors before warnings, without its time stamps."""
-    lines = [re.sub(r"^nginx: ", "", line.strip()) for line in result.output.splitlines()]
+    stamp = r"^(nginx: )?(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?(\[\w+\]) (\d+#\d+: )?"
+    lines = [re.sub(stamp, r"\3 ", line.strip()) for line in result.output.splitlines()]
     errors = [line for line in lines if line.startswith(("[emerg]", "[alert]", "[crit]"))]
     return " | ".join(errors[:3] or lines[-3:]) or f"status {result.returncode} without a word"
 

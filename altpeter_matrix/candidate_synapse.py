@@ -3,9 +3,11 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import yaml
 
 from . import disk, synapse_files
 from .accounts import SYNAPSE_USER
@@ -15,6 +17,8 @@ from .facts import Synapse
 from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
 
+# Each costs a start of Python; more options than that are rarely new at once.
+_SUSPECTS = 12
 _CURRENT = b"/var/lib/altpeter-matrix/current/"
 _NOISE = re.compile(r"^\s*(File \"|\^|Traceback|warnings\.warn|.*DeprecationWarning)")
 
@@ -42,17 +46,35 @@ def signing_key(paths: Paths) -> Path:
     return paths.on_host(str(configured or "/etc/matrix-synapse/homeserver.signing.key"))
 
 
-def check(paths: Paths, synapse: Synapse, candidate: Path) -> None:
-    """ValidationError when Synapse rejects its configuration with the candidate in it."""
-    with _configuration(paths, candidate) as arguments:
-        result = _as_synapse(paths, synapse, "synapse.config", *arguments)
-    if not result.ok:
-        raise ValidationError(_problem("rejects the configuration", result))
+def check(
+    paths: Paths, synapse: Synapse, candidate: Path, origins: Mapping[str, str] | None = None
+) -> None:
+    """ValidationError when Synapse rejects its configuration with the candidate in it.
+
+    origins: where the administrator wrote an option, by its name. Synapse's message often does not
+    tell (some are a bare AttributeError), so the option without which it is content is looked for.
+    """
+
+    def attempt(without: Collection[str]) -> Result:
+        with _configuration(paths, candidate, without) as arguments:
+            return _as_synapse(paths, synapse, "synapse.config", *arguments)
+
+    result = attempt(())
+    if result.ok:
+        return
+    origins = origins or {}
+    where = None
+    if origins and attempt(origins).ok:
+        suspects = list(origins)[:_SUSPECTS]
+        where = next((origins[one] for one in suspects if attempt([one]).ok), None)
+    raise ValidationError(_problem("rejects the configuration", result, where))
 
 
 @contextmanager
-def _configuration(paths: Paths, candidate: Path) -> Iterator[list[str]]:
-    """Options for Synapse that name its real files, with the candidate in the place of ours."""
+def _configuration(
+    paths: Paths, candidate: Path, without: Collection[str] = ()
+) -> Iterator[list[str]]:
+    """Arguments for Synapse that name its real files, with the candidate in the place of ours."""
     scratch = Path(tempfile.mkdtemp(prefix="altpeter-matrix-synapse-"))
     try:
         # Entered by the matrix-synapse user; the files themselves keep their modes.
@@ -64,6 +86,10 @@ def _configuration(paths: Paths, candidate: Path) -> Iterator[list[str]]:
         generated = candidate / "synapse/altpeter-matrix.yaml"
         # It names its log configuration through `current`, where another one may be, or none.
         text = generated.read_bytes().replace(_CURRENT, f"{candidate}/".encode())
+        if without:
+            options = synapse_files.parse(text)
+            kept = {key: value for key, value in options.items() if key not in without}
+            text = yaml.safe_dump(kept).encode()
         disk.write_new(scratch / ours.name, text, 0o640, generated.stat().st_gid)
         yield ["-c", str(paths.synapse / "homeserver.yaml"), "-c", f"{scratch}/"]
     finally:
@@ -81,7 +107,9 @@ def _as_synapse(paths: Paths, synapse: Synapse, module: str, *arguments: str) ->
     )  # fmt: skip
 
 
-def _problem(what: str, result: Result) -> Problem:
+def _problem(what: str, result: Result, where: str | None = None) -> Problem:
+    if where is not None:
+        return Problem(where, f"Synapse {what}: {_reason(result)}", "correct or remove this option")
     return Problem(
         "Synapse",
         f"{what}: {_reason(result)}",

@@ -1,5 +1,6 @@
 """Everything one apply knows before it changes anything: settings, facts, rendered files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from .paths import Paths
 from .settings import Settings, parse_settings_text
 
 if TYPE_CHECKING:
-    from .render import RenderedFile
+    from .render import LocalAdditions, RenderedFile
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Rendered:
     files: "tuple[RenderedFile, ...]"
     warnings: tuple[Problem, ...]
     watched: tuple[str, ...]
+    origins: Mapping[str, str]  # where the administrator wrote an option of Synapse
 
     @property
     def local_database(self) -> str | None:
@@ -84,8 +86,18 @@ def render_host(paths: Paths, settings: Settings) -> Rendered:
         synapse=synapse,
         files=files,
         warnings=tuple(finding.problem for finding in findings),
+        origins=_origins(settings, local),
         watched=() if settings.email is None else (str(settings.email.password_file),),
     )
+
+
+def _origins(settings: Settings, local: "LocalAdditions") -> dict[str, str]:
+    from .render import parsed_additions  # noqa: PLC0415 - as above
+
+    found = {key: f"settings.yaml: synapse.{key}" for key in settings.synapse}
+    for path, options in parsed_additions(local.synapse):
+        found |= {key: f"{path}: {key}" for key in options}
+    return found
 
 
 def _unit_inputs(paths: Paths, settings: Settings) -> str:

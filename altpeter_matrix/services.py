@@ -86,9 +86,11 @@ def decide(program: str, unit: Unit, loaded: str | None, wanted: str) -> Action:
     """The one place that says when a service starts, restarts or reloads."""
     if unit.stopped_on_purpose:
         return Action.LEAVE
+    if unit.starting and loaded != wanted:
+        return Action.RESTART
     if not unit.running:
-        # Restart, not start: a failing service may be waiting for its next automatic start.
-        return Action.RESTART if unit.starting else Action.START
+        # While it starts with what is current (a killed run asked for that), this waits for it.
+        return Action.START
     if loaded == wanted:
         return Action.NOTHING
     return Action.RELOAD if program == NGINX else Action.RESTART

@@ -32,8 +32,11 @@ def unit(active: str, **more: str) -> Unit:
         # Installed, and never started since boot.
         (SYNAPSE, unit("inactive", ConditionTimestampMonotonic="0"), None, Action.START),
         (SYNAPSE, unit("failed", Result="exit-code"), "new", Action.START),
-        # Waiting for its automatic restart, with a configuration that may be repaired by now.
-        (SYNAPSE, unit("activating"), "new", Action.RESTART),
+        # Starting, or waiting for its automatic restart, with a configuration of yesterday.
+        (SYNAPSE, unit("activating"), "old", Action.RESTART),
+        # Starting with what is current, because a killed run asked for it: wait.
+        (SYNAPSE, unit("activating"), "new", Action.START),
+        (SYNAPSE, unit("deactivating"), "old", Action.START),
         # Decisions of the administrator.
         (SYNAPSE, unit("inactive"), "old", Action.LEAVE),
         (SYNAPSE, unit("inactive", UnitFileState="disabled", **HELD_BACK), None, Action.LEAVE),
