@@ -14,7 +14,7 @@ from altpeter_matrix.settings import Settings, SynapseRepository
 from . import timesync
 from .files import digest
 from .host_state import HostState
-from .paths import KEYRING, PACKAGE_CACHE, PACKAGE_MARK, TRANSACTION_LOG
+from .paths import DEPLOY_STATE, KEYRING, PACKAGE_MARK, TRANSACTION_LOG
 from .target import PACKAGE, Target
 
 # Upstream's package, from upstream's repository; unreleased Debian has one of its own.
@@ -91,9 +91,9 @@ def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, N
     if ours_is_there and not (missing or repair or manual):
         host.noop("all packages are installed")
         return
-    uploaded = "" if ours_is_there else f"{PACKAGE_CACHE}/{target.package.name}"
+    uploaded = "" if ours_is_there else f"{DEPLOY_STATE}/{target.package.name}"
+    yield StringCommand("install -d -m 755", QuoteString(DEPLOY_STATE))
     if uploaded:
-        yield StringCommand("install -d -m 755", QuoteString(PACKAGE_CACHE))
         yield FileUploadCommand(str(target.package), uploaded)
     same_version = (found := state.packages.get(PACKAGE)) is not None and (
         found.version == target.package_version

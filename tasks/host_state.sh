@@ -1,3 +1,4 @@
+#!/bin/sh
 # Prints everything that the deploy wants to know of a host, in one round trip. Changes nothing.
 #
 # Runs as root, with POSIX sh and the essential packages of Debian only: it also has to work on a

@@ -8,16 +8,16 @@ STATE = "/var/lib/altpeter-matrix"
 REPLACED = f"{STATE}/replaced"
 ACME_WEBROOT = f"{STATE}/acme"
 
-# What only the deploy needs to remember; the package's purge removes it with the rest.
+# What only the deploy needs; the package's purge removes it with the rest.
 DEPLOY_STATE = f"{STATE}/deploy"
 PACKAGE_MARK = f"{DEPLOY_STATE}/package.sha256"
 DEFAULT_SITE_MARK = f"{DEPLOY_STATE}/default-site-decided"
 
-PACKAGE_CACHE = "/var/cache/altpeter-matrix-config"
-TRANSACTION_LOG = "/var/log/altpeter-matrix-deploy.log"
+TRANSACTION_LOG = f"{DEPLOY_STATE}/apt.log"
 
 SOURCES = "/etc/apt/sources.list.d/matrix-org.sources"
 KEYRING = "/usr/share/keyrings/matrix-org-archive-keyring.gpg"
-UPDATES = "/etc/apt/apt.conf.d/52altpeter-matrix"
+# It stays when our package goes: Synapse does, too, and still needs its updates.
+UPDATES = "/etc/apt/apt.conf.d/52unattended-upgrades-matrix"
 
 MANAGED_FILES = (SETTINGS, SOURCES, KEYRING, UPDATES)

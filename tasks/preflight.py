@@ -80,13 +80,15 @@ def _ports(target: Target, state: HostState) -> Iterator[Problem]:
     if settings.metrics.enabled:
         wanted[settings.metrics.port] = "synapse"
         keys[settings.metrics.port] = "metrics.port"
-    units = {"nginx": "nginx.service", "synapse": "matrix-synapse.service", "postgres": ""}
+    units = {
+        "nginx": "nginx.service",
+        "synapse": "matrix-synapse.service",
+        "postgres": "postgresql",
+    }
     told = set()
     for listener in state.listening:
         owner = wanted.get(listener.port)
-        if owner is None or listener.program == owner or listener.unit == units[owner]:
-            continue
-        if owner == "postgres" and listener.unit.startswith("postgresql"):
+        if owner is None or listener.program == owner or listener.unit.startswith(units[owner]):
             continue
         if listener.port in told:
             continue

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Installs everything in one apt transaction. tasks/apt.py sets the variables in capitals.
 #
 # The output goes to a file, not to the deploy: when the deploy is killed, apt finishes instead of
@@ -46,7 +47,6 @@ if [ -n "$MANUAL" ]; then
     logged apt-mark manual $MANUAL
 fi
 if [ -n "$PACKAGE_FILE" ]; then
-    install -d -m 755 "$(dirname "$PACKAGE_MARK")"
     printf '%s\n' "$PACKAGE_SHA256" >"$PACKAGE_MARK"
     rm -f "$PACKAGE_FILE"
 fi
