@@ -45,11 +45,11 @@ def codename(os_release: Path = Path("/etc/os-release")) -> str:
     raise LabUnavailable(f"{os_release} has no VERSION_CODENAME: the lab needs a Debian controller")
 
 
-def apt_sources(suite: str) -> str:
+def apt_sources(suite: str, own: str | None = None, root: Path = Path("/etc/apt")) -> str:
     """Return ``debian.sources`` for a host of ``suite``, from the controller's own archives."""
-    own = codename()
+    own = own or codename()
     entries = []
-    for source in _debian_sources(own):
+    for source in _debian_sources(own, root):
         suffixes = [name.removeprefix(own) for name in source.suites]
         # sid has neither updates nor security suites.
         wanted = [suite + suffix for suffix in suffixes if suite != "sid" or suffix == ""]
@@ -66,8 +66,7 @@ def apt_options() -> str:
     return "".join(f"{line}\n" for line in dump if APT_OPTIONS.match(line))
 
 
-def _debian_sources(own: str) -> Iterator[AptSource]:
-    root = Path("/etc/apt")
+def _debian_sources(own: str, root: Path) -> Iterator[AptSource]:
     suites = re.compile(rf"^{re.escape(own)}(-updates|-security)?$")
     for path in [root / "sources.list", *sorted((root / "sources.list.d").glob("*"))]:
         if path.suffix not in (".list", ".sources") or not path.is_file():
@@ -75,8 +74,18 @@ def _debian_sources(own: str) -> Iterator[AptSource]:
         parse = _one_line if path.suffix == ".list" else _deb822
         for source in parse(path.read_text()):
             named = tuple(name for name in source.suites if suites.match(name))
-            if named and re.search(r"/debian(-security)?/?$", source.uri):
-                yield AptSource(source.uri, named, source.components)
+            uri = _first_mirror(source.uri)
+            if named and re.search(r"/debian(-security)?/?$", uri):
+                yield AptSource(uri, named, source.components)
+
+
+def _first_mirror(uri: str) -> str:
+    # Debian's cloud images name their mirrors in a file of their own.
+    scheme, _, place = uri.partition(":")
+    if scheme != "mirror+file":
+        return uri
+    lines = map(str.split, Path("/" + place.lstrip("/")).read_text().splitlines())
+    return next((words[0] for words in lines if words and not words[0].startswith("#")), uri)
 
 
 def _deb822(text: str) -> Iterator[AptSource]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
 import threading
@@ -23,7 +22,7 @@ from .identity import Identity, split_pem
 from .images import base_image
 from .layout import LAB, RELEASES
 from .ledger import Ledger
-from .network import FIRST_HOST, SERVICES, Network, choose_subnet
+from .network import FIRST_HOST, SERVICES, Network, choose_subnet, choose_token
 from .progress import step
 from .requirements import PACKAGES, PROGRAMS
 from .services import Services, services_layers
@@ -62,13 +61,13 @@ class Lab:
         self._lock = lock
         self._guard = threading.RLock()
         self._closed = False
-        self._kept = False
+        self._detached = False
         self._handler: Any = None
         self._hosts: dict[str, Host] = {}
         self._zone = Zone()
         ledger = Ledger(self.state / "ledger")
         _clean(self.state, ledger)
-        network = Network(secrets.token_hex(2), choose_subnet(f"{self.state}"))
+        network = Network(choose_token(), choose_subnet(f"{self.state}"))
         key = self.state / "ssh_key"
         self._access = Access(network, ledger, self.state, key, authority().root.read_text())
         if not key.exists():
@@ -256,7 +255,7 @@ class Lab:
 
     def detach(self) -> None:
         """Leave everything running when this process ends (until the next open or clean)."""
-        self._kept = True
+        self._detached = True
 
     @staticmethod
     def clean(name: str) -> None:
@@ -269,7 +268,7 @@ class Lab:
             if self._closed:
                 return
             self._closed = True
-        if not self._kept:
+        if not self._detached:
             with step(f"closing lab {self.name!r}"):
                 _clean(self.state, self._access.ledger)
         if self._handler is not None:

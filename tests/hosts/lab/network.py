@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import secrets
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import forwarding
 from .commands import run
@@ -55,6 +57,14 @@ def choose_subnet(seed: str) -> Subnet:
         if ipaddress.IPv4Network(subnet.ipv4_network) not in used:
             return subnet
     raise LabError("no free subnet for the lab")
+
+
+def choose_token() -> str:
+    """Return a token that no bridge of any lab carries: all that this run makes is named by it."""
+    while True:
+        token = secrets.token_hex(2)
+        if not Path("/sys/class/net", f"lab-{token}").exists():
+            return token
 
 
 @dataclass(frozen=True)

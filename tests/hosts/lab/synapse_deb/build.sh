@@ -1,6 +1,7 @@
 # Runs as root in a throw-away chroot of the target release.
 # /recipe: this directory; /inputs: pip.conf and altered/; /out: where the packages go.
 # VERSIONS and REVISION come from the environment.
+set -e
 
 apt-get update
 apt-get install -y --no-install-recommends \

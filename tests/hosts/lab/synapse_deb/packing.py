@@ -23,7 +23,8 @@ def packages(debian: str, *, altered: Mapping[str, str] | None = None, note: str
     """Return a directory with the ``.deb`` files of all `VERSIONS` for a release.
 
     ``altered`` appends text to packaged conffiles (``{"homeserver.yaml": "# changed\\n"}``), as
-    if upstream had changed them; ``note`` then becomes part of the Debian revision.
+    if upstream had changed them; ``note`` is appended to the Debian revision, so that it sorts
+    after the unaltered package (``"changed1"``).
     """
     suite = RELEASES[debian].codename
     changes = dict(altered or {})
