@@ -1,0 +1,280 @@
+"""check, diff, rollback, init, user create and status, on a fake host."""
+
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix.apply import apply
+from altpeter_matrix.check import check
+from altpeter_matrix.diff import diff
+from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
+from altpeter_matrix.init import init
+from altpeter_matrix.rendered import read_settings
+from altpeter_matrix.rollback import rollback
+from altpeter_matrix.status import Status, status
+from altpeter_matrix.status_text import text
+from altpeter_matrix.users import create_user
+
+from .fake_host import NAME, SYNAPSE_UNIT, FakeHost
+from .host_fixtures import fresh, serving
+
+__all__ = ["fresh", "serving"]
+
+MAIL = (
+    f"server_name: {NAME}\n"
+    "email: {smtp_host: mail.example.org, username: matrix, from: matrix@example.org}\n"
+)
+
+
+def snapshot(host: FakeHost) -> dict[Path, int]:
+    """Everything but what running a program leaves."""
+    besides = (host.paths.lock, host.root / "calls")
+    return {path: path.lstat().st_mtime_ns for path in host.root.rglob("*")
+            if not path.is_dir() and path not in besides}  # fmt: skip
+
+
+def test_check_accepts_and_changes_nothing(serving: FakeHost, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(f"server_name: {NAME}\npresence: false\nsynapse: {{no_such_option: 1}}\n")
+    before = snapshot(serving)
+    warnings = check(serving.host, other)
+    assert [warning.where for warning in warnings] == ["settings.yaml: synapse.no_such_option"]
+    assert snapshot(serving) == before
+    assert serving.actions() == []
+
+
+def test_check_refuses_what_apply_refuses(serving: FakeHost, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("server_name: 192.0.2.1\n")
+    with pytest.raises(MatrixConfigError, match=r"other.yaml: server_name"):
+        check(serving.host, other)
+    serving.break_program("synapse", "Error in configuration:\n  no")
+    with pytest.raises(MatrixConfigError, match="Synapse"):
+        check(serving.host)
+
+
+def test_diff_is_empty_after_apply_and_shows_what_apply_would_change(serving: FakeHost) -> None:
+    assert diff(serving.paths) == []
+    serving.settings(f"server_name: {NAME}\nuploads: {{max_size: 7M}}\n")
+    lines = diff(serving.paths)
+    assert any(line.startswith("+") and "client_max_body_size" in line for line in lines)
+    assert any(line == "+++ candidate/synapse/altpeter-matrix.yaml" for line in lines)
+
+
+def test_diff_hides_secrets_and_still_shows_that_they_change(serving: FakeHost) -> None:
+    password = serving.write("etc/altpeter-matrix/secrets/smtp_password", "hunter2\n", 0o600)
+    serving.settings(MAIL)
+    lines = diff(serving.paths)
+    assert not any("hunter2" in line for line in lines)
+    assert any("smtp_pass" in line for line in lines)
+    apply(serving.host)
+    password.write_text("correct horse\n")
+    lines = diff(serving.paths)
+    assert [line.strip("+- ") for line in lines if "smtp_pass" in line] == [
+        "smtp_pass: «secret»",
+        "smtp_pass: «another secret»",
+    ]
+    assert not any("hunter2" in line or "horse" in line for line in lines)
+
+
+def test_a_changed_mail_password_is_noticed(serving: FakeHost) -> None:
+    password = serving.write("etc/altpeter-matrix/secrets/smtp_password", "hunter2\n", 0o600)
+    serving.settings(MAIL)
+    apply(serving.host)
+    password.write_text("correct horse\n")
+    assert "restarted matrix-synapse" in apply(serving.host).done
+
+
+def test_rollback_brings_the_files_of_before_and_holds_packages_still(serving: FakeHost) -> None:
+    before = (serving.paths.current / "synapse/altpeter-matrix.yaml").read_bytes()
+    serving.settings(f"server_name: {NAME}\npresence: false\n")
+    apply(serving.host)
+    serving.forget_calls()
+    assert rollback(serving.host, None).generation == 1
+    assert (serving.paths.current / "synapse/altpeter-matrix.yaml").read_bytes() == before
+    assert serving.actions() == ["restart matrix-synapse.service"]
+    report = apply(serving.host, from_postinst=True)
+    assert "brought back by `altpeter-matrix rollback`" in str(report.notices[0])
+    assert serving.paths.current.readlink().name == "1"
+    assert apply(serving.host).generation == 2
+
+
+def test_rollback_to_a_damaged_or_missing_generation_is_refused(serving: FakeHost) -> None:
+    serving.settings(f"server_name: {NAME}\npresence: false\n")
+    apply(serving.host)
+    with pytest.raises(HostError, match="generation 7: is not there"):
+        rollback(serving.host, 7)
+    (serving.paths.generations / "1/nginx/site.conf").write_text("# mine\n")
+    with pytest.raises(HostError, match="was edited by hand"):
+        rollback(serving.host, 1)
+
+
+def test_init_writes_settings_once_with_the_name_of_the_server(fresh: FakeHost) -> None:
+    fresh.paths.settings.unlink()
+    fresh.write("etc/matrix-synapse/conf.d/report_stats.yaml", "report_stats: true\n")
+    assert init(fresh.paths) == NAME
+    settings = read_settings(fresh.paths)
+    assert (settings.server_name, settings.report_stats) == (NAME, True)
+    fresh.settings(f"server_name: {NAME}\n# mine\n")
+    assert init(fresh.paths, "other.example.org") is None
+    assert "# mine" in fresh.paths.settings.read_text()
+
+
+def test_init_takes_the_preseeded_answer(fresh: FakeHost) -> None:
+    fresh.paths.settings.unlink()
+    fresh.write("etc/matrix-synapse/conf.d/server_name.yaml", "server_name: \n")
+    fresh.write("fake-bin/debconf-communicate", "#!/bin/sh\necho 0 preseeded.example.org\n", 0o755)
+    assert init(fresh.paths) == "preseeded.example.org"
+
+
+def test_init_without_any_usable_name_says_what_to_do(
+    fresh: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh.paths.settings.unlink()
+    fresh.write("etc/matrix-synapse/conf.d/server_name.yaml", "server_name: \n")
+    fresh.write("fake-bin/debconf-communicate", "#!/bin/sh\necho 10 no question\n", 0o755)
+    monkeypatch.setattr("socket.getfqdn", lambda: "debian")
+    with pytest.raises(HostError, match="init --server-name example.org"):
+        init(fresh.paths)
+    assert not fresh.paths.settings.exists()
+
+
+class Registration(http.server.BaseHTTPRequestHandler):
+    """Synapse's registration API, as far as it decides whom to believe."""
+
+    taken: set[str]
+    admins: set[str]
+    secret = ""
+
+    def do_GET(self) -> None:
+        self._answer(200, {"nonce": "n1"})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        admin = "admin" if body["admin"] else "notadmin"
+        message = "\0".join((body["nonce"], body["username"], body["password"], admin))
+        mac = hmac.new(self.secret.encode(), message.encode(), hashlib.sha1).hexdigest()
+        if mac != body["mac"]:
+            self._answer(403, {"errcode": "M_FORBIDDEN", "error": "HMAC incorrect"})
+        elif body["username"] in self.taken:
+            self._answer(400, {"errcode": "M_USER_IN_USE", "error": "User ID already taken."})
+        else:
+            self.taken.add(body["username"])
+            if body["admin"]:
+                self.admins.add(body["username"])
+            self._answer(200, {"user_id": f"@{body['username']}:{NAME}"})
+
+    def _answer(self, code: int, data: dict[str, str]) -> None:
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(json.dumps(data).encode())
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def registration(serving: FakeHost) -> Iterator[type[Registration]]:
+    """The API on a free port, which the settings name."""
+    Registration.taken, Registration.admins = set(), set()
+    Registration.secret = (serving.paths.secrets / "registration_shared_secret").read_text().strip()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registration) as server:
+        serving.settings(f"server_name: {NAME}\nlistener: {{port: {server.server_port}}}\n")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Registration
+        server.shutdown()
+
+
+def test_users_are_made_once(serving: FakeHost, registration: type[Registration]) -> None:
+    settings = read_settings(serving.paths)
+    assert create_user(serving.paths, settings, f"@alice:{NAME}", "long enough", admin=True)
+    assert create_user(serving.paths, settings, "bob", "long enough")
+    assert (registration.taken, registration.admins) == ({"alice", "bob"}, {"alice"})
+    assert not create_user(serving.paths, settings, "bob", "another", exists_ok=True)
+    with pytest.raises(HostError, match="User ID already taken"):
+        create_user(serving.paths, settings, "bob", "another")
+    with pytest.raises(HostError, match=f"is not of this server, {NAME}"):
+        create_user(serving.paths, settings, "@carol:elsewhere.example.org", "long enough")
+
+
+def test_no_user_without_a_running_synapse(serving: FakeHost) -> None:
+    serving.settings(f"server_name: {NAME}\nlistener: {{port: 1024}}\n")
+    with pytest.raises(HostError, match="Synapse does not answer"):
+        create_user(serving.paths, read_settings(serving.paths), "bob", "long enough")
+
+
+def look(host: FakeHost) -> Status:
+    return status(host.host)
+
+
+def errors(found: Status) -> str:
+    return "\n".join(str(finding.problem) for finding in found.findings if finding.error)
+
+
+def notices(found: Status) -> str:
+    return "\n".join(str(finding.problem) for finding in found.findings if not finding.error)
+
+
+def test_status_of_a_healthy_server(serving: FakeHost) -> None:
+    found = look(serving)
+    # The fake openssl shows no certificate: that one error is its own.
+    assert errors(found).count("\n") == 0
+    assert (found.generation, found.last_apply.ok, found.pending) == (1, True, False)
+    assert found.units["nginx.service"].startswith("active")
+    json.dumps(found.as_json(), default=str)
+
+
+def test_status_before_the_first_apply_says_so(fresh: FakeHost) -> None:
+    found = look(fresh)
+    assert not found.healthy
+    assert "nothing was applied yet; run `altpeter-matrix apply`" in errors(found)
+    assert text(found).startswith("NOT HEALTHY")
+
+
+def test_status_repeats_why_the_last_apply_failed(serving: FakeHost) -> None:
+    serving.settings(f"server_name: {NAME}\npresense: false\n")
+    with pytest.raises(MatrixConfigError):
+        apply(serving.host)
+    assert "did you mean presence?" in errors(look(serving))
+
+
+def test_status_sees_a_pending_change(serving: FakeHost) -> None:
+    serving.settings(f"server_name: {NAME}\npresence: false\n")
+    found = look(serving)
+    assert found.pending
+    assert "see `altpeter-matrix diff`" in notices(found)
+
+
+def test_status_sees_edits_deleted_links_and_stopped_services(serving: FakeHost) -> None:
+    (serving.paths.current / "nginx/site.conf").write_text("# mine\n")
+    (serving.root / "etc/nginx/sites-enabled/altpeter-matrix").unlink()
+    serving.unit(SYNAPSE_UNIT, "stopped on purpose")
+    found = look(serving)
+    assert "site.conf: was edited by hand" in errors(found)
+    assert "is stopped; `systemctl start matrix-synapse.service`" in errors(found)
+    assert "was deleted, so it stays away" in notices(found)
+
+
+def test_status_sees_a_lost_restart(serving: FakeHost) -> None:
+    serving.paths.loaded("synapse").write_text("older\n")
+    assert "runs with an older configuration" in errors(look(serving))
+
+
+def test_status_sees_what_does_not_answer(serving: FakeHost) -> None:
+    problem = Problem(f"https://{NAME}:443", "answers 502", "look")
+    found = status(replace(serving.host, probe=lambda *_arguments, **_options: [problem]))
+    assert "answers 502" in errors(found)
+
+
+def test_status_sees_an_edited_conffile_of_synapse(serving: FakeHost) -> None:
+    line = "??5?????? c /etc/matrix-synapse/homeserver.yaml"
+    serving.write("fake-bin/dpkg", f"#!/bin/sh\necho '{line}'\n", 0o755)
+    found = look(serving)
+    assert "homeserver.yaml: was edited" in notices(found)
