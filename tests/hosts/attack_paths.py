@@ -3,8 +3,10 @@
 # What no request from outside may reach, and what in an answer gives away that one did.
 ADMIN_VERSION = "_synapse/admin/v1/server_version"
 ADMIN_USERS = "_synapse/admin/v2/users?from=0&limit=5"
+# Its last segment takes anything, an encoded way up included.
+ADMIN_USER = "_synapse/admin/v2/users/@admin:example.test"
 METRICS = "_synapse/metrics"
-GUARDED = (ADMIN_VERSION, ADMIN_USERS, METRICS)
+GUARDED = (ADMIN_VERSION, ADMIN_USERS, ADMIN_USER, METRICS)
 TELLTALES = (
     '"server_version"',
     '"users":',
@@ -14,11 +16,14 @@ TELLTALES = (
     "synapse_build_info",
     "process_cpu_seconds",
     "You are not a server admin",
+    "Can only look up local users",
+    "User not found",
     "M_UNKNOWN_TOKEN",
     "M_MISSING_TOKEN",
 )
 
-# {path} is a guarded path; {encoded} has its slashes as %2f; {rest} is it without `_synapse/`.
+# {path} is a guarded path; {encoded} has its slashes as %2f; {rest} is it without `_synapse/`;
+# {up} and its encoded forms lead from it back to the root.
 TEMPLATES = (
     "/{path}",
     "//{path}",
@@ -73,12 +78,17 @@ TEMPLATES = (
     "/.well-known/matrix/client/..%2f..%2f..%2f{path}",
     "/.well-known/acme-challenge/../../{path}",
     "/.well-known/acme-challenge/%2e%2e/%2e%2e/{path}",
-    # The request as a whole is forwarded raw while the proxy judges where it leads to.
-    "/{path}/../../../../_matrix/client/versions",
-    "/{path}/%2e%2e/%2e%2e/%2e%2e/%2e%2e/_matrix/client/versions",
-    "/{path}/..%2f..%2f..%2f..%2f_matrix/client/versions",
+    # The proxy judges where this leads to and forwards it as it is written.
+    "/{path}/{up}_matrix/client/versions",
+    "/{path}/{up}_matrix/../{path}",
+    "/{path}/{up_dots}_matrix/client/versions",
+    "/{path}/{up_slashes}_matrix/client/versions",
+    "/{path}%2f{up_slashes}_matrix/client/versions",
+    "/{path}%2f{up_both}_matrix%2fclient%2fversions",
+    "/{path}%2F{up_both}_synapse%2Fclient%2Fx",
+    "/{path}%2f{up_slashes}.well-known%2fmatrix%2fclient",
     "/{path}#/_matrix/client/versions",
-    "/{path}%23/../../../../_matrix/client/versions",
+    "/{path}%23/{up}_matrix/client/versions",
     "/{path};/_matrix/",
     "/{path}%00",
     "/{path}%20",
@@ -97,8 +107,13 @@ TEMPLATES = (
 def variants(guarded: str, host: str) -> list[str]:
     """Every way to ask for a guarded path; a query stays at the end of each."""
     path, mark, query = guarded.partition("?")
+    depth = path.count("/") + 1
     words = {
         "path": path,
+        "up": "../" * depth,
+        "up_dots": "%2e%2e/" * depth,
+        "up_slashes": "..%2f" * depth,
+        "up_both": "%2e%2e%2f" * depth,
         "encoded": path.replace("/", "%2f"),
         "rest": path.removeprefix("_synapse/"),
         "host": host,

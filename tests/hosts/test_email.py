@@ -72,6 +72,8 @@ def test_a_forgotten_password_is_reset_by_mail(lab: Lab, debian12: Deployment) -
     session = ask_for_reset(debian12, address, secret).expect(200).json["sid"]
 
     mail = wait_for_mail(lab, address)
+    assert mail["X-Lab-Port"] == str(lab.services.smtp_starttls)
+    assert mail["X-Lab-Login"] == lab.services.smtp_user
     assert "noreply@alpha.test" in str(mail["From"])
     link = re.search(r"https://\S+/_synapse/client/password_reset/\S+", text_of(mail))
     assert link is not None, text_of(mail)
@@ -115,7 +117,10 @@ def rearranged(lab: Lab, debian12: Deployment, clone: Callable[..., Deployment])
 def test_mail_goes_out_through_implicit_tls(lab: Lab, rearranged: Deployment) -> None:
     address = bind_address(rearranged, new_account(rearranged, "forgetful"))
     ask_for_reset(rearranged, address, secrets.token_hex(16)).expect(200)
-    assert "/_synapse/client/password_reset/" in text_of(wait_for_mail(lab, address))
+    mail = wait_for_mail(lab, address)
+    assert mail["X-Lab-Port"] == str(lab.services.smtp_tls)
+    assert mail["X-Lab-Login"] == lab.services.smtp_user
+    assert "/_synapse/client/password_reset/" in text_of(mail)
 
 
 def test_a_missed_message_is_mailed(lab: Lab, rearranged: Deployment, tmp_path: Path) -> None:
