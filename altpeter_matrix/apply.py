@@ -12,6 +12,7 @@ from . import (
     candidate_nginx,
     candidate_synapse,
     certificate,
+    certificate_state,
     database,
     disk,
     health,
@@ -110,10 +111,24 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     changed = identity.settle(paths, settings, rendered.synapse, missing_only=False)
     work.done += [f"set Synapse's {name}" for name in changed]
 
+    _notice_new_certificate(host, rendered)
     activate(host, store, settings, number, _fallback(store, last, number), work)
     store.tidy()
     work.notices += standing_notices(Links(paths), host.services.units_if_present())
     return Report(number, tuple(work.done), tuple(work.notices)), rendered.watched
+
+
+def _notice_new_certificate(host: Host, rendered: Rendered) -> None:
+    """A certificate that was issued again has the same path: nginx has to be told.
+
+    certbot's hooks do not run when a certificate is issued for other names (certbot < 5.3).
+    """
+    if not host.services.present:
+        return
+    on_disk = certificate_state.on_disk(host.paths.on_host(rendered.facts.certificate.fullchain))
+    served = certificate_state.served(rendered.settings.public_name) if on_disk else None
+    if on_disk and served and on_disk.fingerprint != served.fingerprint:
+        host.services.forget(NGINX)
 
 
 def prepare(paths: Paths, rendered: Rendered) -> None:

@@ -56,7 +56,7 @@ def _parts(paths: Paths) -> Iterator[str]:
     live = paths.letsencrypt / "live"
     for directory in sorted(live.iterdir()) if live.is_dir() else ():
         for name in ("fullchain.pem", "privkey.pem"):
-            yield f"{directory.name} {name} {(directory / name).is_file()}"
+            yield _stamp(directory / name)  # through the link to the certificate itself
     for path in sorted(paths.placeholder.iterdir()) if paths.placeholder.is_dir() else ():
         yield _stamp(path)
     for name in secrets_store.GENERATED:
