@@ -86,7 +86,7 @@ def test_the_mail_password_is_for_synapse_alone(debian12: Deployment) -> None:
     password = secrets_of(debian12)["smtp_password"]
     found = search(debian12, "root", {"smtp_password": password})
     for path, _name in found:
-        mode, owner = debian12.host.run("stat", "-c", "%a %U", path).stdout.split()
+        mode, owner = debian12.host.run("stat", "-L", "-c", "%a %U", path).stdout.split()
         assert mode in {"600", "640"}, path
         assert owner in {"root", "postgres"}, path
 
