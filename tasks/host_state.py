@@ -71,6 +71,7 @@ class HostState:
     listening: tuple[Listener, ...] = ()
     addresses: frozenset[str] = frozenset()
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    services: frozenset[tuple[str, str]] = frozenset()  # SRV: name, "port target"
     files: Mapping[str, str] = field(default_factory=dict)  # path to SHA-256
     keyring: bytes | None = None
     server_name: str | None = None
@@ -148,6 +149,7 @@ def parse(lines: Iterable[str]) -> HostState:
         ),
         addresses=frozenset(sections["addresses"]),
         names={name: frozenset(found) for name, found in names.items()},
+        services=frozenset((name, f"{port} {host}") for name, port, host in words("services")),
         files={path: digest for digest, path in words("files")},
         keyring=_decoded(first("keyring")),
         server_name=(first("server-name") or "").strip("'\"") or None,

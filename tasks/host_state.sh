@@ -76,6 +76,10 @@ for name in $NAMES; do
     done
 done
 
+section services
+# shellcheck disable=SC2086
+if [ -n "$SERVICES" ] && have python3; then quiet python3 -c "$SRV_LOOKUP" $SERVICES; fi
+
 section files
 for file in $FILES; do
     if [ -f "$file" ]; then

@@ -7,9 +7,9 @@ import click
 from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
-from altpeter_matrix.records import dns_records, documents_elsewhere
+from altpeter_matrix.records import DnsRecord, dns_records, documents_elsewhere
 
-from . import preflight
+from .host_state import HostState
 from .paths import ADMINISTRATOR_PASSWORD
 from .survey import Site
 
@@ -65,17 +65,17 @@ def lines(site: Site, changes: list[str]) -> Iterator[str]:
 def _dns(site: Site) -> Iterator[str]:
     ours = sorted(site.target.public_addresses or site.state.addresses)
     versions = {address: ip_address(address).version for address in ours}
-    missing = preflight.unresolved(site.target, site.state)
     yield "  DNS records"
     for record in dns_records(
         site.target.settings,
         ipv4=[address for address in ours if versions[address] == 4],
         ipv6=[address for address in ours if versions[address] == 6],
     ):
-        if record.type == "SRV":
-            note = ""
-        elif record.value in site.state.names.get(record.name, frozenset()):
-            note = "is set"
-        else:
-            note = "is MISSING" if record.name in missing else "is not set"
-        yield f"    {record}  {note}".rstrip()
+        yield f"    {record}  {'is set' if _is_set(record, site.state) else 'is MISSING'}"
+
+
+def _is_set(record: DnsRecord, state: HostState) -> bool:
+    if record.type == "SRV":
+        _priority, _weight, port, host = record.value.split()
+        return (record.name, f"{port} {host}") in state.services
+    return record.value in state.names.get(record.name, frozenset())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host, ctx_state
 
 from altpeter_matrix.errors import Problem, SettingsError
+from altpeter_matrix.records import dns_records
 
 from . import apt, openpgp, preflight, timesync
 from .errors import Refused
@@ -31,6 +33,7 @@ from .target import Target, read_target
 
 T = TypeVar("T")
 LOCK_TIMEOUT = 300
+_SRV_LOOKUP = Path(__file__).with_name("srv_lookup.py")
 
 
 @dataclass(frozen=True)
@@ -193,11 +196,14 @@ def _refused_by_host(
 def _variables(target: Target) -> dict[str, str]:
     """What host_state.sh is to look at."""
     settings = target.settings
+    services = [record.name for record in dns_records(settings, ipv4=(), ipv6=())]
     password_file = settings.email.password_file if settings.email else ""
     return {
         "LOCK_TIMEOUT": str(LOCK_TIMEOUT),
         "PACKAGES": " ".join(sorted({*apt.PACKAGES, *timesync.CLOCKS, *apt.OWN})),
         "PACKAGE_VERSION": target.package_version,
+        "SERVICES": " ".join(services),
+        "SRV_LOOKUP": _SRV_LOOKUP.read_text(encoding="utf-8") if services else "",
         "NAMES": " ".join(settings.certificate_names),
         "PUBLIC_NAME": settings.public_name,
         "FILES": " ".join([*MANAGED_FILES, PACKAGE_MARK, str(password_file)]).strip(),

@@ -47,6 +47,7 @@ BARE: Mapping[str, str] = {
     "listening": "22 sshd ssh.service",
     "addresses": ADDRESS,
     "names": f"matrix.example.org {ADDRESS}\nexample.org {ADDRESS}",
+    "services": "",
     "files": "",
     "keyring": "",
     "server-name": "",

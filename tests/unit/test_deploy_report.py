@@ -1,0 +1,110 @@
+"""The closing report, and the DNS records it tells about."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from altpeter_matrix.settings import load_settings
+from tasks import report, srv_lookup
+from tasks.facts import LoggedIn
+from tasks.host_state import parse
+from tasks.survey import Site
+from tasks.target import Target
+from tests.unit.fake_deploy import ADDRESS, BARE, observation
+
+
+def site(**settings: Any) -> Site:
+    raw = {"server_name": "example.org", "public_name": "matrix.example.org", **settings}
+    target = Target(
+        name="host",
+        source="group_data/homeserver.py",
+        settings=load_settings(raw, source="group_data/homeserver.py"),
+        settings_text="",
+        package=Path(),
+        package_version="1",
+    )
+    state = parse(observation(BARE).splitlines())
+    return Site(target, state, LoggedIn(uid=0, ssh_port=22), None)
+
+
+def text(of: Site, *changes: str) -> str:
+    return click.unstyle("\n".join(report.lines(of, list(changes))))
+
+
+def test_it_tells_what_was_done_and_where_the_server_is() -> None:
+    told = text(site(), "Write the settings", "Make the settings effective")
+    assert "done           Write the settings; Make the settings effective" in told
+    assert "address        https://matrix.example.org" in told
+    assert "administrator  @admin:example.org" in told
+    assert "/etc/altpeter-matrix/secrets/administrator_password" in told
+
+
+def test_it_tells_when_nothing_was_done() -> None:
+    assert "nothing, all was as wanted" in text(site())
+
+
+def test_every_missing_record_is_named() -> None:
+    incomplete = site(certificates={"acme": False})
+    state = replace(incomplete.state, names={"example.org": frozenset({ADDRESS})})
+    told = text(replace(incomplete, state=state))
+    assert f"example.org. 3600 IN A {ADDRESS}  is set" in told
+    assert f"matrix.example.org. 3600 IN A {ADDRESS}  is MISSING" in told
+
+
+def test_service_records_are_looked_for() -> None:
+    wanted = site(federation={"delegation": "srv"})
+    line = "_matrix-fed._tcp.example.org. 3600 IN SRV 10 5 8448 matrix.example.org.  "
+    assert f"{line}is MISSING" in text(wanted)
+    found = frozenset({("_matrix-fed._tcp.example.org", "8448 matrix.example.org")})
+    state = replace(wanted.state, services=found)
+    assert f"{line}is set" in text(replace(wanted, state=state))
+
+
+def test_documents_for_another_web_server_are_printed() -> None:
+    told = text(site(federation={"delegation": "elsewhere"}))
+    assert "to publish at  https://example.org/.well-known/matrix/server" in told
+    assert '{"m.server": "matrix.example.org:443"}' in told
+
+
+@contextmanager
+def dns_server(answer: bytes) -> Iterator[int]:
+    """Answers one query on loopback with the records in `answer`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+
+        def serve() -> None:
+            query, client = server.recvfrom(512)
+            header = query[:2] + struct.pack(">5H", 0x8180, 1, 2, 0, 0)
+            server.sendto(header + query[12:] + answer, client)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+def record(kind: int, data: bytes) -> bytes:
+    """A record of the name that was asked for, by a pointer to the question."""
+    return b"\xc0\x0c" + struct.pack(">2HIH", kind, 1, 3600, len(data)) + data
+
+
+def test_service_records_are_read_from_an_answer() -> None:
+    # The target ends with a pointer to example.org in the question, behind `_matrix-fed._tcp.`.
+    target = b"\x06matrix" + struct.pack(">H", 0xC000 | 12 + 12 + 5)
+    answer = record(5, b"\x00") + record(33, struct.pack(">3H", 10, 5, 8448) + target)
+    with dns_server(answer) as port:
+        found = srv_lookup.look_up("_matrix-fed._tcp.example.org", ["127.0.0.1"], port)
+    assert found == [(8448, "matrix.example.org")]
+
+
+def test_an_answer_that_is_nonsense_is_no_record() -> None:
+    with dns_server(b"\xff" * 7) as port:
+        assert srv_lookup.look_up("_matrix._tcp.example.org", ["127.0.0.1"], port) == []
