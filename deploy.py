@@ -62,7 +62,7 @@ debconf.preseed(
 # One transaction: our package is unpacked before Synapse is configured, and its drop-in holds
 # Synapse back until there is a configuration. Services therefore never start half-configured.
 packages = apt.transaction(
-    name="Install the packages (the first time this takes a minute or two)",
+    name="Install the packages",
     target=wanted,
     state=found,
 )

@@ -17,7 +17,8 @@ def test_the_script_prints_what_the_parser_reads(tmp_path: Path) -> None:
     password.write_text("se'cret\n")
     names = (
         "LOCK_TIMEOUT PACKAGES PACKAGE_VERSION SERVICES SRV_LOOKUP NAMES PUBLIC_NAME FILES "
-        "KEYRING UNITS DATABASE ADMINISTRATOR ADMINISTRATOR_PASSWORD DEFAULT_SITE_MARK SMTP_PASSWORD"
+        "KEYRING UNITS DATABASE ADMINISTRATOR ADMINISTRATOR_PASSWORD DEFAULT_SITE_MARK "
+        "SMTP_PASSWORD"
     ).split()
     variables = {
         **dict.fromkeys(names, ""),
