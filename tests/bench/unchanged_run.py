@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from pathlib import Path
 
+from tasks.paths import KEYRING, SETTINGS, SOURCES, UPDATES
 from tests.hosts.lab import Host, LabError
 
 from .ansible import Ansible
@@ -16,14 +16,7 @@ from .timing import alternately, seconds
 LIMIT = 0.25
 CONNECTIONS_LIMIT = 1
 # What the playbook copies: the deploy's own files, so that both want the very same state.
-COPIED = (
-    "etc/altpeter-matrix/settings.yaml",
-    "etc/apt/sources.list.d/matrix-org.sources",
-    "etc/apt/apt.conf.d/20auto-upgrades",
-    "etc/apt/apt.conf.d/52altpeter-matrix",
-    "usr/share/keyrings/matrix-org-archive-keyring.gpg",
-)
-SETTINGS = f"/{COPIED[0]}"
+COPIED = {"keyring": KEYRING, "sources": SOURCES, "settings": SETTINGS, "updates": UPDATES}
 
 
 def measure(server: Server, pairs: int) -> list[Result]:
@@ -63,13 +56,14 @@ def prepare_ansible(server: Server) -> Ansible:
     files = folder / "files"
     shutil.rmtree(folder, ignore_errors=True)
     files.mkdir(parents=True)
-    for path in COPIED:
-        shutil.copyfile(server.host.root / path, files / Path(path).name)
+    for name, path in COPIED.items():
+        shutil.copyfile(server.host.root / path.lstrip("/"), files / name)
     package = our_package()
     shutil.copyfile(package, files / package.name)
     variables = {
         "server_name": SERVER_NAME,
         "files": str(files),
+        "paths": COPIED,
         "package": package.name,
         "acme_directory": server.lab.services.acme_directory,
     }
