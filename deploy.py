@@ -35,20 +35,21 @@ sources = files.managed_file(
     state=found,
 )
 
-# Before the package: its installation ends with a server that runs with these.
-settings_file = files.managed_file(
-    name="Write the settings",
-    path=SETTINGS,
-    content=wanted.settings_text.encode(),
-    state=found,
-    keep_old_in=REPLACED,
-)
+# Before the package: its installation ends with a server that runs with these. The password before
+# the settings that need it.
 password = files.secret_file(
     name="Write the password for the mail server",
     path=str(settings.email.password_file) if settings.email else "",
     secret=wanted.smtp_password,
     state_is_same=found.smtp_password_same,
     state_is_private=found.smtp_password_private,
+)
+settings_file = files.managed_file(
+    name="Write the settings",
+    path=SETTINGS,
+    content=wanted.settings_text.encode(),
+    state=found,
+    keep_old_in=REPLACED,
 )
 
 # Synapse's package asks while it is installed, and nobody is there to answer.

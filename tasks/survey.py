@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import gevent  # type: ignore[import-untyped]
+import yaml
 from gevent.lock import RLock  # type: ignore[import-untyped]
 from pyinfra.api import FactBase, Host, State
 from pyinfra.api.facts import get_fact
@@ -186,11 +187,20 @@ def _refused_by_host(
     unchanged = site.state.files.get(SETTINGS) == digest(target.settings_text.encode())
     if not apt.package_is_there(target, site.state) or (unchanged and site.state.settled):
         return ()
-    complaints = _fact(state, host, SettingsCheck, _stdin=HiddenInput(target.settings_text), **sudo)
+    text = settings_to_try(target, site.state)
+    complaints = _fact(state, host, SettingsCheck, _stdin=HiddenInput(text), **sudo)
     return tuple(
         Problem(target.name, line.removeprefix("error: "), "correct it, then deploy again")
         for line in complaints or ()
     )
+
+
+def settings_to_try(target: Target, state: HostState) -> str:
+    """The settings, without mail while its password is still on the way to the host."""
+    email = target.settings.email
+    if email is None or target.smtp_password is None or str(email.password_file) in state.files:
+        return target.settings_text
+    return yaml.safe_dump({**yaml.safe_load(target.settings_text), "email": None})
 
 
 def _variables(target: Target) -> dict[str, str]:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from altpeter_matrix.settings import load_settings
 from tasks import preflight
 from tasks.host_state import Certificate, HostState, Listener, parse
+from tasks.survey import settings_to_try
 from tasks.target import Target
 from tests.unit.fake_deploy import ADDRESS, BARE, observation
 
@@ -112,6 +114,18 @@ def test_ports_of_our_own_programs_are_free(listener: Listener) -> None:
 
 def test_a_server_name_may_change_while_there_are_no_users() -> None:
     assert told(wanted(), replace(bare(), server_name="other.org", users=False)) == ""
+
+
+def test_mail_is_tried_on_the_host_only_when_its_password_is_there() -> None:
+    """Otherwise the host would refuse settings whose password comes right after."""
+    email = {"smtp_host": "mail.example.org", "username": "m", "from": "m@example.org"}
+    text = yaml.safe_dump({"server_name": "example.org", "email": email})
+    target = replace(wanted(email=email), smtp_password="secret", settings_text=text)
+    assert yaml.safe_load(settings_to_try(target, bare())) == {
+        "server_name": "example.org", "email": None,
+    }  # fmt: skip
+    there = {"/etc/altpeter-matrix/secrets/smtp_password": "digest"}
+    assert settings_to_try(target, replace(bare(), files=there)) == text
 
 
 def test_a_mailbox_needs_its_password() -> None:
