@@ -139,7 +139,10 @@ def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[
 
 def _fact(state: State, host: Host, fact: type[FactBase[T]], **arguments: Any) -> T | None:
     """A fact; None when the host would not tell, which pyinfra has then printed."""
-    value: T | None = get_fact(state, host, fact, kwargs=arguments, apply_failed_hosts=False)
+    try:
+        value: T | None = get_fact(state, host, fact, kwargs=arguments, apply_failed_hosts=False)
+    except EOFError:  # sudo wants a password, and there is no terminal to ask at
+        return None
     return value
 
 
