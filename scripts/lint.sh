@@ -35,7 +35,7 @@ check format "$venv/ruff" format --check --quiet .
 # shellcheck disable=SC2046  # our file names have no spaces
 check mypy "$venv/mypy" --no-error-summary $(sources '*.py' | grep -vx setup.py)
 # shellcheck disable=SC2046
-check shellcheck shellcheck $(shell_scripts)
+check shellcheck shellcheck $(shell_scripts) files/bash-completion/*
 # shellcheck disable=SC2046
 check yamllint yamllint --strict $(sources '*.yaml' '*.yml' .yamllint)
 check lintian lintian --allow-root --fail-on error,warning "$1"

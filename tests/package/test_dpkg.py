@@ -173,7 +173,8 @@ def test_purge_leaves_nothing_of_ours_and_never_the_data(
     )
     if removed_first:
         system.run("dpkg --remove altpeter-matrix-config")
-    system.run("dpkg --purge altpeter-matrix-config\nnginx -t")
+    said = system.run("dpkg --purge altpeter-matrix-config\nnginx -t")
+    assert "uses its own configuration again" in said
     left = system.run(
         "find / -xdev -iname '*altpeter*' -not -path '/var/log/*' -not -path '/proc/*'; "
         "grep -rls altpeter /etc /usr/lib/systemd /usr/lib/tmpfiles.d /var/lib/systemd || true"
@@ -213,3 +214,14 @@ def test_the_units_are_hardened_as_promised(system: Chroot) -> None:
         assert level and float(level[1]) <= limit, said
         verified = system.run(f"systemd-analyze verify {unit} 2>&1 || true")
         assert "altpeter" not in verified
+
+
+def test_bash_completes_the_commands(system: Chroot) -> None:
+    completed = system.run(
+        """bash -c '. /usr/share/bash-completion/completions/altpeter-matrix
+        COMP_WORDS=(altpeter-matrix ro) COMP_CWORD=1
+        _altpeter_matrix altpeter-matrix
+        echo "${COMPREPLY[*]}"'
+        """
+    )
+    assert completed.strip() == "rollback"
