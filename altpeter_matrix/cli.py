@@ -319,7 +319,7 @@ def records(as_json: bool) -> None:
     for record in found:
         click.echo(record)
     for document in documents:
-        click.echo(document)
+        click.echo(f"\n{document.url} must answer\n{document.body}")
 
 
 @cli.group()

@@ -95,6 +95,10 @@ class Survey:
         return self.last.inputs != inputs.fingerprint(self.paths, self.last.watched)
 
     def _last_apply(self) -> Iterator[Finding]:
+        if self.store.current_number() is None and self.last.ok:
+            yield _error(
+                str(self.paths.current), "is missing", "run `altpeter-matrix apply`; it makes it"
+            )
         if not self.last.time:
             yield _error(
                 "altpeter-matrix", "nothing was applied yet", "run `altpeter-matrix apply`"
@@ -135,6 +139,8 @@ class Survey:
             )  # fmt: skip
 
     def _links(self) -> Iterator[Finding]:
+        if self.store.current_number() is None:
+            return  # nothing was applied, which is said already
         for link in Links(self.paths).survey().values():
             if link.action == "deleted":
                 yield _notice(
@@ -160,7 +166,7 @@ class Survey:
                 yield _error(
                     unit.name, f"is {unit.state}", f"read `journalctl -u {unit.name} -n 50`"
                 )
-            elif plan[program] is not Action.NOTHING:
+            elif plan[program] is not Action.NOTHING and self.host.services.wanted(program):
                 yield _error(
                     unit.name, "runs with an older configuration", "run `altpeter-matrix apply`"
                 )
@@ -185,6 +191,8 @@ class Survey:
         state = certificate_state.on_disk(self.paths.on_host(chosen.fullchain))
         self.certificate = state
         where = str(chosen.fullchain)
+        if state is None and self.store.current_number() is None:
+            return
         if state is None:
             yield _error(where, "holds no certificate", "run `altpeter-matrix apply`")
             return
