@@ -56,12 +56,39 @@ except subprocess.TimeoutExpired:
 """
 
 
+@dataclass(frozen=True)
+class Point:
+    """When to kill: so long after an operation has started, or else after the run has."""
+
+    seconds: float
+    operation: str = ""
+
+
+# In the order of the deploy, so that each operation is killed the first time it does something.
+# apt goes on when its connection is killed: the next run finds the package manager at work.
+FIRST_DEPLOY = (
+    Point(1.5),
+    Point(0.0, "Trust the key"),
+    Point(0.1, "Use Synapse's repository"),
+    Point(0.1, "Write the settings"),
+    Point(0.2, "Answer the questions"),
+    Point(2.0, "Install the packages"),
+    Point(9.0, "Install the packages"),
+    Point(0.5, "Make the settings effective"),
+    Point(0.3, "Close all ports"),
+    Point(1.0, "Have a certificate"),
+    Point(0.0, "Let updates install"),
+    Point(0.3, "Keep the clock right"),
+    Point(0.4, "Make the administrator"),
+)
+
+
 @dataclass
 class Campaign:
-    """What was killed, and after how many seconds."""
+    """What was killed, and when."""
 
-    killed: list[float] = field(default_factory=list)
-    ended: list[float] = field(default_factory=list)
+    killed: list[Point] = field(default_factory=list)
+    ended: list[Point] = field(default_factory=list)  # too late: the run was through
     seconds: float = 0  # how long one uninterrupted run takes
 
 
@@ -89,24 +116,38 @@ def assert_old_or_new(server: Deployment, token: str, number: int) -> None:
     assert set(loaded_round(server, token)) <= {number - 1, number}
 
 
-def kill_pyinfra(inventory: Path, delay: float, log: Path) -> bool:
-    """Start the public command and kill it, and what it started here, after a time."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            pyinfra_argv(inventory, "-y"),
-            cwd=TOP,
-            env={**os.environ, "PYINFRA_PROGRESS": "off"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+def kill_pyinfra(inventory: Path, point: Point, log: Path) -> bool:
+    """Start the public command and kill it, and what it started here, at a point.
+
+    False when it had ended before; then it must have succeeded.
+    """
+    process = subprocess.Popen(
+        pyinfra_argv(inventory, "-y"),
+        cwd=TOP,
+        env={**os.environ, "PYINFRA_PROGRESS": "off"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    output = process.stdout
+    assert output is not None
+    with log.open("a") as record, output:
+        record.write(f"===== {point}\n")
+        if point.operation:
+            for line in output:
+                record.write(line)
+                if "Starting operation" in line and point.operation in line:
+                    break
         try:
-            process.wait(delay)
+            process.wait(point.seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return True
+        record.write(output.read())
+    assert process.returncode == 0, f"the run after a killed one failed, see {log}"
     return False
 
 
@@ -136,10 +177,10 @@ def interrupt_apply(server: Deployment) -> Campaign:
         verdict = host.run("python3", "/root/kill_apply.py", f"{delay:.3f}", how).stdout.strip()
         if verdict == "ended":
             # A quicker run than the one that was measured: try a little earlier.
-            campaign.ended.append(delay)
+            campaign.ended.append(Point(delay))
             points.insert(0, point * 0.9)
         else:
-            campaign.killed.append(delay)
+            campaign.killed.append(Point(delay))
         assert_old_or_new(server, token, number)
         host.run("altpeter-matrix", "apply")
         wait_until_serving(server, within=5)
@@ -168,10 +209,10 @@ def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
         number += 1
         point = points.pop(0)
         delay = point * campaign.seconds
-        if kill_pyinfra(inventory(number), delay, log):
-            campaign.killed.append(delay)
+        if kill_pyinfra(inventory(number), Point(delay), log):
+            campaign.killed.append(Point(delay))
         else:
-            campaign.ended.append(delay)
+            campaign.ended.append(Point(delay))
             points.insert(0, point * 0.9)
         assert_old_or_new(server, token, number)
         run_pyinfra(inventory(number), "-y")
@@ -182,18 +223,16 @@ def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
 
 
 def interrupt_first_deploy(fleet: Fleet) -> Campaign:
-    """Kill the deploy of a bare host again and again, each time a little later."""
+    """Kill the deploy of a bare host again and again, each time a little further on."""
     lab, campaign = fleet.lab, Campaign()
     log = lab.state / "killed-first-deploy.log"
     log.unlink(missing_ok=True)
     host = lab.host("gamma", debian="13", dns=("gamma.test",))
     server = Deployment(host=host, settings=lab_settings(lab, "gamma.test"), ca_file=lab.ca_file)
     inventory = write_inventory(lab.state / "inventories/gamma", {host: server.settings})
-    for delay in FIRST_DEPLOY_DELAYS:
-        if kill_pyinfra(inventory, delay, log):
-            campaign.killed.append(delay)
-        else:
-            campaign.ended.append(delay)
+    for point in FIRST_DEPLOY:
+        killed = kill_pyinfra(inventory, point, log)
+        (campaign.killed if killed else campaign.ended).append(point)
         assert_no_half_state(host)
     began = time.monotonic()
     run_pyinfra(inventory, "-y")
@@ -202,11 +241,6 @@ def interrupt_first_deploy(fleet: Fleet) -> Campaign:
     assert host.run("dpkg", "--audit").stdout == ""
     assert operations_changed(run_pyinfra(inventory, "-y", "--json")) == []
     return campaign
-
-
-# Most of a first deploy is one apt transaction of about a minute. The killed connection does not
-# stop apt at once, so the next run finds the package manager in every possible state.
-FIRST_DEPLOY_DELAYS = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 6.0, 16.0, 20.0, 10.0, 25.0, 4.0)
 
 
 def assert_no_half_state(host: Host) -> None:
