@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 LAB = ROOT / "build" / "lab"
-CACHE = LAB / "cache"
+# Checkouts may share one cache through a symbolic link. Layers are then told apart by their path,
+# so it has to be the same path for all.
+CACHE = (LAB / "cache").resolve()
 # Raise it when a change of the lab's code alters what its cached layers contain.
 GENERATION = "1"
 
