@@ -22,13 +22,13 @@ settings = wanted.settings
 config.SUDO = not site.login.is_root
 
 # The key is checked by its fingerprint already; it has to be there before the source that it signs.
-key = files.managed_file(
+files.managed_file(
     name="Trust the key of Synapse's repository",
     path=KEYRING,
     content=site.signing_key,
     state=found,
 )
-sources = files.managed_file(
+files.managed_file(
     name="Use Synapse's repository",
     path=SOURCES,
     content=apt.sources(settings.synapse_repository, found),
