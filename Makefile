@@ -4,7 +4,7 @@ VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 DEB := dist/altpeter-matrix-config_$(VERSION)_all.deb
 PYTHON := build/venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-DEBIAN ?= 12
+DEBIAN ?= 13
 
 # Prerequisites share one checkout, one venv and two processors.
 .NOTPARALLEL:
@@ -28,7 +28,7 @@ demo-down: build/venv  ## remove the demo's host
 	@$(PYTHON) -m tests.hosts.demo down
 
 test: deb lab-requirements  ## run every test, hosts included (root, about half an hour)
-	@scripts/bootstrap.sh lint
+	@scripts/bootstrap.sh test
 	@$(PYTEST) tests/unit tests/package tests/hosts
 
 test-fast: build/venv  ## run the tests that need neither root nor a host

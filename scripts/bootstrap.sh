@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian packages that a make target needs, when some are missing.
-# Usage: bootstrap.sh venv|deb|lint|lab
+# Usage: bootstrap.sh venv|deb|lint|lab|test
 
 set -e
 
@@ -10,11 +10,14 @@ case "$1" in
     venv) packages="python3 python3-venv ca-certificates git" ;;
     deb) packages="build-essential debhelper dh-python python3-all python3-setuptools" ;;
     lint) packages="lintian shellcheck yamllint" ;;
-    lab)
-        packages="iputils-ping nmap systemd $(build/venv/bin/python -m tests.hosts.lab.requirements)"
+    lab) packages=$(build/venv/bin/python -m tests.hosts.lab.requirements) ;;
+    test)
+        packages="lintian shellcheck"
+        # A Node from elsewhere does as well, and may conflict with Debian's npm.
+        command -v npm >/dev/null || packages="$packages nodejs npm"
         ;;
     *)
-        echo "usage: $0 venv|deb|lint|lab" >&2
+        echo "usage: $0 venv|deb|lint|lab|test" >&2
         exit 2
         ;;
 esac

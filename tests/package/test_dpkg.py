@@ -146,6 +146,16 @@ def test_removal_keeps_nginx_and_synapse_runnable_and_the_data(system: Chroot) -
     assert system.run(kept) == first
 
 
+def test_removal_forgets_what_the_services_loaded_for_they_lose_their_drop_ins(
+    system: Chroot,
+) -> None:
+    left = system.run(
+        "mkdir -p /run/altpeter-matrix; touch /run/altpeter-matrix/synapse.loaded\n"
+        "dpkg --remove altpeter-matrix-config >/dev/null; ls /run/altpeter-matrix"
+    )
+    assert "loaded" not in left
+
+
 def test_a_new_installation_after_removal_brings_the_site_back(system: Chroot) -> None:
     system.run(f"dpkg --remove altpeter-matrix-config\n{INSTALL}")
     assert system.run(f"readlink {SITE}").strip() == "../sites-available/altpeter-matrix"
