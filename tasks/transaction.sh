@@ -8,8 +8,10 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C.UTF-8
 
 logged() { "$@" </dev/null >>"$LOG" 2>&1; }
 
+said() { tail -c "+$((begin + 1))" "$LOG"; }
+
 failed() {
-    { grep -E '^(E|W|Err|dpkg|error):' "$LOG" || tail -n 30 "$LOG"; } | tail -n 30 >&2
+    { said | grep -E '^(E|W|Err|dpkg|error):' || said; } | tail -n 30 >&2
     echo "error: $1: all of it is in $LOG" >&2
     exit 1
 }
@@ -27,6 +29,7 @@ update() {
 }
 
 printf '\n== %s\n' "$(date)" >>"$LOG"
+begin=$(wc -c <"$LOG")
 if [ -n "$PACKAGE_FILE" ]; then
     echo "$PACKAGE_SHA256  $PACKAGE_FILE" | sha256sum --quiet -c - >&2 ||
         { echo "error: $PACKAGE_FILE did not arrive whole: deploy again" >&2; exit 1; }
