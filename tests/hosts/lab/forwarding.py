@@ -1,4 +1,4 @@
-"""IPv4 forwarding, which labs share: the first one turns it on, the last one turns it back."""
+"""Settings of the kernel that labs share: the first one sets them, the last one sets them back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
-SWITCH = Path("/proc/sys/net/ipv4/ip_forward")
-# Below /run: after a reboot the kernel's setting and this memory of it are both gone.
+FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+# Each host's systemd takes about eight, all on root's account; with the usual 128 the fifteenth
+# host boots with failed units.
+INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+NEEDED = {FORWARD: 1, INOTIFY_INSTANCES: 1024}
+# Below /run: after a reboot the kernel's settings and this memory of them are both gone.
 MEMORY = Path("/run/altpeter-matrix-lab")
 
 
@@ -20,13 +24,21 @@ def _locked() -> Iterator[Path]:
         yield MEMORY / "users"
 
 
+def _memory_of(setting: Path) -> Path:
+    return MEMORY / f"{setting.name}.before"
+
+
 def claim(token: str) -> None:
-    """Turn forwarding on for the lab run with this token."""
+    """Make the settings large enough for the lab run with this token."""
     with _locked() as users:
-        if not any(users.iterdir()):
-            (MEMORY / "before").write_text(SWITCH.read_text())
+        first = not any(users.iterdir())
+        for setting, needed in NEEDED.items():
+            before = int(setting.read_text())
+            if first:
+                _memory_of(setting).write_text(f"{before}\n")
+            if before < needed:
+                setting.write_text(f"{needed}\n")
         (users / token).touch()
-        SWITCH.write_text("1\n")
 
 
 def release(token: str) -> None:
@@ -35,6 +47,10 @@ def release(token: str) -> None:
         if not (users / token).exists():
             return
         (users / token).unlink()
-        if not any(users.iterdir()):
-            SWITCH.write_text((MEMORY / "before").read_text())
-            (MEMORY / "before").unlink()
+        if any(users.iterdir()):
+            return
+        for setting in NEEDED:
+            memory = _memory_of(setting)
+            if memory.exists():
+                setting.write_text(memory.read_text())
+                memory.unlink()
