@@ -6,8 +6,10 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
+import click
 import pytest
 
+from altpeter_matrix.cli import cli
 from tests.package.builds import TOP
 
 SCRIPTS = ("postinst", "prerm", "postrm")
@@ -121,3 +123,18 @@ def test_no_path_of_the_build_machine_is_in_it(checkout: Path, unpacked: Path) -
         if path.is_file():
             for place in (TOP, checkout):
                 assert str(place).encode() not in path.read_bytes(), path
+
+
+def test_the_manual_page_names_every_command_and_option() -> None:
+    page = (TOP / "debian/altpeter-matrix.8").read_text().replace("\\-", "-")
+    missing = []
+    for name, command in cli.commands.items():
+        group = command.commands if isinstance(command, click.Group) else {}
+        leaves = [(f"{name} {leaf}", one) for leaf, one in group.items()] or [(name, command)]
+        for full, leaf in leaves:
+            if not re.search(rf"^\.BR? \"?{full}\b", page, re.MULTILINE):
+                missing.append(full)
+            options = [option for one in leaf.params for option in one.opts if option[0] == "-"]
+            # --from-postinst is for the package alone.
+            missing += [o for o in options if o not in page and o != "--from-postinst"]
+    assert missing == []
