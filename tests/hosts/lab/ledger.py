@@ -71,8 +71,8 @@ def _remove_bridge(name: str) -> None:
 
 
 def _remove_table(name: str) -> None:
-    if run("nft", "list", "table", "inet", name, check=False).returncode == 0:
-        run("nft", "delete", "table", "inet", name)
+    # One transaction that succeeds whether or not the table is there: no look before, no race.
+    run("nft", "--file", "-", input=f"add table inet {name}\ndelete table inet {name}\n")
 
 
 def _remove_directory(name: str) -> None:
