@@ -1,6 +1,7 @@
 """Debian systems without a running systemd, as when an image is built."""
 
 import itertools
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,3 +61,11 @@ class Chroot:
 
     def remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def sweep() -> None:
+    """Remove what killed test runs left behind; their mounts ended with them."""
+    for directory in (LAB / "package").glob("*-pid[0-9]*"):
+        pid = re.search(r"-pid(\d+)", directory.name)
+        if pid and not Path(f"/proc/{pid[1]}").exists():
+            shutil.rmtree(directory, ignore_errors=True)

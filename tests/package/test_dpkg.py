@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.lab import LabUnavailable, require
-from tests.package.chroots import Chroot, ready_layers
+from tests.package.chroots import Chroot, ready_layers, sweep
 
 NAMES = count(1)
 INSTALL = "dpkg --install /package.deb\n"
@@ -32,6 +32,7 @@ def debian(request: pytest.FixtureRequest) -> str:
         require()
     except LabUnavailable as missing:
         pytest.fail(f"no chroots: {missing}", pytrace=False)
+    sweep()
     return str(request.param)
 
 
@@ -44,7 +45,7 @@ def bare(debian: str) -> list[Path]:
 @pytest.fixture(scope="session")
 def installed(debian: str, bare: list[Path], package: Path) -> Iterator[list[Path]]:
     """The layers of a system on which our package has been installed."""
-    chroot = Chroot(f"installed-{debian}-{os.getpid()}", bare, package)
+    chroot = Chroot(f"installed-{debian}-pid{os.getpid()}", bare, package)
     chroot.run(INSTALL)
     yield [chroot.upper, *bare]
     chroot.remove()
@@ -53,7 +54,7 @@ def installed(debian: str, bare: list[Path], package: Path) -> Iterator[list[Pat
 @pytest.fixture
 def system(debian: str, installed: list[Path], package: Path) -> Iterator[Chroot]:
     """A system of the test's own with our package on it."""
-    chroot = Chroot(f"{debian}-{os.getpid()}-{next(NAMES)}", installed, package)
+    chroot = Chroot(f"{debian}-pid{os.getpid()}-{next(NAMES)}", installed, package)
     yield chroot
     chroot.remove()
 
@@ -61,7 +62,7 @@ def system(debian: str, installed: list[Path], package: Path) -> Iterator[Chroot
 @pytest.fixture
 def before(debian: str, bare: list[Path], package: Path) -> Iterator[Chroot]:
     """A system of the test's own before our package comes."""
-    chroot = Chroot(f"{debian}-{os.getpid()}-{next(NAMES)}", bare, package)
+    chroot = Chroot(f"{debian}-pid{os.getpid()}-{next(NAMES)}", bare, package)
     yield chroot
     chroot.remove()
 
