@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from . import host_checks
-from .apply import Host, check_candidate, prepare
+from . import candidate, host_checks
+from .activation import Host
 from .errors import Problem
 from .generations import Store
 from .lock import exclusive
@@ -21,12 +21,12 @@ def check(host: Host, settings_file: Path | None = None) -> tuple[Problem, ...]:
     with exclusive(paths):
         rendered = render_host(paths, read_settings(paths, settings_file))
         host_checks.require_suitable(paths, rendered, host.services.present)
-        prepare(paths, rendered)
+        candidate.prepare(paths, rendered)
         store = Store(paths, rendered.accounts)
         store.tidy()
-        candidate = store.write_candidate(rendered.files, "candidate")
+        directory = store.write_candidate(rendered.files, "candidate")
         try:
-            check_candidate(paths, rendered, candidate)
+            candidate.check(paths, rendered, directory)
         finally:
-            shutil.rmtree(candidate, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
         return rendered.warnings

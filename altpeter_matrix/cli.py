@@ -19,7 +19,7 @@ from .errors import HostError, MatrixConfigError, Problem
 from .paths import Paths
 
 if TYPE_CHECKING:
-    from .apply import Host
+    from .activation import Host
     from .services import Services
     from .settled import Report
 
@@ -59,7 +59,7 @@ def _reporting(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _host(*, from_postinst: bool = False) -> "Host":
-    from .apply import Host
+    from .activation import Host
 
     return Host(*_place(from_postinst=from_postinst))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from . import candidate_nginx, candidate_synapse, host_facts, inputs
 from .accounts import read_accounts
-from .apply import Host, Work, activate
+from .activation import Host, Work, activate
 from .errors import HostError, Problem
 from .generations import Generation, Store
 from .host_checks import require_synapse

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import certificate, certificate_state, inputs
 from .accounts import read_accounts
-from .apply import Host
+from .activation import Host
 from .certificate_state import CertificateState
 from .commands import run
 from .errors import MatrixConfigError, Problem

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from altpeter_matrix.apply import Host
+from altpeter_matrix.activation import Host
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.services import Services
 
