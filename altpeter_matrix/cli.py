@@ -5,26 +5,20 @@ real change needs.
 """
 # ruff: noqa: PLC0415
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from .errors import HostError, MatrixConfigError, Problem
+from .cli_support import host, place, reporting, require_root, say, say_json
+from .cli_user import user
+from .errors import MatrixConfigError
 from .paths import Paths
 
 if TYPE_CHECKING:
-    from .activation import Host
-    from .services import Services
     from .settled import Report
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def main() -> None:
@@ -35,54 +29,12 @@ def main() -> None:
     cli.main()
 
 
-def _say(kind: str, problems: Iterable[Problem]) -> None:
-    for problem in problems:
-        click.echo(f"{kind}: {problem}", err=True)
-
-
-def _reporting(command: Callable[P, R]) -> Callable[P, R]:
-    """The one place that shows errors: `error: where: what; remedy`, and exit status 1."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except (MatrixConfigError, OSError) as error:
-            from .failures import problems_of
-
-            _say("error", problems_of(error))
-        except KeyboardInterrupt:
-            _say("error", [Problem("altpeter-matrix", "was interrupted", "run it again")])
-        sys.exit(1)
-
-    return wrapped
-
-
-def _host(*, from_postinst: bool = False) -> "Host":
-    from .activation import Host
-
-    return Host(*_place(from_postinst=from_postinst))
-
-
-def _place(*, from_postinst: bool = False) -> "tuple[Paths, Services]":
-    from .services import Services
-
-    _require_root()
-    paths = Paths()
-    return paths, Services(paths, from_postinst=from_postinst)
-
-
-def _require_root() -> None:
-    if os.geteuid() != 0:
-        raise HostError(Problem("altpeter-matrix", "needs root", "run it with sudo, or as root"))
-
-
 def _show(report: "Report") -> None:
     if report.done:
         click.echo(f"Generation {report.generation} is active: {', '.join(report.done)}.")
     else:
         click.echo(f"Nothing to do: generation {report.generation} is active.")
-    _say("notice", report.notices)
+    say("notice", report.notices)
 
 
 def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -101,12 +53,12 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--server-name", help="The domain in user IDs; else taken from what is known.")
-@_reporting
+@reporting
 def init(server_name: str | None) -> None:
     """Write a first settings.yaml, unless there is one."""
     from .init import init as initialise
 
-    _require_root()
+    require_root()
     name = initialise(Paths(), server_name)
     if name is not None:
         click.echo(f"Wrote {Paths().settings} for {name}.")
@@ -132,11 +84,11 @@ def apply(from_postinst: bool, dry_run: bool, as_json: bool) -> None:
         _apply(as_json)
 
 
-@_reporting
+@reporting
 def _apply(as_json: bool) -> None:
     report = _settled() or _apply_now()
     if as_json:
-        _say_json(
+        say_json(
             {
                 "generation": report.generation,
                 "changed": bool(report.done),
@@ -148,7 +100,7 @@ def _apply(as_json: bool) -> None:
         _show(report)
 
 
-@_reporting
+@reporting
 def _ask_if_settled() -> None:
     """What the deploy asks, each time: so this loads as little as an apply with nothing to do."""
     report = _settled()
@@ -162,14 +114,14 @@ def _settled() -> "Report | None":
     """The report of an apply that has nothing to do: without loading what others need."""
     from .settled import report_if_settled
 
-    paths, services = _place()
+    paths, services = place()
     return report_if_settled(paths, services)
 
 
 def _apply_now(*, from_postinst: bool = False) -> "Report":
     from .apply import apply as apply_now
 
-    return apply_now(_host(from_postinst=from_postinst), from_postinst=from_postinst)
+    return apply_now(host(from_postinst=from_postinst), from_postinst=from_postinst)
 
 
 def _apply_for_package() -> None:
@@ -184,7 +136,7 @@ def _apply_for_package() -> None:
         syslog.openlog("altpeter-matrix")
         for problem in problems_of(error):
             syslog.syslog(syslog.LOG_ERR, str(problem))
-        _say("error", problems_of(error))
+        say("error", problems_of(error))
         click.echo(
             "altpeter-matrix: nothing was changed; `altpeter-matrix status` says this again.",
             err=True,
@@ -206,33 +158,33 @@ def check(settings: Path | None, as_json: bool) -> None:
     from .failures import problems_of
 
     try:
-        warnings = check_now(_host(), settings)
+        warnings = check_now(host(), settings)
     except (MatrixConfigError, OSError) as error:
-        _say_json({"ok": False, "errors": [vars(one) for one in problems_of(error)]})
+        say_json({"ok": False, "errors": [vars(one) for one in problems_of(error)]})
         sys.exit(1)
-    _say_json({"ok": True, "errors": [], "warnings": [vars(one) for one in warnings]})
+    say_json({"ok": True, "errors": [], "warnings": [vars(one) for one in warnings]})
 
 
-@_reporting
+@reporting
 def _check(settings: Path | None) -> None:
     from .check import check as check_now
 
-    warnings = check_now(_host(), settings)
+    warnings = check_now(host(), settings)
     click.echo("Everything would be accepted.")
-    _say("warning", warnings)
+    say("warning", warnings)
 
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
-@_reporting
+@reporting
 def diff(as_json: bool) -> None:
     """Show what apply would change in the generated files; secrets are hidden."""
     from .diff import diff as difference
 
-    _require_root()
+    require_root()
     lines = difference(Paths())
     if as_json:
-        _say_json({"different": bool(lines), "diff": lines})
+        say_json({"different": bool(lines), "diff": lines})
     else:
         for line in lines:
             click.echo(line)
@@ -241,15 +193,15 @@ def diff(as_json: bool) -> None:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
-@_reporting
+@reporting
 def status(as_json: bool) -> None:
     """Say whether the server is well, and what to do if not."""
     from .status import status as look
     from .status_text import text
 
-    found = look(_host())
+    found = look(host())
     if as_json:
-        _say_json(found.as_json())
+        say_json(found.as_json())
     else:
         click.echo(text(found))
     sys.exit(0 if found.healthy else 1)
@@ -257,7 +209,7 @@ def status(as_json: bool) -> None:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
-@_reporting
+@reporting
 def generations(as_json: bool) -> None:
     """List the generations that can be brought back."""
     from .accounts import read_accounts
@@ -278,7 +230,7 @@ def generations(as_json: bool) -> None:
             }
         )
     if as_json:
-        _say_json(rows)
+        say_json(rows)
         return
     for row in rows:
         marks = ("  (current)" if row["current"] else "") + ("" if row["whole"] else "  (damaged)")
@@ -287,20 +239,20 @@ def generations(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("number", type=int, required=False)
-@_reporting
+@reporting
 def rollback(number: int | None) -> None:
     """Bring back generation NUMBER, or the one before the current."""
     from .rollback import rollback as go_back
 
-    report = go_back(_host(), number)
+    report = go_back(host(), number)
     click.echo(f"Generation {report.generation} is active again ({', '.join(report.done)}).")
-    _say("notice", report.notices)
+    say("notice", report.notices)
     click.echo("settings.yaml is as it was: the next `altpeter-matrix apply` goes forward again.")
 
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
-@_reporting
+@reporting
 def records(as_json: bool) -> None:
     """Print the DNS records to set, and the documents to publish elsewhere."""
     from .host_addresses import public_addresses
@@ -312,7 +264,7 @@ def records(as_json: bool) -> None:
     found = dns_records(settings, ipv4=ipv4, ipv6=ipv6)
     documents = documents_elsewhere(settings)
     if as_json:
-        _say_json(
+        say_json(
             {"records": [vars(one) for one in found], "documents": [vars(one) for one in documents]}
         )
         return
@@ -322,44 +274,4 @@ def records(as_json: bool) -> None:
         click.echo(f"\n{document.url} must answer\n{document.body}")
 
 
-@cli.group()
-def user() -> None:
-    """Accounts of this server."""
-
-
-@user.command()
-@click.argument("name")
-@click.option("--admin", is_flag=True, help="Make a server administrator.")
-@click.option(
-    "--password-file",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="A file whose first line is the password; - for standard input.",
-)
-@click.option("--exists-ok", is_flag=True, help="Succeed when the account exists; change nothing.")
-@_reporting
-def create(name: str, admin: bool, password_file: Path | None, exists_ok: bool) -> None:
-    """Make the account NAME; asks for the password unless there is a file."""
-    from .rendered import read_settings
-    from .users import create_user
-
-    _require_root()
-    settings = read_settings(Paths())
-    password = _password(password_file)
-    made = create_user(Paths(), settings, name, password, admin=admin, exists_ok=exists_ok)
-    local = name.removeprefix("@").partition(":")[0]
-    click.echo(f"@{local}:{settings.server_name} {'was made' if made else 'exists already'}.")
-
-
-def _password(file: Path | None) -> str:
-    if file is None:
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    password = text.partition("\n")[0]
-    if not password:
-        where = "standard input" if str(file) == "-" else str(file)
-        raise MatrixConfigError(Problem(where, "holds no password", "write it into the first line"))
-    return password
-
-
-def _say_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+cli.add_command(user)

@@ -1,0 +1,53 @@
+"""`altpeter-matrix user`: accounts of this server."""
+# ruff: noqa: PLC0415
+
+import sys
+from pathlib import Path
+
+import click
+
+from .cli_support import reporting, require_root
+from .errors import MatrixConfigError, Problem
+from .paths import Paths
+
+
+@click.group()
+def user() -> None:
+    """Accounts of this server."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--admin", is_flag=True, help="Make a server administrator.")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="A file whose first line is the password; - for standard input.",
+)
+@click.option("--exists-ok", is_flag=True, help="Succeed when the account exists; change nothing.")
+@reporting
+def create(name: str, admin: bool, password_file: Path | None, exists_ok: bool) -> None:
+    """Make the account NAME; asks for the password unless there is a file."""
+    from .rendered import read_settings
+    from .users import create_user
+
+    require_root()
+    settings = read_settings(Paths())
+    password = _password(password_file)
+    made = create_user(Paths(), settings, name, password, admin=admin, exists_ok=exists_ok)
+    local = name.removeprefix("@").partition(":")[0]
+    click.echo(f"@{local}:{settings.server_name} {'was made' if made else 'exists already'}.")
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    where = "standard input" if str(file) == "-" else str(file)
+    content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    try:
+        password = content.decode().partition("\n")[0]
+    except UnicodeDecodeError:
+        raise MatrixConfigError(Problem(where, "is not UTF-8 text", "save it as UTF-8")) from None
+    if not password:
+        raise MatrixConfigError(Problem(where, "holds no password", "write it into the first line"))
+    return password

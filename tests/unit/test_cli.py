@@ -1,0 +1,117 @@
+"""The command line: exit codes and errors as an administrator sees them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from altpeter_matrix import cli, cli_support
+from altpeter_matrix.apply import apply
+from altpeter_matrix.paths import Paths
+
+from .fake_host import NAME, FakeHost
+from .host_fixtures import fresh, serving
+
+__all__ = ["fresh", "serving"]
+
+
+@pytest.fixture(autouse=True)
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+
+
+def run(host: FakeHost, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
+    """A command on the fake host."""
+
+    def at_root() -> Paths:
+        return host.paths
+
+    for module in (cli, cli_support):
+        monkeypatch.setattr(module, "Paths", at_root)
+    return CliRunner().invoke(cli.cli, words)
+
+
+def test_without_root_every_command_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    for words in (["apply"], ["check"], ["status"], ["diff"], ["rollback"], ["init"]):
+        result = CliRunner().invoke(cli.cli, words)
+        assert result.exit_code == 1
+        assert result.output == "error: altpeter-matrix: needs root; run it with sudo, or as root\n"
+
+
+def test_wrong_usage_is_2() -> None:
+    assert CliRunner().invoke(cli.cli, ["aply"]).exit_code == 2
+    assert CliRunner().invoke(cli.cli, ["apply", "--no-such-option"]).exit_code == 2
+
+
+def test_apply_with_nothing_to_do(serving: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(serving, monkeypatch, "apply")
+    assert (result.exit_code, result.output) == (0, "Nothing to do: generation 1 is active.\n")
+    report = json.loads(run(serving, monkeypatch, "apply", "--json").output)
+    assert (report["changed"], report["generation"]) == (False, 1)
+
+
+def test_every_problem_is_one_line_on_its_own(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.settings(f"server_name: {NAME}\npresense: true\nuploads: {{max_size: much}}\n")
+    result = run(serving, monkeypatch, "apply")
+    assert result.exit_code == 1
+    assert [line.split(":")[0] for line in result.output.splitlines()] == ["error", "error"]
+
+
+def test_packages_learn_of_a_refusal_without_failing(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A maintainer script that fails blocks apt."""
+    told: list[str] = []
+    monkeypatch.setattr("syslog.syslog", lambda _level, line: told.append(line))
+    serving.settings(f"server_name: {NAME}\npresense: true\n")
+    result = run(serving, monkeypatch, "apply", "--from-postinst")
+    assert result.exit_code == 0
+    assert "did you mean presence?" in result.output
+    assert "did you mean presence?" in told[0]
+
+
+def test_diff_and_check_answer_by_their_exit_codes(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(serving, monkeypatch, "diff").exit_code == 0
+    serving.settings(f"server_name: {NAME}\npresence: false\n")
+    assert run(serving, monkeypatch, "diff").exit_code == 1
+    assert run(serving, monkeypatch, "check").exit_code == 0
+    serving.settings(f"server_name: {NAME}\npresense: false\n")
+    result = run(serving, monkeypatch, "check", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.output)["errors"][0]["where"] == "settings.yaml: presense"
+
+
+def test_generations_lists_what_can_be_brought_back(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.settings(f"server_name: {NAME}\npresence: false\n")
+    apply(serving.host)
+    rows = json.loads(run(serving, monkeypatch, "generations", "--json").output)
+    assert [(row["number"], row["current"], row["whole"]) for row in rows] == [
+        (1, False, True),
+        (2, True, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "holds no password"), (b"\xff\n", "is not UTF-8 text")]
+)
+def test_an_unusable_password_file_is_refused(
+    serving: FakeHost,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    content: bytes,
+    message: str,
+) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    monkeypatch.setattr("altpeter_matrix.cli_user.Paths", lambda: serving.paths)
+    result = run(serving, monkeypatch, "user", "create", "bob", "--password-file", str(file))
+    assert result.exit_code == 1
+    assert message in result.output
