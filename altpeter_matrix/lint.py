@@ -4,7 +4,7 @@
 listener that nginx cannot reach: this module does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
@@ -49,11 +49,22 @@ def lint(
         found += _unknown_options(source, prefix, addition)
         found += _replaced_groups(source, prefix, addition, base)
         found += _other_owner(source, prefix, addition, base)
-    found += _email(ours)
-    found += listener_findings(ours.get("listeners"), settings.listener.port)
+    found += _email(_origin("email", sources), ours)
+    found += listener_findings(
+        _origin("listeners", sources), ours.get("listeners"), settings.listener.port
+    )
     for path, text in others.items():
         found += _other_file(path, text, ours)
     return tuple(found)
+
+
+def _origin(key: str, sources: Iterable[tuple[str, str, Mapping[str, Any]]]) -> str:
+    """Where an option comes from: the last source that sets it wins."""
+    place = f"{SETTINGS_FILE}: {key}"
+    for source, prefix, addition in sources:
+        if key in addition:
+            place = f"{source}: {prefix}{key}"
+    return place
 
 
 def _unknown_options(source: str, prefix: str, addition: Mapping[str, Any]) -> Iterator[Finding]:
@@ -96,19 +107,17 @@ def _other_owner(
             )
 
 
-def _email(ours: Options) -> Iterator[Finding]:
+def _email(where: str, ours: Options) -> Iterator[Finding]:
     """What makes Synapse refuse to start, named by option instead of by a traceback."""
     email = ours.get("email")
     if not isinstance(email, Mapping) or not email:
         return
     if not email.get("notif_from"):
-        yield error(
-            "synapse: email", "has no notif_from, so Synapse does not start", "add notif_from"
-        )
+        yield error(where, "has no notif_from, so Synapse does not start", "add notif_from")
     for key in ("force_tls", "require_transport_security"):
         if email.get(key) and email.get("enable_tls") is False:
             yield error(
-                f"synapse: email.{key}",
+                f"{where}.{key}",
                 "contradicts enable_tls: false, so Synapse does not start",
                 "remove one of them",
             )

@@ -6,22 +6,23 @@ from typing import Any
 
 from .errors import Finding, error, warning
 
-_WHERE = "synapse: listeners"
 
+def listener_findings(place: str, listeners: Any, nginx_port: int) -> Iterator[Finding]:
+    """Problems of the merged `listeners`.
 
-def listener_findings(listeners: Any, nginx_port: int) -> Iterator[Finding]:
-    """Problems of the merged `listeners`; nginx_port is the one nginx forwards to."""
+    place: the file and key that they come from; nginx_port: the one nginx forwards to.
+    """
     if not isinstance(listeners, list):
         return  # Synapse's own check says so
     found = [one for one in listeners if isinstance(one, Mapping)]
     if not any(_serves_nginx(one, nginx_port) for one in found):
         yield error(
-            _WHERE,
+            place,
             f"has no http listener for clients on 127.0.0.1:{nginx_port}, where nginx forwards",
             f"add one with port: {nginx_port}, bind_addresses: ['127.0.0.1'] and x_forwarded: true",
         )
     for number, listener in enumerate(found):
-        where = f"{_WHERE}.{number}"
+        where = f"{place}.{number}"
         yield from _mode(where, listener)
         yield from _exposed(where, listener)
         yield from _resources(where, listener, nginx_port)

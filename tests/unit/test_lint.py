@@ -90,7 +90,7 @@ def test_options_that_nginx_must_agree_with_have_a_setting() -> None:
 def test_email_without_a_sender_is_an_error_because_synapse_would_not_start() -> None:
     found = findings(DELEGATED + "synapse: {email: {smtp_host: localhost}}")
     assert [one.severity for one in found] == ["error"]
-    assert "has no notif_from" in str(found[0])
+    assert "settings.yaml: synapse.email: has no notif_from" in str(found[0])
 
 
 @pytest.mark.parametrize("key", ["force_tls", "require_transport_security"])
@@ -110,27 +110,33 @@ def test_a_listener_that_nginx_cannot_reach_is_an_error(changes: dict[str, Any])
     found = findings(synapse_d={"a.yaml": with_listener(**changes)})
     errors = [str(one) for one in found if one.severity == "error"]
     assert errors == [
-        "error: synapse: listeners: has no http listener for clients on 127.0.0.1:8008, where "
-        "nginx forwards; add one with port: 8008, bind_addresses: ['127.0.0.1'] and "
-        "x_forwarded: true"
+        "error: /etc/altpeter-matrix/synapse.d/a.yaml: listeners: has no http listener for "
+        "clients on 127.0.0.1:8008, where nginx forwards; add one with port: 8008, "
+        "bind_addresses: ['127.0.0.1'] and x_forwarded: true"
     ]
 
 
 @pytest.mark.parametrize("addresses", [["0.0.0.0"], ["127.0.0.1", "192.0.2.1"], []])
 def test_a_listener_open_to_the_world_is_reported(addresses: list[str]) -> None:
     message = only(synapse_d={"a.yaml": with_listener(bind_addresses=addresses)})
-    assert message.startswith("warning: synapse: listeners.0.bind_addresses: listens on ")
+    assert message.startswith(
+        "warning: /etc/altpeter-matrix/synapse.d/a.yaml: listeners.0.bind_addresses: listens on "
+    )
 
 
 def test_a_listener_that_believes_nobody_is_an_error() -> None:
     message = only(synapse_d={"a.yaml": with_listener(x_forwarded=False)})
-    assert message.startswith("error: synapse: listeners.0.x_forwarded: is not true")
+    assert message.startswith(
+        "error: /etc/altpeter-matrix/synapse.d/a.yaml: listeners.0.x_forwarded: is not true"
+    )
 
 
 def test_metrics_on_the_public_listener_are_an_error() -> None:
     resources = [{"names": ["client", "federation", "metrics"]}]
     message = only(synapse_d={"a.yaml": with_listener(resources=resources)})
-    assert message.startswith("error: synapse: listeners.0.resources: serves metrics beside")
+    assert message.startswith(
+        "error: /etc/altpeter-matrix/synapse.d/a.yaml: listeners.0.resources: serves metrics beside"
+    )
 
 
 @pytest.mark.parametrize(("mode", "good"), [("0660", True), ("660", False), ("0o660", False)])
