@@ -40,7 +40,7 @@ class BadHost:
 
 def broken_settings(text: str, where: str, remedy: str, name: str) -> BadHost:
     """settings.yaml with exactly this text; undone like every change of it."""
-    return BadHost(name, f"printf '{text}' > {SETTINGS}", "true", where, remedy)
+    return BadHost(name, f"printf %b '{text}' > {SETTINGS}", "true", where, remedy)
 
 
 def addition(path: str, text: str, where: str, remedy: str, name: str) -> BadHost:
@@ -62,14 +62,16 @@ def listener(port: int, key: str, name: str) -> BadHost:
 
 BAD_HOSTS = (
     # The settings file itself.
-    broken_settings("server_name: alpha.test\\n  uploads: x\\n", SETTINGS, "line 2", "no YAML"),
-    broken_settings("server_name: a.test\\nserver_name: b.test\\n", SETTINGS, "remove", "twice"),
-    broken_settings("- server_name\\n", SETTINGS, "write", "a list"),
-    broken_settings("", SETTINGS, "server_name", "empty"),
-    broken_settings("server_name: \\\\377\\\\376\\n", SETTINGS, "UTF-8", "not UTF-8"),
-    BadHost("no settings file", f"rm {SETTINGS}", "true", SETTINGS, "server_name"),
-    BadHost("a directory instead", f"rm {SETTINGS}; mkdir {SETTINGS}", f"rmdir {SETTINGS}",
-            SETTINGS, ""),
+    broken_settings("server_name: alpha.test\\n  uploads: x\\n", "settings.yaml: line 2",
+                    "check the indentation", "no YAML"),
+    broken_settings("server_name: a.test\\nserver_name: b.test\\n", "settings.yaml: line 2",
+                    "remove one of them", "key twice"),
+    broken_settings("- server_name\\n", "settings.yaml: ", "key", "list"),
+    broken_settings("", "settings.yaml: server_name", "add `server_name:", "empty file"),
+    broken_settings("server_name: \\0377\\0376\\n", "settings.yaml: ", "UTF-8", "not UTF-8"),
+    BadHost("no settings file", f"rm {SETTINGS}", "true", SETTINGS, "altpeter-matrix init"),
+    BadHost("directory for a file", f"rm {SETTINGS}; mkdir {SETTINGS}", f"rmdir {SETTINGS}",
+            SETTINGS, "move it away"),
     # A live server stays who it is, on the database that it has.
     BadHost("changed server name",
             f"sed -i 's/^server_name: .*/server_name: other.test/' {SETTINGS}", "true",
@@ -123,15 +125,15 @@ BAD_HOSTS = (
     addition(f"{SYNAPSE_D}/local.yaml", "media_retention: [\n", f"{SYNAPSE_D}/local.yaml",
              "line", "Synapse addition that is no YAML"),
     addition(f"{SYNAPSE_D}/local.yaml", "- presence\n", f"{SYNAPSE_D}/local.yaml",
-             "", "Synapse addition that is a list"),
+             "key", "Synapse addition that is a list"),
     addition(f"{SYNAPSE_D}/local.yaml", "server_name: other.test", f"{SYNAPSE_D}/local.yaml",
              "at the top of the settings", "server name in an addition"),
     addition(f"{SYNAPSE_D}/local.yaml", "url_preview_url_blacklist: 5\nmax_upload_size: many\n",
              "Synapse", "synapse.d", "option that Synapse refuses"),
     addition(f"{SYNAPSE_D}/local.yaml", "email:\n  enable_notifs: true\n",
-             f"{SYNAPSE_D}/local.yaml", "notif_from", "mail that would crash Synapse"),
+             f"{SYNAPSE_D}/local.yaml: email", "add notif_from", "mail that would crash Synapse"),
     addition(f"{SYNAPSE_D}/local.yaml", "listeners:\n- {port: 8008, type: http, tls: false}\n",
-             f"{SYNAPSE_D}/local.yaml", "", "listener for all the world"),
+             f"{SYNAPSE_D}/local.yaml: listeners", "bind_addresses", "listener for the world"),
 )  # fmt: skip
 
 
