@@ -18,7 +18,10 @@ Response = TypeVar("Response", bound=nio.Response)
 
 def accept(response: nio.Response | nio.ErrorResponse, kind: type[Response]) -> Response:
     """The response when it is of the wanted kind; the server's error otherwise."""
-    assert isinstance(response, kind), f"expected {kind.__name__}, got {response}"
+    if not isinstance(response, kind):
+        transport = response.transport_response
+        answered = f" ({transport.status} {dict(transport.headers)})" if transport else ""
+        raise AssertionError(f"expected {kind.__name__}, got {response}{answered}")
     return response
 
 

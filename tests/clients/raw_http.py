@@ -63,7 +63,7 @@ def _exchange(probe: Probe) -> bytes:
 
 def _unverified_tls(plain: socket.socket, name: str) -> ssl.SSLSocket:
     """An attacker does not care whose certificate it is."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(plain, server_hostname=name or None)

@@ -122,10 +122,15 @@ def test_the_judgement_finds_the_guarded_services_where_they_answer(
 
 # The reverse proxy of Synapse's own documentation; it matches decoded paths, forwards raw ones.
 CARELESS_SITE = """
-daemon on; pid /run/careless.pid; error_log /dev/null;
+pid /tmp/careless/pid;
 events {}
 http {
     access_log off;
+    client_body_temp_path /tmp/careless/body;
+    proxy_temp_path /tmp/careless/proxy;
+    fastcgi_temp_path /tmp/careless/fastcgi;
+    uwsgi_temp_path /tmp/careless/uwsgi;
+    scgi_temp_path /tmp/careless/scgi;
     server {
         listen 127.0.0.1:8181;
         location ~ ^(/_matrix|/_synapse/client) {
@@ -142,8 +147,11 @@ def test_the_paths_do_get_through_a_careless_proxy(
 ) -> None:
     """So that the test below can fail."""
     host = debian13.host
-    host.write("/run/careless.conf", CARELESS_SITE)
-    host.run("nginx", "-c", "/run/careless.conf")
+    host.write("/tmp/careless/nginx.conf", CARELESS_SITE)
+    # Not as root: that would give the directories of the real nginx to another user.
+    as_nobody = ["runuser", "-u", "nobody", "--", "nginx"]
+    host.run("chown", "nobody", "/tmp/careless")
+    host.run(*as_nobody, "-e", "/tmp/careless/errors", "-c", "/tmp/careless/nginx.conf")
     try:
         probes = [
             Probe("127.0.0.1", 8181, target, "localhost", headers=headers)
@@ -153,7 +161,7 @@ def test_the_paths_do_get_through_a_careless_proxy(
         ]
         answers = send_from(host, probes)
     finally:
-        host.sh("kill $(cat /run/careless.pid); rm /run/careless.conf")
+        host.sh("kill $(cat /tmp/careless/pid); rm -r /tmp/careless")
     assert any(disclosed(answer.body) for answer in answers)
     plain = [a for p, a in zip(probes, answers, strict=True) if p.target == f"/{GUARDED[0]}"]
     assert not any(disclosed(answer.body) for answer in plain), "it does not even look guarded"
