@@ -55,7 +55,8 @@ class Record:
     def write(self, outcome: Outcome) -> None:
         disk.ensure_directory(self.paths.state, 0o755)
         text = json.dumps({"format": FORMAT, **asdict(outcome)}, indent=2, sort_keys=True)
-        disk.replace(self.paths.outcome, f"{text}\n".encode(), 0o644)
+        # Root's alone: it repeats what other programs said.
+        disk.replace(self.paths.outcome, f"{text}\n".encode(), 0o600)
 
 
 def _now() -> str:

@@ -42,10 +42,18 @@ def read(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = _reason(error)
         raise ValidationError(
             Problem(str(path), f"cannot be read as YAML ({reason})", "repair or remove the file")
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong and in which line; never the line itself, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return f"line {mark.line + 1}: {getattr(error, 'problem', None) or 'not YAML'}"
+    return error.strerror or "unreadable" if isinstance(error, OSError) else "not text"
 
 
 def parse(text: bytes) -> Mapping[str, Any]:

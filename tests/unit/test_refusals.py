@@ -140,6 +140,15 @@ def test_refused_before_anything_changes(
     assert serving.calls("createdb") == []
 
 
+def test_an_error_never_quotes_a_line_that_may_hold_a_secret(serving: FakeHost) -> None:
+    serving.write("etc/matrix-synapse/conf.d/own.yaml", "turn_shared_secret: [hunter2\nb: c\n")
+    with pytest.raises(MatrixConfigError) as caught:
+        apply(serving.host)
+    assert "own.yaml" in str(caught.value)
+    assert "line 2" in str(caught.value)
+    assert "hunter2" not in str(caught.value) + serving.paths.outcome.read_text()
+
+
 def test_ports_that_our_own_services_hold_are_no_obstacle(serving: FakeHost) -> None:
     foreign_listener(serving, 8008)
     serving.write("proc/99/cgroup", "0::/system.slice/matrix-synapse.service\n")
