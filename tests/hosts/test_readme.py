@@ -95,7 +95,7 @@ def checkout(lab: Lab) -> Iterator[Path]:
     top = lab.state / "readme" / "altpeter-matrix-config"
     remove(top)
     top.parent.mkdir(parents=True)
-    run("git", "clone", "--quiet", str(TOP), cwd=top.parent)
+    run("git", "clone", "--quiet", str(TOP), top.name, cwd=top.parent)
     # A second set of base images would cost minutes and prove nothing more.
     (top / "build/lab").mkdir(parents=True)
     (top / "build/lab/cache").symlink_to(TOP / "build/lab/cache")
