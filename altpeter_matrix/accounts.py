@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from .commands import run
 from .errors import HostError, Problem
 
 SYNAPSE_USER = "matrix-synapse"
+# Debian's own package leaves its user in the group that every daemon without one shares.
+SHARED_GROUP = "nogroup"
+OWN_GROUP = "matrix-synapse"
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,7 @@ class Accounts:
 
     users: dict[str, int]  # user -> primary group's number
     groups: dict[str, int]
+    members: dict[str, tuple[str, ...]]  # group -> users added to it
 
     def group_id(self, name: str | None) -> int | None:
         """The number of a group; None stands for root's."""
@@ -25,18 +30,32 @@ class Accounts:
             )
         return self.groups[name]
 
-    def primary_group(self, user: str) -> str | None:
-        """The name of a user's primary group; None when there is no such user."""
-        number = self.users.get(user)
+    def synapse_group(self) -> str | None:
+        """The group that may read Synapse's secrets; None when Synapse has no user."""
+        number = self.users.get(SYNAPSE_USER)
         names = [name for name, group in self.groups.items() if group == number]
-        return names[0] if names else None
+        return (OWN_GROUP if names[0] == SHARED_GROUP else names[0]) if names else None
 
 
 def read_accounts(root: Path) -> Accounts:
+    groups = _rows(root / "etc/group", 3)
     return Accounts(
         users={row[0]: int(row[3]) for row in _rows(root / "etc/passwd", 4)},
-        groups={row[0]: int(row[2]) for row in _rows(root / "etc/group", 3)},
+        groups={row[0]: int(row[2]) for row in groups},
+        members={row[0]: tuple(row[3].split(",")) if len(row) > 3 else () for row in groups},
     )
+
+
+def ensure_synapse_group(root: Path) -> Accounts:
+    """Give Synapse a group of its own where its package did not: its secrets are for it alone."""
+    accounts = read_accounts(root)
+    if accounts.users.get(SYNAPSE_USER) != accounts.groups.get(SHARED_GROUP, -1):
+        return accounts
+    if OWN_GROUP not in accounts.groups:
+        run("groupadd", "--system", OWN_GROUP)
+    if SYNAPSE_USER not in accounts.members.get(OWN_GROUP, ()):
+        run("usermod", "--append", "--groups", OWN_GROUP, SYNAPSE_USER)
+    return read_accounts(root)
 
 
 def _rows(path: Path, least: int) -> list[list[str]]:

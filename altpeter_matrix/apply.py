@@ -61,13 +61,14 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     settings = read_settings(paths)
     # Everything that can be refused is refused before the first change.
     rendered = render_host(paths, settings)
-    store = Store(paths, rendered.accounts)
-    store.tidy()
     host_checks.require_suitable(paths, rendered, host.services.present)
     if foreign := Links(paths).foreign():
         raise HostError(foreign)
     work.notices += rendered.warnings
 
+    rendered = candidate.prepare(paths, rendered)
+    store = Store(paths, rendered.accounts)
+    store.tidy()
     number = _generation_for(host, store, rendered, work)
     local = rendered.local_database
     if host.services.present and local is not None and database.ensure(local):
@@ -97,7 +98,6 @@ def _notice_new_certificate(host: Host, rendered: Rendered) -> None:
 
 def _generation_for(host: Host, store: Store, rendered: Rendered, work: Work) -> int:
     """The number of a whole, checked generation with the rendered files: an old one or a new."""
-    candidate.prepare(host.paths, rendered)
     current = store.current()
     if current and not store.tampering(current):
         if dict(current.files) == records_of(rendered.files):

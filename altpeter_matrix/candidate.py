@@ -1,21 +1,25 @@
 """A candidate generation before it gets its number: what it needs around it, and its checks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from . import candidate_nginx, candidate_synapse, certificate, disk, identity, secrets_store
+from .accounts import ensure_synapse_group
 from .links import Links
 from .paths import Paths
 from .rendered import Rendered
 
 
-def prepare(paths: Paths, rendered: Rendered) -> None:
+def prepare(paths: Paths, rendered: Rendered) -> Rendered:
     """What a configuration needs around it to be checked. Only adds what is missing."""
+    rendered = replace(rendered, accounts=ensure_synapse_group(paths.root))
     group = rendered.accounts.group_id(rendered.synapse.group)
     secrets_store.ensure(paths, group if group is not None else 0)
     certificate.ensure_placeholder(paths, rendered.settings.certificate_names)
     disk.ensure_directory(paths.acme_webroot, 0o755)
     disk.ensure_directory(paths.runtime, 0o755)
     identity.settle(paths, rendered.settings, rendered.synapse, missing_only=True)
+    return rendered
 
 
 def check(paths: Paths, rendered: Rendered, candidate: Path) -> None:

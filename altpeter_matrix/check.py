@@ -21,7 +21,7 @@ def check(host: Host, settings_file: Path | None = None) -> tuple[Problem, ...]:
     with exclusive(paths):
         rendered = render_host(paths, read_settings(paths, settings_file))
         host_checks.require_suitable(paths, rendered, host.services.present)
-        candidate.prepare(paths, rendered)
+        rendered = candidate.prepare(paths, rendered)
         store = Store(paths, rendered.accounts)
         store.tidy()
         directory = store.write_candidate(rendered.files, "candidate")

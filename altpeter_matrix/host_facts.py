@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from . import certificate, synapse_files
-from .accounts import SYNAPSE_USER, Accounts
+from .accounts import Accounts
 from .commands import run
 from .errors import HostError, Problem
 from .facts import HostFacts, Synapse, Version
@@ -41,7 +41,7 @@ def synapse(paths: Paths, accounts: Accounts) -> Synapse | None:
         if not (paths.package_lists / f"{package}.list").exists():
             continue
         shown = run("dpkg-query", "--show", "--showformat=${Version}", package, check=False)
-        group = accounts.primary_group(SYNAPSE_USER)
+        group = accounts.synapse_group()
         # Removed but not purged: the list of files is still there, the interpreter may not be.
         if not shown.ok or not shown.stdout or group is None or not _has_synapse(paths, package):
             continue

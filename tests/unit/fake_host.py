@@ -69,6 +69,8 @@ for name; do :; done
 echo '{"encoding": "UTF8", "collate": "C", "ctype": "C", "owner": "matrix-synapse"}' \\
     >"$FAKE_ROOT/cluster/database-$name"
 """,
+    "groupadd": 'echo "$2:x:$(id -g):" >>"$FAKE_ROOT/etc/group"\n',
+    "usermod": 'sed -i "s/^$3:.*/&$4/" "$FAKE_ROOT/etc/group"\n',
     "dpkg-query": 'echo "1.163.2"\n',
     "dpkg": "",
     "debconf-communicate": 'cat >/dev/null; echo "0 value set"\n',

@@ -1,5 +1,6 @@
 """apply: what it does, and what it leaves alone."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -270,6 +271,19 @@ def test_secrets_are_made_once(serving: FakeHost) -> None:
     apply(serving.host)
     assert {path.name: path.read_text() for path in serving.paths.secrets.iterdir()} == before
     assert {path.stat().st_mode & 0o777 for path in serving.paths.secrets.iterdir()} == {0o640}
+
+
+def test_secrets_are_not_for_the_group_that_all_daemons_share(fresh: FakeHost) -> None:
+    """Debian's own package leaves Synapse's user in nogroup."""
+    fresh.write("etc/passwd", "matrix-synapse:x:100:65534::/:\n")
+    fresh.write("etc/group", "nogroup:x:65534:\n")
+    apply(fresh.host)
+    assert (
+        f"matrix-synapse:x:{os.getgid()}:matrix-synapse" in (fresh.root / "etc/group").read_text()
+    )
+    assert {path.stat().st_gid for path in fresh.paths.secrets.iterdir()} == {os.getgid()}
+    assert apply(fresh.host).done == ()
+    assert len(fresh.calls("groupadd")) == len(fresh.calls("usermod")) == 1
 
 
 def test_an_empty_secret_is_refused_not_replaced(serving: FakeHost) -> None:
