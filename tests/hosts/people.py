@@ -4,10 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from tests.clients.accounts import Account, create_account
 from tests.clients.homeserver import Homeserver
 from tests.hosts.deployments import Deployment
 
+SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 # The admin API is on loopback only, so the administrator's calls are made on the host.
 ADMIN_CALL = """
 import json, sys, urllib.request
@@ -56,6 +59,15 @@ def call_admin_api(
     """Call Synapse's admin API over the host's loopback interface."""
     call = json.dumps({"token": token, "method": method, "path": path, "body": body})
     return json.loads(deployment.host.run("python3", "-c", ADMIN_CALL, input=call).stdout)
+
+
+def change_settings(deployment: Deployment, **sections: Mapping[str, Any]) -> None:
+    """Edit the settings on the host as its administrator would, and apply them."""
+    settings = yaml.safe_load(deployment.host.read(SETTINGS))
+    for name, keys in sections.items():
+        settings[name] = {**(settings.get(name) or {}), **keys}
+    deployment.host.write(SETTINGS, yaml.safe_dump(settings))
+    deployment.host.run("altpeter-matrix", "apply")
 
 
 def bytes_of(size: str) -> int:

@@ -17,10 +17,15 @@ from tests.clients.encrypted_chat import Chat
 from tests.clients.homeserver import Answer
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Lab
-from tests.hosts.people import administrator, call_admin_api, homeserver_of, new_account
+from tests.hosts.people import (
+    administrator,
+    call_admin_api,
+    change_settings,
+    homeserver_of,
+    new_account,
+)
 from tests.hosts.probes import wait_until_serving
 
-SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 GENERATED = "/etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"
 ADDITION = "/etc/altpeter-matrix/synapse.d/90-notify-soon.yaml"
 REQUEST = "/_matrix/client/v3/account/password/email/requestToken"
@@ -101,10 +106,7 @@ def test_a_forgotten_password_is_reset_by_mail(lab: Lab, debian12: Deployment) -
 def rearranged(lab: Lab, debian12: Deployment, clone: Callable[..., Deployment]) -> Deployment:
     """A copy of the server that sends through implicit TLS, and notifies after a second."""
     server = clone(debian12, "mail")
-    settings = yaml.safe_load(server.host.read(SETTINGS))
-    settings["email"] |= {"smtp_port": lab.services.smtp_tls, "security": "tls"}
-    server.host.write(SETTINGS, yaml.safe_dump(settings))
-    server.host.run("altpeter-matrix", "apply")
+    change_settings(server, email={"smtp_port": lab.services.smtp_tls, "security": "tls"})
     # Ten minutes of waiting are Synapse's default; a local addition replaces the whole block.
     email = yaml.safe_load(server.host.read(GENERATED))["email"]
     addition = yaml.safe_dump({"email": email | {"notif_delay_before_mail": "1s"}})

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.clients.encrypted_chat import Chat, say_and_hear
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Lab
-from tests.hosts.people import homeserver_of, new_account
+from tests.hosts.people import change_settings, homeserver_of, new_account
 from tests.hosts.probes import wait_until_serving
 
 Both = tuple[Deployment, Deployment]
 Join = Callable[[Chat, Chat], Coroutine[Any, Any, str]]
-SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 SRV = "_matrix-fed._tcp.alpha.test"
 
 
@@ -115,18 +113,17 @@ def alpha_by_srv(lab: Lab, both: Both, clone: Callable[..., Deployment]) -> Iter
     """alpha.test without well-known: only its SRV record leads to matrix.alpha.test:8448."""
     alpha, beta = both
     server = clone(alpha, "srv", dns=True)
-    settings = yaml.safe_load(server.host.read(SETTINGS))
-    settings.setdefault("federation", {})["delegation"] = "srv"
-    server.host.write(SETTINGS, yaml.safe_dump(settings))
-    server.host.run("altpeter-matrix", "apply")
-    lab.dns_remove("alpha.test")
-    lab.dns_srv(SRV, "matrix.alpha.test", 8448)
-    restart_synapse(beta)  # it remembers well-known documents and addresses
-    yield server
-    lab.dns_remove(SRV)
-    lab.dns("alpha.test", alpha.host)
-    lab.dns("matrix.alpha.test", alpha.host)
-    restart_synapse(beta)
+    change_settings(server, federation={"delegation": "srv"})
+    try:
+        lab.dns_remove("alpha.test")
+        lab.dns_srv(SRV, "matrix.alpha.test", 8448)
+        restart_synapse(beta)  # it remembers well-known documents and addresses
+        yield server
+    finally:
+        lab.dns_remove(SRV)
+        lab.dns("alpha.test", alpha.host)
+        lab.dns("matrix.alpha.test", alpha.host)
+        restart_synapse(beta)
 
 
 def restart_synapse(deployment: Deployment) -> None:
