@@ -40,19 +40,20 @@ from tests.hosts.probes import (
 SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 MARK = "test.round"
 MIB = 1024**2
-# Starts apply and kills it after a time: alone, or with all that it started.
+# Starts apply and kills it after a time: alone, or with all that it started. Prints how long it
+# took if it was quicker.
 KILL_APPLY = """
 import os, signal, subprocess, sys, time
 delay, whole = float(sys.argv[1]), sys.argv[2] == "group"
+began = time.monotonic()
 process = subprocess.Popen(["altpeter-matrix", "apply"], start_new_session=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 try:
     process.wait(delay)
-    print("ended")
+    print(time.monotonic() - began)
 except subprocess.TimeoutExpired:
     (os.killpg if whole else os.kill)(process.pid, signal.SIGKILL)
     process.wait()
-    print("killed")
 """
 
 
@@ -116,11 +117,12 @@ def assert_old_or_new(server: Deployment, token: str, number: int) -> None:
     assert set(loaded_round(server, token)) <= {number - 1, number}
 
 
-def kill_pyinfra(inventory: Path, point: Point, log: Path) -> bool:
+def kill_pyinfra(inventory: Path, point: Point, log: Path) -> float | None:
     """Start the public command and kill it, and what it started here, at a point.
 
-    False when it had ended before; then it must have succeeded.
+    Returns how long it took when it had ended before; then it must have succeeded.
     """
+    began = time.monotonic()
     process = subprocess.Popen(
         pyinfra_argv(inventory, "-y"),
         cwd=TOP,
@@ -145,81 +147,86 @@ def kill_pyinfra(inventory: Path, point: Point, log: Path) -> bool:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return True
+            return None
         record.write(output.read())
     assert process.returncode == 0, f"the run after a killed one failed, see {log}"
-    return False
+    return time.monotonic() - began
+
+
+def interrupt(
+    server: Deployment,
+    count: int,
+    kill: Callable[[int, float], float | None],
+    complete: Callable[[int], object],
+) -> Campaign:
+    """Kill a change at so many points, spread over its run; after each, another run completes it.
+
+    kill: begin the change to a round, kill it after so many seconds; how long it took if quicker.
+    complete: run the change to that round to its end.
+    """
+    campaign = Campaign()
+    wait_until_serving(server)
+    token = login(server)
+    number = 1
+    began = time.monotonic()
+    complete(number)
+    campaign.seconds = time.monotonic() - began
+    fractions = [(index + 0.5) / count for index in range(count)]
+    while fractions and number < 3 * count:
+        number += 1
+        delay = fractions[0] * campaign.seconds
+        took = kill(number, delay)
+        if took is None:
+            campaign.killed.append(Point(delay))
+            fractions.pop(0)
+        else:
+            # Quicker than the run that was measured, so this is the better measure.
+            campaign.ended.append(Point(delay))
+            campaign.seconds = min(campaign.seconds, took) * 0.97
+        assert_old_or_new(server, token, number)
+        complete(number)
+        wait_until_serving(server, within=5)
+        assert loaded_round(server, token) == (number, number), f"killed after {delay:.3f} s"
+        assert_healthy(server)
+    return campaign
 
 
 def interrupt_apply(server: Deployment) -> Campaign:
-    """Kill apply at 20 points of its run; after each, let another run complete it."""
-    host, campaign = server.host, Campaign()
-    wait_until_serving(server)
-    token = login(server)
+    """Kill apply at 20 points of its run."""
+    host = server.host
     settings = yaml.safe_load(host.read(SETTINGS))
     host.write("/root/kill_apply.py", KILL_APPLY)
 
     def write(number: int) -> None:
         host.write(SETTINGS, yaml.safe_dump(changed(settings, number), sort_keys=False))
 
-    number = 1
-    write(number)
-    began = time.monotonic()
-    host.run("altpeter-matrix", "apply")
-    campaign.seconds = time.monotonic() - began
-    points = [(index + 0.5) / 20 for index in range(20)]
-    while points and number < 40:
-        number += 1
-        point = points.pop(0)
+    def kill(number: int, delay: float) -> float | None:
         write(number)
         how = "group" if number % 2 else "alone"
-        delay = point * campaign.seconds
-        verdict = host.run("python3", "/root/kill_apply.py", f"{delay:.3f}", how).stdout.strip()
-        if verdict == "ended":
-            # A quicker run than the one that was measured: try a little earlier.
-            campaign.ended.append(Point(delay))
-            points.insert(0, point * 0.9)
-        else:
-            campaign.killed.append(Point(delay))
-        assert_old_or_new(server, token, number)
+        took = host.run("python3", "/root/kill_apply.py", f"{delay:.3f}", how).stdout
+        return float(took) if took else None
+
+    def complete(number: int) -> None:
+        write(number)
         host.run("altpeter-matrix", "apply")
-        wait_until_serving(server, within=5)
-        assert loaded_round(server, token) == (number, number), f"killed after {delay:.3f} s"
-        assert_healthy(server)
-    return campaign
+
+    return interrupt(server, 20, kill, complete)
 
 
 def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
-    """Kill the deploy of changed settings at 10 points; after each, another run completes it."""
-    campaign, log = Campaign(), fleet.lab.state / "killed-changes.log"
+    """Kill the deploy of changed settings at 10 points of its run."""
+    log = fleet.lab.state / "killed-changes.log"
     log.unlink(missing_ok=True)
-    wait_until_serving(server)
-    token = login(server)
 
     def inventory(number: int) -> Path:
-        new = changed({}, number)
-        return fleet.inventory(server, **new)
+        return fleet.inventory(server, **changed({}, number))
 
-    number = 1
-    began = time.monotonic()
-    run_pyinfra(inventory(number), "-y")
-    campaign.seconds = time.monotonic() - began
-    points = [(index + 0.5) / 10 for index in range(10)]
-    while points and number < 20:
-        number += 1
-        point = points.pop(0)
-        delay = point * campaign.seconds
-        if kill_pyinfra(inventory(number), Point(delay), log):
-            campaign.killed.append(Point(delay))
-        else:
-            campaign.ended.append(Point(delay))
-            points.insert(0, point * 0.9)
-        assert_old_or_new(server, token, number)
-        run_pyinfra(inventory(number), "-y")
-        wait_until_serving(server, within=5)
-        assert loaded_round(server, token) == (number, number), f"killed after {delay:.3f} s"
-        assert_healthy(server)
-    return campaign
+    return interrupt(
+        server,
+        10,
+        lambda number, delay: kill_pyinfra(inventory(number), Point(delay), log),
+        lambda number: run_pyinfra(inventory(number), "-y"),
+    )
 
 
 def interrupt_first_deploy(fleet: Fleet) -> Campaign:
@@ -231,7 +238,7 @@ def interrupt_first_deploy(fleet: Fleet) -> Campaign:
     server = Deployment(host=host, settings=lab_settings(lab, "gamma.test"), ca_file=lab.ca_file)
     inventory = write_inventory(lab.state / "inventories/gamma", {host: server.settings})
     for point in FIRST_DEPLOY:
-        killed = kill_pyinfra(inventory, point, log)
+        killed = kill_pyinfra(inventory, point, log) is None
         (campaign.killed if killed else campaign.ended).append(point)
         assert_no_half_state(host)
     began = time.monotonic()
