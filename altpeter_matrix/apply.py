@@ -12,7 +12,7 @@ from .generations import Generation, Store, records_of
 from .links import Links
 from .lock import exclusive
 from .outcome import Outcome, Record
-from .rendered import Rendered, read_settings, render_host
+from .rendered import Rendered, read_settings, render_host, settings_text
 from .services import NGINX
 from .settled import Report, look, standing_notices
 from .signals import termination_as_exception
@@ -104,7 +104,8 @@ def _generation_for(host: Host, store: Store, rendered: Rendered, work: Work) ->
             return current.number
     if (number := store.newest_matching(rendered.files)) is not None:
         return number
-    directory = store.write_candidate(rendered.files, package_version())
+    text = settings_text(host.paths.settings)
+    directory = store.write_candidate(rendered.files, package_version(), text)
     try:
         candidate.check(host.paths, rendered, directory)
         number = store.adopt(directory)

@@ -24,7 +24,7 @@ def check(host: Host, settings_file: Path | None = None) -> tuple[Problem, ...]:
         rendered = candidate.prepare(paths, rendered)
         store = Store(paths, rendered.accounts)
         store.tidy()
-        directory = store.write_candidate(rendered.files, "candidate")
+        directory = store.write_candidate(rendered.files, "candidate", settings="")
         try:
             candidate.check(paths, rendered, directory)
         finally:

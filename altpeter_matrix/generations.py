@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # the renderer itself is loaded only by runs that render
     from .render import RenderedFile
 
 RECORD = "generation.json"
+# A copy of what the administrator had written: what this generation has to answer, not what the
+# settings of today ask for.
+SETTINGS = "settings.yaml"
 FORMAT = 1
 KEPT = 10
 
@@ -99,8 +102,10 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def write_candidate(self, files: "Iterable[RenderedFile]", package_version: str) -> Path:
-        """Write a complete generation that has no number yet."""
+    def write_candidate(
+        self, files: "Iterable[RenderedFile]", package_version: str, settings: str
+    ) -> Path:
+        """Write a complete generation that has no number yet, with the text of its settings."""
         files = tuple(files)
         disk.ensure_directory(self.paths.state, 0o755)
         disk.ensure_directory(self.paths.generations, 0o755)
@@ -118,6 +123,7 @@ class Store:
         }
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
         disk.write_new(candidate / RECORD, text.encode(), 0o644)
+        disk.write_new(candidate / SETTINGS, settings.encode(), 0o600)
         for directory in {candidate, *(candidate / file.path.parent for file in files)}:
             disk.synchronise_directory(directory)
         return candidate
@@ -158,7 +164,7 @@ class Store:
             difference = self._difference(path, record)
             if difference:
                 found.append(Tampering(path, difference))
-        known = {*expected, generation.directory / RECORD}
+        known = {*expected, generation.directory / RECORD, generation.directory / SETTINGS}
         for path in sorted(generation.directory.rglob("*")):
             if path not in known and (path.is_symlink() or not path.is_dir()):
                 found.append(Tampering(path, "added"))

@@ -9,6 +9,7 @@ from . import additions, host_facts, secrets_store, synapse_files
 from .accounts import Accounts, read_accounts
 from .errors import Problem, SettingsError, ValidationError
 from .facts import HostFacts, Synapse
+from .generations import SETTINGS, Generation
 from .host_checks import require_synapse
 from .paths import Paths
 from .settings import Settings, parse_settings_text
@@ -40,10 +41,23 @@ class Rendered:
 def read_settings(paths: Paths, file: Path | None = None) -> Settings:
     """The settings of this host, or of another file; SettingsError says what is wrong in it."""
     file = file or paths.settings
-    return parse_settings_text(_text(file), source=file.name)
+    return parse_settings_text(settings_text(file), source=file.name)
 
 
-def _text(file: Path) -> str:
+def settings_of(paths: Paths, generation: Generation) -> Settings:
+    """The settings that a generation was made from; those of this host where it has no copy.
+
+    A newer version of this package may not understand the copy, and an older one made none.
+    """
+    copy = generation.directory / SETTINGS
+    try:
+        return read_settings(paths, copy)
+    except SettingsError:
+        return read_settings(paths)
+
+
+def settings_text(file: Path) -> str:
+    """The text of a settings file; SettingsError when it cannot be read."""
     where = str(file)
     try:
         return file.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from .host_checks import require_synapse
 from .links import Links
 from .lock import exclusive
 from .outcome import Record
-from .rendered import read_settings
+from .rendered import settings_of
 from .settled import Report
 
 _REMEDY = "`altpeter-matrix generations` lists those there are"
@@ -26,7 +26,7 @@ def rollback(host: Host, number: int | None) -> Report:
     with exclusive(host.paths):
         store = Store(host.paths, read_accounts(host.paths.root))
         target = _target(store, number)
-        settings = read_settings(host.paths)
+        settings = settings_of(host.paths, target)
         synapse = require_synapse(host_facts.read_facts(host.paths, store.accounts, settings))
         # An old generation may name a certificate, or an option, that is gone by now.
         enabled = Links(host.paths).nginx_site_wanted()

@@ -16,7 +16,7 @@ from .host_checks import disk_problems
 from .links import Links
 from .outcome import Outcome, Record
 from .paths import Paths
-from .rendered import read_settings
+from .rendered import read_settings, settings_of
 from .services import NGINX, SYNAPSE, Action, Unit
 from .settings import Settings
 from .settled import how_to_start
@@ -176,7 +176,11 @@ class Survey:
             yield Finding(True, problem)
 
     def _settings(self) -> Iterator[Finding]:
-        settings = read_settings(self.paths)
+        # The host is asked for what it was told to serve; what settings.yaml asks for meanwhile
+        # is pending, which is said elsewhere. It still has to be readable.
+        current = self.store.current()
+        wanted = read_settings(self.paths)
+        settings = wanted if current is None else settings_of(self.paths, current)
         yield from self._certificate(settings)
         running = {program: unit.running for program, unit in self.units.items()}
         site = Links(self.paths).nginx_site_wanted()

@@ -18,6 +18,7 @@ from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
 from altpeter_matrix.init import init
 from altpeter_matrix.rendered import read_settings
 from altpeter_matrix.rollback import rollback
+from altpeter_matrix.settings import Settings
 from altpeter_matrix.status import Status, status
 from altpeter_matrix.status_text import text
 from altpeter_matrix.users import create_user
@@ -104,6 +105,24 @@ def test_rollback_brings_the_files_of_before_and_holds_packages_still(serving: F
     assert "brought back by `altpeter-matrix rollback`" in str(report.notices[0])
     assert serving.paths.current.readlink().name == "1"
     assert apply(serving.host).generation == 2
+
+
+def test_rollback_and_status_ask_for_what_the_active_generation_was_told_to_serve(
+    serving: FakeHost,
+) -> None:
+    asked: list[Settings] = []
+
+    def probe(settings: Settings, **_options: object) -> list[Problem]:
+        asked.append(settings)
+        return []
+
+    host = replace(serving.host, probe=probe)
+    serving.settings(f"server_name: {NAME}\nwell_known: {{client: {{org.example: 1}}}}\n")
+    status(host)
+    apply(host)
+    rollback(host, None)
+    status(host)
+    assert [settings.well_known.client for settings in asked] == [{}, {"org.example": 1}, {}, {}]
 
 
 def test_rollback_to_a_damaged_or_missing_generation_is_refused(serving: FakeHost) -> None:
