@@ -4,13 +4,16 @@ import http.client
 import json
 import shutil
 import site
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.hosts.deployments import TOP, Deployment, operations_changed, run_pyinfra
 from tests.hosts.fleet import Fleet
+from tests.hosts.lab import Host
 from tests.hosts.probes import (
     assert_healthy,
     difference,
@@ -80,6 +83,36 @@ def test_the_alias_is_served_with_a_certificate_that_names_it(debian13: Deployme
 def test_the_server_name_leads_clients_to_the_public_name(debian12: Deployment) -> None:
     document = well_known_client(debian12, name="alpha.test")
     assert document["m.homeserver"]["base_url"].rstrip("/") == "https://matrix.alpha.test"
+
+
+def test_conffiles_of_other_packages_stay_as_they_came(deployment: Deployment) -> None:
+    packages = ("matrix-synapse-py3", "nginx-common", "postgresql-common", "certbot")
+    found = deployment.host.run("dpkg", "--verify", *packages, check=False).stdout
+    assert [line for line in found.splitlines() if " c /" in line] == []
+
+
+def test_updates_install_themselves_synapses_included(deployment: Deployment) -> None:
+    said = deployment.host.run("unattended-upgrade", "--dry-run", "--verbose").stdout
+    origins = next(line for line in said.splitlines() if "Allowed origins" in line)
+    assert "packages.lab.test" in origins and "Debian-Security" in origins
+
+
+def test_the_firewall_lets_ssh_in_on_every_port_that_sshd_has(
+    fleet: Fleet, debian13: Deployment
+) -> None:
+    with fleet.clone(debian13, "ports", dns=True) as clone:
+        clone.host.write("/etc/ssh/sshd_config.d/ports.conf", "Port 22\nPort 2222\n")
+        clone.host.run("systemctl", "restart", "ssh")
+        assert not speaks_ssh(clone.host, 2222), "the firewall was not closed before"
+        run_pyinfra(fleet.inventory(clone), "-y")
+        assert speaks_ssh(clone.host, 2222)
+        assert speaks_ssh(clone.host, 22)
+
+
+def speaks_ssh(host: Host, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host.ipv4, port), timeout=3) as connection:
+        return connection.recv(4) == b"SSH-"
+    return False
 
 
 def test_the_command_works_on_the_host_itself(
