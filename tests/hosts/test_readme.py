@@ -9,7 +9,9 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -241,6 +243,15 @@ def test_making_an_account_asks_for_the_password(server: Deployment) -> None:
     assert answer.status == http.client.OK
 
 
+def answered_within(seconds: float, pid: int, terminal: int) -> bytes:
+    """The next output of a program on a terminal; the program ends if there is none."""
+    ready, _, _ = select.select([terminal], [], [], seconds)
+    if not ready:
+        os.kill(pid, signal.SIGKILL)
+        return b""
+    return os.read(terminal, 4096)
+
+
 def typed(host: Host, command: str, *answers: str) -> str:
     """Run a command on a terminal of the host; answer each question for a password."""
     argv = [*host.ssh_argv[:1], "-tt", *host.ssh_argv[1:], command]
@@ -249,7 +260,7 @@ def typed(host: Host, command: str, *answers: str) -> str:
         os.execvp(argv[0], argv)
     said, left = b"", list(answers)
     with suppress(OSError):  # the terminal's end
-        while chunk := os.read(terminal, 4096):
+        while chunk := answered_within(60, pid, terminal):
             said += chunk
             # click writes the space last, when nothing typed is thrown away any more.
             if left and re.search(rb"(?i:password|repeat)[^\n]*: $", said):
