@@ -265,8 +265,11 @@ def nothing_left() -> bool:
     return not any(traces().values())
 
 
+# A shell that runs something in the background, as CI may run us, has it ignore Ctrl-C, and that is
+# inherited; a person's Ctrl-C is not ignored.
 CHILD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.hosts.lab import Lab
 with Lab.open(sys.argv[1]) as lab:
     print("up", flush=True)
