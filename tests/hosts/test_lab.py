@@ -20,7 +20,7 @@ from .lab import (
     LabError,
     LabUnavailable,
     cgroups,
-    forwarding,
+    kernel,
     machine,
     require,
 )
@@ -231,7 +231,7 @@ TOKENS: set[str] = set()
 def remember_token() -> None:
     """Note the token of the present run, which every name outside its directory carries."""
     entries = dict(Ledger(LAB / "killed/ledger").entries())
-    TOKENS.add(entries["forwarding"])
+    TOKENS.add(entries["kernel settings"])
 
 
 def traces() -> dict[str, set[str]]:
@@ -251,7 +251,7 @@ def traces() -> dict[str, set[str]]:
         "machines": [
             line for line in lines("ps", "-ww", "-eo", "args") if "systemd-nspawn" in line
         ],
-        "users of forwarding": [path.name for path in forwarding.MEMORY.glob("users/*")],
+        "users of kernel settings": [path.name for path in kernel.MEMORY.glob("users/*")],
         "propagated": [path.name for path in machine.PROPAGATE.iterdir()],
     }
     wanted = {*TOKENS, str(LAB / "killed")}

@@ -176,8 +176,8 @@ def test_synapse_works_on_postgresql_as_a_peer_without_a_password(deployment: De
 
 def test_there_is_no_sqlite_database(deployment: Deployment) -> None:
     found = deployment.host.sh(
-        "find / -xdev -type f \\( -name 'homeserver.db*' -o -path '/var/lib/matrix-synapse/*.db' "
-        "\\)"
+        "find / -ignore_readdir_race -xdev -type f "
+        "\\( -name 'homeserver.db*' -o -path '/var/lib/matrix-synapse/*.db' \\)"
     )
     assert found.stdout == ""
 

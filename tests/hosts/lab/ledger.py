@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from . import cgroups, forwarding
+from . import cgroups, kernel
 from .commands import run
 from .errors import LabError
 
@@ -84,7 +84,7 @@ REMOVE = {
     "bridge": _remove_bridge,
     "cgroup": cgroups.remove,
     "directory": _remove_directory,
-    "forwarding": forwarding.release,
+    "kernel settings": kernel.release,
     "mount": _remove_mount,
     "nft table": _remove_table,
 }

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import forwarding
+from . import kernel
 from .commands import run
 from .errors import LabError
 from .ledger import Ledger
@@ -94,8 +94,8 @@ class Network:
         run("ip", "link", "set", self.bridge, "up")
         ledger.add("nft table", self.table)
         run("nft", "--file", "-", input=self._rules())
-        ledger.add("forwarding", self.token)
-        forwarding.claim(self.token)
+        ledger.add("kernel settings", self.token)
+        kernel.claim(self.token)
 
     def _rules(self) -> str:
         return f"""
