@@ -70,17 +70,18 @@ class Point:
 FIRST_DEPLOY = (
     Point(1.5),
     Point(0.0, "Trust the key"),
-    Point(0.1, "Use Synapse's repository"),
-    Point(0.1, "Write the settings"),
-    Point(0.2, "Answer the questions"),
+    Point(0.05, "Use Synapse's repository"),
+    Point(0.05, "Write the settings"),
+    Point(0.1, "Answer the questions"),
+    # apt goes on without us, so the next run finds the packages there.
     Point(2.0, "Install the packages"),
-    Point(9.0, "Install the packages"),
-    Point(0.5, "Make the settings effective"),
+    Point(0.0, "Make the settings effective"),
+    Point(0.0, "Disable the default site"),
     Point(0.3, "Close all ports"),
     Point(1.0, "Have a certificate"),
     Point(0.0, "Let updates install"),
-    Point(0.3, "Keep the clock right"),
-    Point(0.4, "Make the administrator"),
+    Point(0.0, "Keep the clock right"),
+    Point(0.1, "Make the administrator"),
 )
 
 
