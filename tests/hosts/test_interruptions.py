@@ -73,7 +73,6 @@ FIRST_DEPLOY = (
     Point(0.05, "Use Synapse's repository"),
     Point(0.05, "Write the settings"),
     Point(0.1, "Answer the questions"),
-    # apt goes on without us, so the next run finds the packages there.
     Point(2.0, "Install the packages"),
     Point(0.0, "Make the settings effective"),
     Point(0.0, "Disable the default site"),
