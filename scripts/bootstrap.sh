@@ -10,7 +10,10 @@ case "$1" in
     venv) packages="python3 python3-venv ca-certificates git" ;;
     deb) packages="build-essential debhelper dh-python python3-all python3-setuptools" ;;
     lint) packages="lintian shellcheck yamllint" ;;
-    lab) packages=$(build/venv/bin/python -m tests.hosts.lab.requirements) ;;
+    lab)
+        packages=$(build/venv/bin/python -c \
+            "from tests.hosts.lab.requirements import PACKAGES; print(*PACKAGES)")
+        ;;
     test)
         packages="lintian shellcheck"
         # A Node from elsewhere does as well, and may conflict with Debian's npm.

@@ -86,6 +86,26 @@ def test_installing_gives_a_generation_that_nginx_and_synapse_accept(system: Chr
     )
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "server_name: matrix.altpeter.me\naliases: [altpeter.me]\n",
+        "server_name: example.org\npublic_name: matrix.example.org\n",
+        "server_name: example.org\npublic_name: matrix.example.org\n"
+        "federation: {delegation: srv, port_8448: false}\n",
+        # nginx hashes names into buckets of 64 bytes and does not start when one is longer.
+        f"server_name: {'long-' * 10}name.{'organisation-' * 4}s.example.org\n",
+    ],
+    ids=["wiki", "delegated", "srv", "long name"],
+)
+def test_nginx_accepts_every_kind_of_site_without_a_warning(before: Chroot, settings: str) -> None:
+    write = f"cat > /etc/altpeter-matrix/settings.yaml <<'END'\n{settings}END\n"
+    before.run(f"mkdir /etc/altpeter-matrix\n{write}{INSTALL}")
+    said = before.run("nginx -t 2>&1; nginx -T 2>/dev/null | grep -c 'altpeter-matrix/current'")
+    assert "test is successful" in said
+    assert "[warn]" not in said
+
+
 def test_installation_says_nothing_alarming_and_asks_nothing(before: Chroot) -> None:
     said = before.run(f"DEBIAN_FRONTEND=readline dpkg --install /package.deb\n{STATUS}")
     assert said.rstrip().endswith("ii |")

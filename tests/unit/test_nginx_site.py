@@ -1,8 +1,6 @@
-"""The nginx site: its promises, and the real nginx's opinion where there is one."""
+"""The promises of the nginx site; what nginx itself thinks is asked in tests/package."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,6 @@ from altpeter_matrix import nginx_site, well_known
 from altpeter_matrix.facts import Certificate
 
 from .samples import DEBIAN_12, DEBIAN_13, DELEGATED, WIKI, facts, settings
-
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
 
 
 def site(text: str = DELEGATED, **changes: Any) -> str:
@@ -199,63 +195,3 @@ def test_a_local_addition_may_take_the_root_path() -> None:
 def test_nothing_tells_nginxs_version() -> None:
     for server in servers(site()):
         assert "server_tokens off;" in server
-
-
-# The real nginx --------------------------------------------------------------------------------
-
-
-def version_of(*command: str) -> tuple[int, ...]:
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"\d+(?:\.\d+)+", done.stdout + done.stderr)
-    assert found
-    return tuple(int(part) for part in found[0].split("."))
-
-
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-@pytest.mark.parametrize(
-    "text",
-    [
-        WIKI,
-        DELEGATED,
-        DELEGATED + "federation: {delegation: srv, port_8448: false}",
-        # nginx hashes names into buckets of 64 bytes and does not start when one is longer.
-        f"server_name: {'long-' * 10}name.{'organisation-' * 4}s.example.org",
-    ],
-    ids=["wiki", "delegated", "srv", "long name"],
-)
-def test_nginx_accepts_the_site(text: str, tmp_path: Path) -> None:
-    assert NGINX is not None
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-subj", "/CN=test", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    rendered = site(
-        text,
-        nginx_version=version_of(NGINX, "-v"),
-        openssl_version=version_of("openssl", "version"),
-        certificate=Certificate(tmp_path / "cert.pem", tmp_path / "key.pem", True),
-    )
-    # `nginx -t` binds the ports, which only root may do and other tests might want.
-    for port in ("8448", "443", "80"):
-        rendered = re.sub(rf"(listen (?:\[::\]:)?){port}\b", r"\g<1>2" + port.zfill(4), rendered)
-    (tmp_path / "site.conf").write_text(rendered)
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{ }}\n"
-        f"http {{ access_log off; include {tmp_path}/site.conf; "
-        + "".join(
-            f"{kind}_temp_path {tmp_path}/{kind}; "
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        + "}\n"
-    )
-    tested = subprocess.run(
-        [NGINX, "-t", "-c", str(tmp_path / "nginx.conf")],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert tested.returncode == 0, tested.stderr
-    assert "warn" not in tested.stderr

@@ -1,4 +1,4 @@
-"""Print the Debian packages that a controller needs for the lab (standard library only)."""
+"""What a controller needs for the lab; scripts/bootstrap.sh installs it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,3 @@ PACKAGES = (
     "zstd",
 )
 PROGRAMS = ("ip", "mmdebstrap", "mount", "nft", "openssl", "setpriv", "ssh", "systemd-nspawn")
-
-if __name__ == "__main__":
-    print(*PACKAGES)
