@@ -107,7 +107,7 @@ def _generation_for(host: Host, store: Store, rendered: Rendered, work: Work) ->
     text = settings_text(host.paths.settings)
     directory = store.write_candidate(rendered.files, package_version(), text)
     try:
-        candidate.check(host.paths, rendered, directory)
+        candidate.check(host.paths, rendered, directory, anew=False)
         number = store.adopt(directory)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)

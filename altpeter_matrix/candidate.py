@@ -22,8 +22,12 @@ def prepare(paths: Paths, rendered: Rendered) -> Rendered:
     return rendered
 
 
-def check(paths: Paths, rendered: Rendered, candidate: Path) -> None:
-    """Ask nginx and Synapse what they think of it."""
+def check(paths: Paths, rendered: Rendered, candidate: Path, *, anew: bool) -> None:
+    """Ask nginx and Synapse what they think of it.
+
+    anew: ask Synapse even if it has accepted the same before.
+    """
     candidate_nginx.check(paths, candidate, enabled=Links(paths).nginx_site_wanted())
     candidate_synapse.ensure_signing_key(paths, rendered.synapse, candidate)
-    candidate_synapse.check(paths, rendered.synapse, candidate, rendered.origins)
+    ask_synapse = candidate_synapse.check if anew else candidate_synapse.check_once
+    ask_synapse(paths, rendered.synapse, candidate, rendered.origins)

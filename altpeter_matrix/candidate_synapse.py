@@ -1,15 +1,16 @@
 """Checking a candidate generation with Synapse's own parser, on all of its files."""
 
+import hashlib
 import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
 
-from . import disk, synapse_files
+from . import disk, inputs, synapse_files
 from .accounts import SYNAPSE_USER
 from .commands import Result, run
 from .errors import HostError, Problem, ValidationError
@@ -19,6 +20,8 @@ from .paths import Paths
 
 # Each costs a start of Python; more options than that are rarely new at once.
 _SUSPECTS = 12
+# In /run: whoever doubts the answer reboots, or removes it.
+_ACCEPTED = "synapse.accepted"
 _CURRENT = b"/var/lib/altpeter-matrix/current/"
 _NOISE = re.compile(r"^\s*(File \"|\^|Traceback|warnings\.warn|.*DeprecationWarning)")
 
@@ -46,6 +49,22 @@ def signing_key(paths: Paths) -> Path:
     return paths.on_host(str(configured or "/etc/matrix-synapse/homeserver.signing.key"))
 
 
+def check_once(
+    paths: Paths, synapse: Synapse, candidate: Path, origins: Mapping[str, str] | None = None
+) -> None:
+    """`check`, unless Synapse has accepted the same since the host booted.
+
+    Asking costs a start of Synapse's Python, and a deploy applies twice: between the two only the
+    certificate comes, which is nginx's.
+    """
+    accepted, question = paths.runtime / _ACCEPTED, _fingerprint(paths, synapse, candidate)
+    with suppress(OSError):
+        if accepted.read_text() == question:
+            return
+    check(paths, synapse, candidate, origins)
+    disk.replace(accepted, question.encode(), 0o600)
+
+
 def check(
     paths: Paths, synapse: Synapse, candidate: Path, origins: Mapping[str, str] | None = None
 ) -> None:
@@ -68,6 +87,28 @@ def check(
         suspects = list(origins)[:_SUSPECTS]
         where = next((origins[one] for one in suspects if attempt([one]).ok), None)
     raise ValidationError(_problem("rejects the configuration", result, where))
+
+
+def _fingerprint(paths: Paths, synapse: Synapse, candidate: Path) -> str:
+    """Of what the answer depends on: Synapse itself, its files, and secrets and keys they name."""
+    ours = {path: str(path.relative_to(candidate)) for path in (candidate / "synapse").iterdir()}
+    others = (*synapse_files.others(paths), signing_key(paths), *paths.secrets.glob("*"))
+    files = ours | {path: str(path) for path in others}
+    digest = hashlib.sha256(
+        inputs.stamp(paths.on_host(f"/var/lib/dpkg/info/{synapse.package}.list")).encode()
+    )
+    for path, name in sorted(files.items(), key=lambda item: item[1]):
+        digest.update(f"{name}\0{_described(path)}\0".encode())
+    return digest.hexdigest()
+
+
+def _described(path: Path) -> str:
+    """Content, and who may read it: Synapse does not run as root."""
+    try:
+        state = path.stat()
+        return f"{state.st_mode} {state.st_uid} {state.st_gid} {disk.sha256(path)}"
+    except OSError as error:
+        return str(error.errno)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def check(host: Host, settings_file: Path | None = None) -> tuple[Problem, ...]:
         store.tidy()
         directory = store.write_candidate(rendered.files, "candidate", settings="")
         try:
-            candidate.check(paths, rendered, directory)
+            candidate.check(paths, rendered, directory, anew=True)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         return rendered.warnings

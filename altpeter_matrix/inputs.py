@@ -29,7 +29,7 @@ def fingerprint(paths: Paths, watched: Iterable[str] = ()) -> str:
 
     watched: further files that the settings name (the mail account's password).
     """
-    return _digest((*_parts(paths), *(_stamp(paths.on_host(name)) for name in watched)))
+    return _digest((*_parts(paths), *(stamp(paths.on_host(name)) for name in watched)))
 
 
 def written_fingerprint(paths: Paths) -> str:
@@ -48,23 +48,23 @@ def _parts(paths: Paths) -> Iterator[str]:
     yield from _written(paths)
     yield f"processors {len(os.sched_getaffinity(0))}"
     for program in _PROGRAMS:
-        yield _stamp(paths.on_host(program), exists_only=program.startswith("/proc"))
-    yield _stamp(paths.synapse_drop_in)
+        yield stamp(paths.on_host(program), exists_only=program.startswith("/proc"))
+    yield stamp(paths.synapse_drop_in)
     # Synapse's own configuration: the server name, and keys that could override ours.
     yield from _texts(paths.synapse, ".yaml")
     yield from _texts(paths.synapse_conf_d, ".yaml")
     live = paths.letsencrypt / "live"
     for directory in sorted(live.iterdir()) if live.is_dir() else ():
         for name in ("fullchain.pem", "privkey.pem"):
-            yield _stamp(directory / name)  # through the link to the certificate itself
+            yield stamp(directory / name)  # through the link to the certificate itself
     for path in sorted(paths.placeholder.iterdir()) if paths.placeholder.is_dir() else ():
-        yield _stamp(path)
+        yield stamp(path)
     for name in secrets_store.GENERATED:
-        yield _stamp(paths.secrets / name)
+        yield stamp(paths.secrets / name)
     for directory in (Path(__file__).parent, resources.resource("settings.schema.json").parent):
         for path in sorted(directory.rglob("*")):
             if path.suffix not in {".pyc", ""}:
-                yield _stamp(path)
+                yield stamp(path)
 
 
 def _written(paths: Paths) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _content(path: Path) -> str:
         return f"unreadable: {error.errno}"
 
 
-def _stamp(path: Path, *, exists_only: bool = False) -> str:
+def stamp(path: Path, *, exists_only: bool = False) -> str:
     try:
         state = path.stat()
     except OSError as error:

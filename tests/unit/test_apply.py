@@ -1,6 +1,7 @@
 """apply: what it does, and what it leaves alone."""
 
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,33 @@ def test_what_a_program_rejects_is_never_activated(
     assert serving.actions() == []
     assert [path.name for path in serving.paths.generations.iterdir()] == ["1"]
     assert not Record(serving.paths).read().ok
+
+
+def test_synapse_is_not_asked_twice_about_the_same_configuration(serving: FakeHost) -> None:
+    serving.break_program("synapse", "asked")
+    settings(serving, "aliases: [chat.example.org]\n")
+    apply(serving.host)
+    assert current(serving) == "2"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "echo 'log_config: /x' >etc/matrix-synapse/conf.d/own.yaml",
+        "chmod 600 etc/matrix-synapse/homeserver.yaml",
+        "touch var/lib/dpkg/info/matrix-synapse-py3.list",
+        "echo other >etc/matrix-synapse/homeserver.signing.key",
+    ],
+)
+def test_synapse_is_asked_again_when_the_answer_may_be_another(
+    serving: FakeHost, change: str
+) -> None:
+    serving.break_program("synapse", "asked")
+    settings(serving, "aliases: [chat.example.org]\n")
+    subprocess.run(["sh", "-ec", change], cwd=serving.root, check=True)
+    with pytest.raises(ValidationError, match="asked"):
+        apply(serving.host)
+    assert current(serving) == "1"
 
 
 def test_a_broken_addition_for_nginx_is_named(serving: FakeHost) -> None:
