@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +12,13 @@ Measure = Callable[[], float]
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """How long an action took, by the clock on the wall."""
+    """How long an action took, by the clock on the wall.
+
+    What was written before reaches the disk first: removing the host of an earlier turn leaves
+    thousands of deletions for the file system to do, and whoever comes next would wait for them
+    in each fsync of dpkg (measured: 38 s became 48 s).
+    """
+    os.sync()
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
