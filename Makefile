@@ -2,6 +2,7 @@
 
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 DEB := dist/altpeter-matrix-config_$(VERSION)_all.deb
+VENV := build/venv/installed
 PYTHON := build/venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 DEBIAN ?= 13
@@ -13,43 +14,44 @@ DEBIAN ?= 13
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build/venv: requirements.txt requirements-dev.txt
+# A file and not the directory: an interrupted pip leaves the directory behind.
+$(VENV): requirements.txt requirements-dev.txt
 	@scripts/bootstrap.sh venv
 	@echo "== making build/venv" >&2
-	@test -x build/venv/bin/python || python3 -m venv build/venv
+	@python3 -m venv build/venv
 	@build/venv/bin/pip install --quiet -r requirements-dev.txt >build/venv.log 2>&1 || \
 		{ tail -n 20 build/venv.log >&2; exit 1; }
-	@touch build/venv
+	@touch $(VENV)
 
 demo: deb lab-requirements  ## deploy a server on a disposable host (DEBIAN=12|13)
 	@$(PYTHON) -m tests.hosts.demo up --debian $(DEBIAN)
 
-demo-down: build/venv  ## remove the demo's host
+demo-down: $(VENV)  ## remove the demo's host
 	@$(PYTHON) -m tests.hosts.demo down
 
 test: deb lab-requirements  ## run every test, hosts included (root, about half an hour)
 	@scripts/bootstrap.sh test
 	@$(PYTEST) tests/unit tests/package tests/hosts
 
-test-fast: build/venv  ## run the tests that need neither root nor a host
+test-fast: $(VENV)  ## run the tests that need neither root nor a host
 	@$(PYTEST) tests/unit
 
 lint: deb  ## run every static check
 	@scripts/bootstrap.sh lint
 	@scripts/lint.sh $(DEB)
 
-deb: build/venv  ## build dist/altpeter-matrix-config_<version>_all.deb
+deb: $(VENV)  ## build dist/altpeter-matrix-config_<version>_all.deb
 	@scripts/bootstrap.sh deb
 	@$(PYTHON) scripts/build_deb.py
 
 bench: deb lab-requirements  ## measure against apt-get and Ansible
 	@$(PYTHON) -m tests.bench
 
-docs: build/venv  ## write docs/settings.md from the schema
+docs: $(VENV)  ## write docs/settings.md from the schema
 	@$(PYTHON) scripts/settings_docs.py
 
 clean:  ## remove what was built, but not the lab's caches
 	rm -rf build/deb build/venv build/*.log dist .mypy_cache .pytest_cache .ruff_cache
 
-lab-requirements: build/venv
+lab-requirements: $(VENV)
 	@scripts/bootstrap.sh lab
