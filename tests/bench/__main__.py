@@ -51,14 +51,11 @@ def measure(lab: Lab, debian: str, names: Sequence[str], short: bool) -> list[Re
     first = FirstDeploy(lab, debian)
     if "first-deploy" in names:
         results.append(first.measure(pairs=1 if short else 3))
-    else:
-        first.deploy()
-    assert first.kept is not None
     if "unchanged-run" in names:
-        results += unchanged_run.measure(first.kept, pairs=5)
+        results += unchanged_run.measure(first.deployed(), pairs=5)
     if "nothing-to-do" in names:
-        results.append(nothing_to_do.measure(first.kept.host))
-    lab.discard(first.kept.host)
+        results.append(nothing_to_do.measure(first.deployed().host))
+    first.switch_off()
     return results
 
 
