@@ -53,23 +53,38 @@ class Observation(FactBase[HostState | None]):
             raise FactProcessError(f"cannot read the host's state: {error!r}") from error
 
 
+def _download(url: str, then: str) -> StringCommand:
+    """Fetch through apt's own methods, proxies included, and do something with `$file`."""
+    return StringCommand(
+        "directory=$(mktemp -d) && chmod 755 $directory && file=$directory/file;",
+        "/usr/lib/apt/apt-helper -q download-file",
+        QuoteString(url),
+        f"$file >/dev/null 2>&1 && {then};",
+        "rm -rf $directory; true",
+    )
+
+
 class SigningKey(FactBase[bytes | None]):
-    """The keyring at a URL, fetched by the host through apt's own methods, proxies included."""
+    """The keyring at a URL, as the host gets it."""
 
     def command(self, url: str) -> StringCommand:
-        return StringCommand(
-            "directory=$(mktemp -d) && chmod 755 $directory;",
-            "/usr/lib/apt/apt-helper -q download-file",
-            QuoteString(url),
-            "$directory/key >/dev/null 2>&1 && base64 -w 0 $directory/key;",
-            "rm -rf $directory; true",
-        )
+        return _download(url, "base64 -w 0 $file")
 
     def process(self, output: list[str]) -> bytes | None:
         try:
             return base64.b64decode("".join(output), validate=True) or None
         except binascii.Error:
             return None
+
+
+class Downloadable(FactBase[bool]):
+    """Whether the host gets a file from a URL."""
+
+    def command(self, url: str) -> StringCommand:
+        return _download(url, "echo yes")
+
+    def process(self, output: list[str]) -> bool:
+        return output == ["yes"]
 
 
 class SettingsCheck(FactBase[list[str]]):

@@ -18,7 +18,7 @@ from altpeter_matrix.records import dns_records
 
 from . import apt, openpgp, preflight, timesync
 from .errors import Refused
-from .facts import LoggedIn, Login, Observation, SettingsCheck, SigningKey
+from .facts import Downloadable, LoggedIn, Login, Observation, SettingsCheck, SigningKey
 from .files import digest
 from .host_state import HostState
 from .paths import (
@@ -28,6 +28,7 @@ from .paths import (
     MANAGED_FILES,
     PACKAGE_MARK,
     SETTINGS,
+    SOURCES,
 )
 from .stdin import HiddenInput
 from .target import Target, read_target
@@ -133,6 +134,8 @@ def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[
         key = _signing_key(state, host, target, observed, sudo)
         if key is None:
             problems = (_untrusted(target),)
+        elif not _has_release(state, host, target, observed, sudo):
+            problems = (_no_repository(target, observed),)
     site = Site(target, observed, login, key)
     return site, (*problems, *_refused_by_host(state, host, site, sudo))
 
@@ -177,6 +180,29 @@ def _signing_key(
             return key
     fetched = _fact(state, host, SigningKey, url=repository.key_url, **sudo)
     return fetched and openpgp.key_with_fingerprint(fetched, repository.key_fingerprint)
+
+
+def _has_release(
+    state: State, host: Host, target: Target, observed: HostState, sudo: Mapping[str, Any]
+) -> bool:
+    """Whether the repository has something for the host's release; a source in use is believed."""
+    repository = target.settings.synapse_repository
+    source = apt.sources(repository, observed) or b""
+    if observed.files.get(SOURCES) == digest(source):
+        return True
+    url = f"{repository.uri}/dists/{observed.codename}/InRelease"
+    downloadable = _fact(state, host, Downloadable, url=url, **sudo)
+    return downloadable is True
+
+
+def _no_repository(target: Target, observed: HostState) -> Problem:
+    repository = target.settings.synapse_repository
+    return Problem(
+        f"{target.name}: {repository.uri}",
+        f"does not give the host dists/{observed.codename}/InRelease, so it is no apt repository "
+        "for this release",
+        "check synapse_repository.uri and the host's way to the network",
+    )
 
 
 def _refused_by_host(

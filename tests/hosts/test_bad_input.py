@@ -294,6 +294,15 @@ def test_the_deploy_refuses_an_unknown_signing_key(fleet: Fleet, server: Deploym
     refused(fleet, server, "A" * 40, "synapse_repository", synapse_repository=repository)
 
 
+def test_the_deploy_refuses_a_repository_without_the_release(
+    fleet: Fleet, server: Deployment
+) -> None:
+    right = server.settings["synapse_repository"]
+    nowhere = {**right, "uri": f"{right['uri']}/nowhere"}
+    where = "nowhere: does not give the host dists/bookworm/InRelease"
+    refused(fleet, server, where, "synapse_repository.uri", synapse_repository=nowhere)
+
+
 def test_the_deploy_refuses_a_missing_package(fleet: Fleet, server: Deployment) -> None:
     refused(fleet, server, "no-such.deb", "make deb", data={"package": "/tmp/no-such.deb"})
 

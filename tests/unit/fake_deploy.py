@@ -186,10 +186,11 @@ def fake_state(hosts: Mapping[str, Mapping[str, Any]], *, yes: bool = True) -> I
 def answers(host: Host, sections: Mapping[str, str], **more: Any) -> None:
     """Have a fake host answer as one with these sections would."""
     host.connector.data["fake_responses"] = {
-        **more,
         "SSH_CONNECTION": "0\n22",
+        "/InRelease ": "yes",
         "apt-helper": base64.b64encode(KEY).decode(),
         "section database": observation(sections),
+        **more,
     }
 
 

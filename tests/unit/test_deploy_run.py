@@ -72,7 +72,7 @@ def deploy_changed(data: Mapping[str, Any], *, responses: Any = None, **changes:
 
 
 def test_a_bare_host_gets_everything_in_order(data: dict[str, Any]) -> None:
-    commands = "\n".join(deploy_bare(data).commands[3:])  # after three that only look
+    commands = "\n".join(deploy_bare(data).commands[4:])  # after four that only look
     steps = (
         "matrix-org-archive-keyring.gpg.new", "matrix-org.sources.new", "settings.yaml.new",
         "debconf-set-selections", "REPAIR=no", "altpeter-matrix apply\n",
@@ -178,6 +178,14 @@ def test_a_key_with_another_fingerprint_is_refused(data: dict[str, Any]) -> None
     data["matrix"]["synapse_repository"] = {"key_fingerprint": "0" * 40}
     with pytest.raises(Refused, match="does not give the host the key 0000"):
         deploy_bare(data)
+
+
+def test_a_repository_without_the_release_is_refused(data: dict[str, Any]) -> None:
+    with fake_state({"bare": data}) as state:
+        [host] = state.inventory
+        answers(host, BARE, **{"/InRelease ": ""})
+        with pytest.raises(Refused, match=r"dists/bookworm/InRelease.*synapse_repository\.uri"):
+            run(state)
 
 
 def test_a_second_key_does_not_stay_trusted(data: dict[str, Any]) -> None:
