@@ -1,4 +1,5 @@
-"""Without pyinfra: ``apt install`` on a host that has a Synapse repository."""
+"""Without pyinfra: ``apt install`` on a host that has a Synapse repository, once by a script and
+once by a person at a terminal."""
 
 import json
 import shutil
@@ -12,19 +13,24 @@ import pytest
 from tests.hosts.deployments import TOP
 from tests.hosts.lab import Host, Lab
 from tests.hosts.probes import connect
+from tests.hosts.terminal import Conversation, converse
 
 CODENAMES = {"12": "bookworm", "13": "trixie"}
 PASSWORD = "a-Pass-phrase-for-the-test"
+GO_ON = r"\[Y/n\] "
+NAME = r"Server name: (\S+ )?"
+STATISTICS = r"Report anonymous usage statistics\? (\[yes/no\] )?"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to install: the host's release and the answer given to debconf beforehand."""
+    """One way to install: the host's release and who answers debconf's questions."""
 
     name: str
     debian: str
     preseed: str | None
     server_name: str
+    at_terminal: bool = False
 
 
 CASES = {
@@ -34,12 +40,23 @@ CASES = {
         Case("plain13", "13", None, "plain13.lab.test"),
         Case("named12", "12", "named.test", "named.test"),
         Case("plainsid", "sid", None, "plainsid.lab.test"),
+        Case("typed12", "12", None, "typed.test", at_terminal=True),
+        Case("typed13", "13", None, "typed.test", at_terminal=True),
     )
 }
 
 
-def install(lab: Lab, case: Case) -> Host:
-    """The whole installation, as an administrator would do it in a script."""
+@dataclass(frozen=True)
+class Installation:
+    """A host after the installation, and what was asked when a person sat at a terminal."""
+
+    case: Case
+    host: Host
+    conversation: Conversation | None = None
+
+
+def install(lab: Lab, case: Case) -> Installation:
+    """The whole installation, as an administrator would do it in a script or by hand."""
     host = lab.host(case.name, debian=case.debian)
     if case.debian in CODENAMES:
         keyring = "/usr/share/keyrings/matrix-org-archive-keyring.gpg"
@@ -58,17 +75,26 @@ def install(lab: Lab, case: Case) -> Host:
         )
     package_file = max((TOP / "dist").glob("altpeter-matrix-config_*_all.deb"))
     (host.root / "root" / package_file.name).write_bytes(package_file.read_bytes())
+    command = f"apt-get -q install postgresql /root/{package_file.name}"
+    record = lab.state / f"{case.name}.output"
+    host.sh("apt-get -q update")
+    if case.at_terminal:
+        answers = {GO_ON: "y", NAME: case.server_name, STATISTICS: "no"}
+        conversation = converse(host, f"DEBIAN_FRONTEND=readline {command}", answers)
+        record.write_text(conversation.screen)
+        return Installation(case, host, conversation)
     result = host.sh(
-        "export DEBIAN_FRONTEND=noninteractive; apt-get -q update; "
-        f"apt-get -q -y install postgresql /root/{package_file.name} </dev/null 2>&1",
+        f"DEBIAN_FRONTEND=noninteractive {command} -y </dev/null 2>&1",
         timeout=900,
     )
-    (lab.state / f"{case.name}.output").write_text(result.stdout)
-    return host
+    record.write_text(result.stdout)
+    return Installation(case, host)
 
 
 @pytest.fixture(scope="module")
-def installing(lab: Lab, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Host]]]:
+def installing(
+    lab: Lab, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Installation]]]:
     """Runs the installations that the selected tests need at the same time."""
     used = [
         item.callspec.params.get("installed")
@@ -85,9 +111,9 @@ def installing(lab: Lab, request: pytest.FixtureRequest) -> Iterator[dict[str, F
 
 @pytest.fixture(scope="module", params=list(CASES))
 def installed(
-    request: pytest.FixtureRequest, installing: dict[str, Future[Host]]
-) -> tuple[Case, Host]:
-    return CASES[request.param], installing[request.param].result()
+    request: pytest.FixtureRequest, installing: dict[str, Future[Installation]]
+) -> Installation:
+    return installing[request.param].result()
 
 
 def ask(host: Host, name: str, path: str) -> tuple[int, bytes]:
@@ -98,23 +124,23 @@ def ask(host: Host, name: str, path: str) -> tuple[int, bytes]:
     return answer.status, answer.read()
 
 
-def test_it_serves_clients_under_the_name(installed: tuple[Case, Host]) -> None:
-    case, host = installed
+def test_it_serves_clients_under_the_name(installed: Installation) -> None:
+    case, host = installed.case, installed.host
     status, body = ask(host, case.server_name, "/_matrix/client/versions")
     assert status == 200 and "versions" in json.loads(body)
     status, body = ask(host, case.server_name, "/.well-known/matrix/server")
     assert json.loads(body) == {"m.server": f"{case.server_name}:443"}
 
 
-def test_the_server_name_is_the_one_expected(installed: tuple[Case, Host]) -> None:
-    case, host = installed
+def test_the_server_name_is_the_one_expected(installed: Installation) -> None:
+    case, host = installed.case, installed.host
     status, body = ask(host, case.server_name, "/_matrix/key/v2/server")
     assert status == 200
     assert json.loads(body)["server_name"] == case.server_name
 
 
-def test_the_certificate_is_the_placeholder(installed: tuple[Case, Host]) -> None:
-    case, host = installed
+def test_the_certificate_is_the_placeholder(installed: Installation) -> None:
+    case, host = installed.case, installed.host
     connection = connect(host.ipv4, case.server_name, None)
     served = ssl.DER_cert_to_PEM_cert(connection.sock.getpeercert(binary_form=True) or b"")
     placeholder = host.read("/var/lib/altpeter-matrix/placeholder/fullchain.pem")
@@ -123,14 +149,14 @@ def test_the_certificate_is_the_placeholder(installed: tuple[Case, Host]) -> Non
     assert key.stdout.strip() == "600 root"
 
 
-def test_status_is_healthy(installed: tuple[Case, Host]) -> None:
-    _case, host = installed
+def test_status_is_healthy(installed: Installation) -> None:
+    host = installed.host
     status = host.run("altpeter-matrix", "status", check=False)
     assert status.returncode == 0, f"{status.stdout}\n{status.stderr}"
 
 
-def test_a_user_can_be_made_and_logs_in(installed: tuple[Case, Host]) -> None:
-    case, host = installed
+def test_a_user_can_be_made_and_logs_in(installed: Installation) -> None:
+    case, host = installed.case, installed.host
     host.run(
         "altpeter-matrix", "user", "create", "alice", "--admin", "--password-file", "-",
         input=f"{PASSWORD}\n",
@@ -146,15 +172,15 @@ def test_a_user_can_be_made_and_logs_in(installed: tuple[Case, Host]) -> None:
     assert answer["user_id"] == f"@alice:{case.server_name}"
 
 
-def test_a_second_apply_has_nothing_to_do(installed: tuple[Case, Host]) -> None:
-    _case, host = installed
+def test_a_second_apply_has_nothing_to_do(installed: Installation) -> None:
+    host = installed.host
     before = host.run("readlink", "/var/lib/altpeter-matrix/current").stdout
     host.run("altpeter-matrix", "apply")
     assert host.run("readlink", "/var/lib/altpeter-matrix/current").stdout == before
 
 
-def test_packages_are_in_order_and_no_conffile_is_ours(installed: tuple[Case, Host]) -> None:
-    _case, host = installed
+def test_packages_are_in_order_and_no_conffile_is_ours(installed: Installation) -> None:
+    host = installed.host
     assert host.run("dpkg", "--audit").stdout == ""
     conffiles = host.run(
         "dpkg-query", "-W", "-f", "${Conffiles}", "altpeter-matrix-config"
@@ -162,8 +188,8 @@ def test_packages_are_in_order_and_no_conffile_is_ours(installed: tuple[Case, Ho
     assert conffiles == ""
 
 
-def test_it_is_back_after_a_reboot(installed: tuple[Case, Host]) -> None:
-    case, host = installed
+def test_it_is_back_after_a_reboot(installed: Installation) -> None:
+    case, host = installed.case, installed.host
     host.reboot()
     host.sh("for _ in $(seq 60); do altpeter-matrix status >/dev/null && exit 0; sleep 1; done; "
             "altpeter-matrix status")  # fmt: skip
@@ -171,8 +197,36 @@ def test_it_is_back_after_a_reboot(installed: tuple[Case, Host]) -> None:
     assert status == 200
 
 
-def test_only_the_server_name_can_be_asked(installed: tuple[Case, Host]) -> None:
-    """Our package has no debconf question; Synapse's are those of its own package."""
-    _case, host = installed
+def test_our_package_has_no_question(installed: Installation) -> None:
+    host = installed.host
     info = host.sh("ls /var/lib/dpkg/info/altpeter-matrix-config.*").stdout
     assert ".templates" not in info and ".config" not in info
+
+
+@pytest.mark.parametrize("installed", ["typed12", "typed13"], indirect=True)
+def test_a_person_is_asked_only_by_apt_and_by_synapses_package(installed: Installation) -> None:
+    conversation = installed.conversation
+    assert conversation is not None
+    assert sorted(conversation.questions) == sorted([GO_ON, NAME, STATISTICS])
+
+
+@pytest.mark.parametrize("installed", ["typed12", "typed13"], indirect=True)
+def test_debconf_has_shown_only_synapses_two_questions(installed: Installation) -> None:
+    """What debconf itself notes as shown, in whatever way."""
+    shown = installed.host.sh(
+        "debconf-show $(debconf-show --listowners) | sed -n 's/^\\* \\([^:]*\\):.*/\\1/p' | sort -u"
+    ).stdout.split()
+    assert shown == ["matrix-synapse/report-stats", "matrix-synapse/server-name"]
+
+
+@pytest.mark.parametrize("installed", ["typed12", "typed13"], indirect=True)
+def test_installing_again_at_a_terminal_asks_nothing(installed: Installation) -> None:
+    host = installed.host
+    conversation = converse(
+        host,
+        "DEBIAN_FRONTEND=readline apt-get -q install --reinstall "
+        "/root/altpeter-matrix-config_*.deb matrix-synapse-py3 nginx",
+        {},
+    )
+    assert conversation.questions == ()
+    assert host.run("altpeter-matrix", "status", check=False).returncode == 0
