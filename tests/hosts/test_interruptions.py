@@ -59,10 +59,12 @@ except subprocess.TimeoutExpired:
 
 @dataclass(frozen=True)
 class Point:
-    """When to kill: so long after an operation has started, or else after the run has."""
+    """When to kill: so long after an operation has started, or else after the run has; and not
+    before the host's dpkg has logged a stage of its work."""
 
     seconds: float
     operation: str = ""
+    dpkg_stage: str = ""
 
 
 # In the order of the deploy, so that each operation is killed the first time it does something.
@@ -74,6 +76,9 @@ FIRST_DEPLOY = (
     Point(0.05, "Write the settings"),
     Point(0.1, "Answer the questions"),
     Point(2.0, "Install the packages"),
+    Point(0.0, dpkg_stage="status unpacked nginx:"),
+    Point(0.0, dpkg_stage="status half-configured matrix-synapse-py3:"),
+    Point(0.0, dpkg_stage="trigproc altpeter-matrix-config:"),
     Point(0.0, "Make the settings effective"),
     Point(0.0, "Disable the default site"),
     Point(0.3, "Close all ports"),
@@ -117,7 +122,15 @@ def assert_old_or_new(server: Deployment, token: str, number: int) -> None:
     assert set(loaded_round(server, token)) <= {number - 1, number}
 
 
-def kill_pyinfra(inventory: Path, point: Point, log: Path) -> float | None:
+def wait_for_dpkg(host: Host, stage: str, process: subprocess.Popen[str]) -> None:
+    """Wait until a line of the host's dpkg log holds a stage, or the process has ended."""
+    while process.poll() is None:
+        if host.run("grep", "-qsF", stage, "/var/log/dpkg.log", check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+
+
+def kill_pyinfra(inventory: Path, point: Point, log: Path, host: Host) -> float | None:
     """Start the public command and kill it, and what it started here, at a point.
 
     Returns how long it took when it had ended before; then it must have succeeded.
@@ -142,6 +155,8 @@ def kill_pyinfra(inventory: Path, point: Point, log: Path) -> float | None:
                 record.write(line)
                 if "Starting operation" in line and point.operation in line:
                     break
+        if point.dpkg_stage:
+            wait_for_dpkg(host, point.dpkg_stage, process)
         try:
             process.wait(point.seconds)
         except subprocess.TimeoutExpired:
@@ -224,7 +239,7 @@ def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
     return interrupt(
         server,
         10,
-        lambda number, delay: kill_pyinfra(inventory(number), Point(delay), log),
+        lambda number, delay: kill_pyinfra(inventory(number), Point(delay), log, server.host),
         lambda number: run_pyinfra(inventory(number), "-y"),
     )
 
@@ -238,7 +253,7 @@ def interrupt_first_deploy(fleet: Fleet) -> Campaign:
     server = Deployment(host=host, settings=lab_settings(lab, "gamma.test"), ca_file=lab.ca_file)
     inventory = write_inventory(lab.state / "inventories/gamma", {host: server.settings})
     for point in FIRST_DEPLOY:
-        killed = kill_pyinfra(inventory, point, log) is None
+        killed = kill_pyinfra(inventory, point, log, host) is None
         (campaign.killed if killed else campaign.ended).append(point)
         assert_no_half_state(host)
     began = time.monotonic()
