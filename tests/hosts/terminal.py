@@ -14,6 +14,8 @@ from .lab import Host
 # The questions of apt and of dpkg, whatever the package; anything else that waits for an answer
 # shows as silence.
 KNOWN_PROMPTS = (r"\[Y/n\] ", r"\[y/N\] ", r"\(Y/I/N/O/D/Z\) \[default=N\] \? ")
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+LONGEST_PROMPT = 200
 SILENCE = 120
 
 
@@ -39,16 +41,18 @@ def converse(host: Host, command: str, answers: Mapping[str, str]) -> Conversati
     )
     asked: list[str] = []
     screen = ""
+    answered = 0  # how much of the screen was there at the last answer
     try:
-        while True:
-            met = terminal.expect([pexpect.EOF, pexpect.TIMEOUT, *(f"{p}$" for p in prompts)])
-            screen += _text(terminal)
-            if met == 0:
-                break
-            assert met > 1, f"silence at a terminal, perhaps a question:\n{screen[-1500:]}"
-            prompt = prompts[met - 2]
+        # Not pexpect's expect(): its timeout is for all output up to a prompt, and apt's is long.
+        while text := _read(terminal, screen):
+            screen = CONTROL.sub("", screen + text)
+            end = screen[max(answered, len(screen) - LONGEST_PROMPT) :]
+            prompt = next((one for one in prompts if re.search(f"{one}$", end)), None)
+            if prompt is None:
+                continue
             assert prompt in answers, f"a question nobody expected:\n{screen[-1500:]}"
             asked.append(prompt)
+            answered = len(screen)
             terminal.sendline(answers[prompt])
     finally:
         terminal.close(force=True)
@@ -57,6 +61,13 @@ def converse(host: Host, command: str, answers: Mapping[str, str]) -> Conversati
     return Conversation(tuple(asked), screen)
 
 
-def _text(terminal: pexpect.spawn[str]) -> str:
-    after = terminal.after if isinstance(terminal.after, str) else ""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", f"{terminal.before or ''}{after}")
+def _read(terminal: pexpect.spawn[str], screen: str) -> str:
+    """The next output; nothing at the end."""
+    try:
+        return terminal.read_nonblocking(4096)
+    except pexpect.EOF:
+        return ""
+    except pexpect.TIMEOUT:
+        raise AssertionError(
+            f"silence at a terminal, perhaps a question:\n{screen[-1500:]}"
+        ) from None

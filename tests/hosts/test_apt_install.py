@@ -211,15 +211,6 @@ def test_a_person_is_asked_only_by_apt_and_by_synapses_package(installed: Instal
 
 
 @pytest.mark.parametrize("installed", ["typed12", "typed13"], indirect=True)
-def test_debconf_has_shown_only_synapses_two_questions(installed: Installation) -> None:
-    """What debconf itself notes as shown, in whatever way."""
-    shown = installed.host.sh(
-        "debconf-show $(debconf-show --listowners) | sed -n 's/^\\* \\([^:]*\\):.*/\\1/p' | sort -u"
-    ).stdout.split()
-    assert shown == ["matrix-synapse/report-stats", "matrix-synapse/server-name"]
-
-
-@pytest.mark.parametrize("installed", ["typed12", "typed13"], indirect=True)
 def test_installing_again_at_a_terminal_asks_nothing(installed: Installation) -> None:
     host = installed.host
     conversation = converse(
