@@ -4,7 +4,15 @@ import shutil
 from contextlib import suppress
 from dataclasses import replace
 
-from . import candidate, certificate_state, database, host_checks, identity, inputs
+from . import (
+    candidate,
+    certificate_state,
+    database,
+    database_record,
+    host_checks,
+    identity,
+    inputs,
+)
 from .activation import Host, Work, activate
 from .errors import ActivationError, HostError, MatrixConfigError, Problem
 from .failures import package_version, problems_of
@@ -78,6 +86,8 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
 
     _notice_new_certificate(host, rendered)
     activate(host, store, settings, number, _fallback(store, last, number), work)
+    if host.services.present and local is not None and (found := database.inspect(local)):
+        database_record.write(paths, local, found)
     store.tidy()
     work.notices += standing_notices(Links(paths), host.services.units_if_present())
     return Report(number, tuple(work.done), tuple(work.notices)), rendered.watched

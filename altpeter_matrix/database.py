@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from .accounts import SYNAPSE_USER
 from .commands import Result, last_lines, run
 from .errors import HostError, Problem
-
-SOCKET_DIRECTORY = "/var/run/postgresql"
-PORT = "5432"
+from .postgresql import PORT, SOCKET_DIRECTORY
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,7 @@ class Database:
     ctype: str
     owner: str
     users: bool  # whether Synapse's tables are in it
+    place: str = ""  # the data directory of its cluster
 
 
 def _postgres(program: str, *arguments: str, check: bool = True) -> Result:
@@ -57,7 +56,8 @@ def inspect(name: str) -> Database | None:
     found = _query(
         "postgres",
         "select json_build_object('encoding', pg_encoding_to_char(encoding),"
-        " 'collate', datcollate, 'ctype', datctype, 'owner', pg_get_userbyid(datdba))"
+        " 'collate', datcollate, 'ctype', datctype, 'owner', pg_get_userbyid(datdba),"
+        " 'place', current_setting('data_directory'))"
         f" from pg_database where datname = {_literal(name)}",
     )
     if not found:
@@ -69,6 +69,7 @@ def inspect(name: str) -> Database | None:
         ctype=data["ctype"],
         owner=data["owner"],
         users=_query(name, "select to_regclass('users') is not null") == "t",
+        place=data.get("place", ""),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import database, identity
+from . import database, database_journal, database_record, identity
 from .errors import HostError, Problem
 from .facts import HostFacts, Synapse
 from .paths import Paths
@@ -147,11 +147,16 @@ def require_suitable(paths: Paths, rendered: "Rendered", services: bool) -> None
     """Raise every reason at once. `services`: systemd runs, so ports and PostgreSQL count."""
     settings, synapse, local = rendered.settings, rendered.synapse, rendered.local_database
     problems = [*release_problems(paths), *disk_problems(paths), *identity.sqlite_problems(paths)]
+    if interruption := database_journal.interruption(paths):
+        # Whatever answers now may be the cluster that is given up.
+        raise HostError(interruption)
     if services:
         problems += port_problems(paths, settings)
         try:
             if local is not None:
-                problems += database.problems(local, database.inspect(local))
+                found = database.inspect(local)
+                problems += database.problems(local, found)
+                problems += database_record.problems(paths, local, found)
                 problems += identity.database_problems(paths, local)
             problems += identity.server_name_problems(paths, settings, synapse, local)
         except HostError as error:

@@ -10,6 +10,7 @@ from .commands import run
 from .errors import HostError, Problem
 from .facts import HostFacts, Synapse, Version
 from .paths import Paths
+from .postgresql import version_on_standard_port
 from .settings import Settings
 
 # Where each package that brings Synapse keeps the interpreter that can import it.
@@ -24,7 +25,7 @@ def read_facts(paths: Paths, accounts: Accounts, settings: Settings) -> HostFact
         nginx_version=nginx_version(),
         openssl_version=_version(run("openssl", "version").stdout, "openssl version"),
         synapse=synapse(paths, accounts),
-        postgresql_version=postgresql_version(paths),
+        postgresql_version=version_on_standard_port(paths),
         processors=len(os.sched_getaffinity(0)),
         ipv6=paths.on_host("/proc/net/if_inet6").exists(),
         certificate=certificate.choose(paths, settings.public_name),
@@ -54,18 +55,6 @@ def _has_synapse(paths: Paths, package: str) -> bool:
     if package == "matrix-synapse":
         return paths.on_host("/usr/lib/python3/dist-packages/synapse").is_dir()
     return paths.on_host(SYNAPSE_PYTHONS[package]).exists()
-
-
-def postgresql_version(paths: Paths) -> int | None:
-    """Major version of the cluster that listens on the standard port."""
-    found = []
-    for configuration in paths.on_host("/etc/postgresql").glob("*/*/postgresql.conf"):
-        major = configuration.parent.parent.name
-        text = configuration.read_text(encoding="utf-8", errors="replace")
-        port = re.findall(r"^\s*port\s*=\s*'?(\d+)", text, re.MULTILINE)
-        if major.isdigit() and (port[-1] if port else "5432") == "5432":
-            found.append(int(major))
-    return max(found, default=None)
 
 
 def _version(text: str, source: str) -> Version:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import resources, secrets_store
+from . import postgresql, resources, secrets_store
 from .paths import Paths
 
 _PROGRAMS = (
@@ -19,7 +19,6 @@ _PROGRAMS = (
     "/var/lib/dpkg/info/matrix-synapse-py3.list",
     "/var/lib/dpkg/info/matrix-synapse.list",
     "/etc/os-release",
-    "/etc/postgresql",
     "/proc/net/if_inet6",
 )
 
@@ -49,6 +48,7 @@ def _parts(paths: Paths) -> Iterator[str]:
     yield f"processors {len(os.sched_getaffinity(0))}"
     for program in _PROGRAMS:
         yield stamp(paths.on_host(program), exists_only=program.startswith("/proc"))
+    yield f"PostgreSQL {postgresql.version_on_standard_port(paths)}"
     yield stamp(paths.synapse_drop_in)
     # Synapse's own configuration: the server name, and keys that could override ours.
     yield from _texts(paths.synapse, ".yaml")

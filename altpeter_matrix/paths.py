@@ -69,6 +69,24 @@ class Paths:
         return self.state / "status.json"
 
     @property
+    def database_record(self) -> Path:
+        """Which database holds this server."""
+        return self.state / "database.json"
+
+    @property
+    def database_move(self) -> Path:
+        return self.state / "database-upgrade.json"
+
+    @property
+    def database_rehearsal(self) -> Path:
+        return self.state / "database-rehearsal.json"
+
+    @property
+    def database_standstill(self) -> Path:
+        """While it exists, Synapse does not start (a condition of its unit)."""
+        return self.state / "database-standstill"
+
+    @property
     def runtime(self) -> Path:
         return self.root / "run/altpeter-matrix"
 

@@ -159,6 +159,13 @@ class Services:
                 self._act(program, action)
         return plan
 
+    def start(self, program: str) -> None:
+        """Start one service; HostError when it does not run afterwards."""
+        self._act(program, Action.START)
+
+    def stop(self, program: str) -> None:
+        run("systemctl", "stop", UNITS[program], timeout=600)
+
     def _act(self, program: str, action: Action) -> None:
         unit = UNITS[program]
         disk.ensure_directory(self.paths.runtime, 0o755)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import certificate, certificate_state, inputs
+from . import certificate, certificate_state, database_journal, inputs
 from .accounts import read_accounts
 from .activation import Host
 from .certificate_state import CertificateState
 from .commands import run
+from .database_upgrade import version_notices
 from .errors import MatrixConfigError, Problem
 from .failures import problems_of
 from .generations import Store
@@ -77,7 +78,7 @@ class Survey:
         found: list[Finding] = []
         for look in (
             self._last_apply, self._generation, self._links, self._services, self._disk,
-            self._settings, self._vendor_files,
+            self._database, self._settings, self._vendor_files,
         ):  # fmt: skip
             found += _guarded(look)
         shown = {} if self.certificate is None else asdict(self.certificate)
@@ -174,6 +175,12 @@ class Survey:
     def _disk(self) -> Iterator[Finding]:
         for problem in disk_problems(self.paths):
             yield Finding(True, problem)
+
+    def _database(self) -> Iterator[Finding]:
+        if problem := database_journal.interruption(self.paths):
+            yield Finding(True, problem)
+        for notice in version_notices(self.host):
+            yield Finding(False, notice)
 
     def _settings(self) -> Iterator[Finding]:
         # The host is asked for what it was told to serve; what settings.yaml asks for meanwhile

@@ -9,6 +9,7 @@ import yaml
 from .errors import Problem, ValidationError
 from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
+from .postgresql import PORT
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -62,7 +63,8 @@ def parse(text: bytes) -> Mapping[str, Any]:
 
 
 def local_database(options: Mapping[str, Any]) -> str | None:
-    """The PostgreSQL database that options name, when it is reached over the Unix socket."""
+    """The PostgreSQL database that options name, when it is in the cluster on the standard port
+    of this host, reached over the Unix socket."""
     database = options.get("database")
     if not isinstance(database, dict) or database.get("name") != "psycopg2":
         return None
@@ -70,6 +72,8 @@ def local_database(options: Mapping[str, Any]) -> str | None:
     if not isinstance(arguments, dict):
         return None
     if not str(arguments.get("host") or "/var/run/postgresql").startswith("/"):
+        return None
+    if str(arguments.get("port") or PORT) != str(PORT):
         return None
     name = arguments.get("dbname") or arguments.get("database")
     return str(name) if name else None

@@ -300,6 +300,12 @@ def test_changing_a_setting_and_going_back(server: Deployment) -> None:
     assert_healthy(server)
 
 
+@proves("altpeter-matrix database upgrade")
+def test_database_upgrade_has_nothing_to_do_on_this_release(server: Deployment) -> None:
+    # test_release_upgrade.py moves a database.
+    assert server.host.run("altpeter-matrix", "database", "upgrade").stdout == "Nothing to do.\n"
+
+
 @proves("altpeter-matrix records")
 def test_records(server: Deployment) -> None:
     assert server.host.ipv4 in server.host.run("altpeter-matrix", "records").stdout

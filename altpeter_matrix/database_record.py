@@ -1,0 +1,57 @@
+"""Which database holds this server: so that none is ever made anew in another cluster.
+
+Two clusters on a host, and the wrong one on the port: without this, apply would make an empty
+database there, and every account and message would seem lost.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+from . import disk, postgresql
+from .database import Database
+from .errors import Problem
+from .paths import Paths
+
+
+@dataclass(frozen=True)
+class DatabaseRecord:
+    """The database as apply saw it last."""
+
+    name: str
+    place: str  # the data directory of its cluster
+    users: bool  # whether Synapse's tables were in it
+
+
+def read(paths: Paths) -> DatabaseRecord | None:
+    try:
+        return DatabaseRecord(**json.loads(paths.database_record.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write(paths: Paths, name: str, database: Database) -> None:
+    record = DatabaseRecord(name, database.place, database.users)
+    if record != read(paths):
+        text = json.dumps(asdict(record), indent=2)
+        disk.replace(paths.database_record, f"{text}\n".encode(), 0o600)
+
+
+def problems(paths: Paths, name: str, database: Database | None) -> list[Problem]:
+    """Why the database must not be made, or filled, where PostgreSQL answers now."""
+    record = read(paths)
+    if record is None or record.name != name:
+        # What an earlier version of this package made has no record.
+        unclear = database is None and paths.current.exists() and len(postgresql.ports(paths)) > 1
+        return [_lost(paths, name, "")] if unclear else []
+    if database is not None and (database.users or not record.users):
+        return []
+    return [_lost(paths, name, f", while it was in {record.place} before" if record.place else "")]
+
+
+def _lost(paths: Paths, name: str, before: str) -> Problem:
+    return Problem(
+        f"PostgreSQL database {name}",
+        f"is not in the cluster that answers on port {postgresql.PORT}, or is empty there{before}",
+        "look at `pg_lsclusters`: the cluster with this server's data has to be on that port. To"
+        f" begin anew with an empty database, remove {paths.database_record}",
+    )
