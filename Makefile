@@ -31,7 +31,7 @@ demo-down: $(VENV)  ## remove the demo's host
 
 test: deb lab-requirements  ## run every test, hosts included (root, about half an hour)
 	@scripts/bootstrap.sh test
-	@$(PYTEST) tests/unit tests/package tests/hosts
+	@$(PYTEST) -m "not upgrades" tests/unit tests/package tests/hosts
 
 test-fast: $(VENV)  ## run the tests that need neither root nor a host
 	@$(PYTEST) tests/unit
