@@ -39,10 +39,12 @@ def write(paths: Paths, name: str, database: Database) -> None:
 def problems(paths: Paths, name: str, database: Database | None) -> list[Problem]:
     """Why the database must not be made, or filled, where PostgreSQL answers now."""
     record = read(paths)
-    if record is None or record.name != name:
+    if record is None:
         # What an earlier version of this package made has no record.
         unclear = database is None and paths.current.exists() and len(postgresql.ports(paths)) > 1
         return [_lost(paths, name, "")] if unclear else []
+    if record.name != name:
+        return []  # asked for in the settings, and judged with them
     if database is not None and (database.users or not record.users):
         return []
     return [_lost(paths, name, f", while it was in {record.place} before" if record.place else "")]
@@ -53,5 +55,6 @@ def _lost(paths: Paths, name: str, before: str) -> Problem:
         f"PostgreSQL database {name}",
         f"is not in the cluster that answers on port {postgresql.PORT}, or is empty there{before}",
         "look at `pg_lsclusters`: the cluster with this server's data has to be on that port. To"
-        f" begin anew with an empty database, remove {paths.database_record}",
+        f" begin anew instead, remove {paths.database_record} and make an empty database"
+        " (docs/upgrades.md says how)",
     )
