@@ -245,6 +245,7 @@ class DatabaseUpgrade:
 
     def _complete(self, move: Move) -> None:
         """The copy was proved, and Synapse may have written to it: only forward from here."""
+        self.journal.release_synapse()
         try:
             self._serve(move)
         except (MatrixConfigError, OSError) as error:

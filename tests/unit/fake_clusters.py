@@ -6,6 +6,7 @@ from pathlib import Path
 from altpeter_matrix.activation import Host
 from altpeter_matrix.clusters import Cluster, Clusters
 from altpeter_matrix.database_inventory import Inventory
+from altpeter_matrix.database_journal import Journal, Move
 from altpeter_matrix.errors import HostError, Problem
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.services import NGINX, SYNAPSE, Services, Unit
@@ -190,6 +191,29 @@ class FakeServices(Services):
     def stop(self, program: str) -> None:
         self.world.step("stop Synapse")
         self.world.synapse = False
+
+
+class FakeJournal(Journal):
+    """Of a process that may be dead: then it writes nothing any more."""
+
+    world: World
+
+    def __init__(self, paths: Paths, world: World) -> None:
+        super().__init__(paths)
+        object.__setattr__(self, "world", world)
+
+    def write(self, move: Move) -> None:
+        self.world.clock.step()
+        super().write(move)
+
+    def clear(self) -> None:
+        self.world.clock.step()
+        super().clear()
+
+    def release_synapse(self) -> None:
+        if self.paths.database_standstill.exists():
+            self.world.clock.step()
+        super().release_synapse()
 
 
 def host_on(paths: Paths, world: World) -> Host:

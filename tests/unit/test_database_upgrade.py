@@ -12,7 +12,7 @@ from altpeter_matrix.database_upgrade import DatabaseUpgrade
 from altpeter_matrix.errors import HostError, Problem
 from altpeter_matrix.paths import Paths
 
-from .fake_clusters import Clock, FakeClusters, Killed, World, host_on
+from .fake_clusters import Clock, FakeClusters, FakeJournal, Killed, World, host_on
 
 Make = Callable[[], tuple[Paths, World]]
 DATA = {"rows of public.users": "3", "newest event": "42", "schema version": "94"}
@@ -51,9 +51,11 @@ def world() -> World:
 
 
 def command(paths: Paths, world: World, servers: tuple[int, ...] = (15, 17)) -> DatabaseUpgrade:
-    return DatabaseUpgrade(
+    upgrade = DatabaseUpgrade(
         host_on(paths, world), lambda _text: None, FakeClusters(paths, world, servers)
     )
+    upgrade.journal = FakeJournal(paths, world)
+    return upgrade
 
 
 def refusal(action: Callable[[], object]) -> str:
