@@ -119,6 +119,7 @@ class FakeClusters(Clusters):
         """As pg_upgradecluster does it, so that it can be killed in between."""
         old = self._state(cluster)
         self.world.step("stop old")
+        assert not self.world.synapse or cluster.name != "main", "Synapse writes to it"
         old.cluster = replace(old.cluster, running=False)
         self.world.step("create new")
         made = replace(cluster, version=version, port=self.free_port(), running=False)
@@ -144,6 +145,9 @@ class FakeClusters(Clusters):
 
     def stop(self, cluster: Cluster) -> None:
         self.world.step("stop")
+        serving = self.world.on_port(5432)
+        in_use = self.world.synapse and serving is not None and serving.cluster == cluster
+        assert not in_use, "Synapse writes to it"
         self._state(cluster).cluster = replace(self._state(cluster).cluster, running=False)
 
     def start_mode(self, cluster: Cluster) -> str:

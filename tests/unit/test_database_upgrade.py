@@ -303,8 +303,11 @@ def test_a_killed_upgrade_is_undone_by_undo(make: Make) -> None:
 
 def test_a_killed_upgrade_is_completed_by_the_next(make: Make) -> None:
     for paths, world in killed_at_each_step(make, lambda upgrade: upgrade.run(None)):
+        users_came = "17/main" in world.served_by
         command(paths, world).run(None)
         assert_serves(world, paths, 17)
+        if users_came:
+            assert "15/main" not in world.served_by, "what they wrote would be lost"
 
 
 def test_a_killed_recovery_is_completed_by_the_next(
