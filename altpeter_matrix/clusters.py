@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import database_inventory, postgresql
+from . import database_inventory, disk, postgresql
 from .commands import last_lines, run
 from .database_inventory import Inventory
 from .errors import HostError, Problem
@@ -138,13 +138,19 @@ class Clusters:
             "--checkpoint=fast", "--no-password",
             user="postgres",
         )  # fmt: skip
-        run("pg_createcluster", "--start-conf=manual", str(cluster.version), name, timeout=600)
-        made = self.existing(cluster.version, name)
+        renamed = {
+            str(cluster.data): str(data),
+            f"{cluster.version}/{cluster.name}": f"{cluster.version}/{name}",
+            f"{cluster.version}-{cluster.name}": f"{cluster.version}-{name}",
+        }
         source = postgresql.configuration(self.paths, cluster.version, cluster.name)
         target = postgresql.configuration(self.paths, cluster.version, name)
-        _copy_configuration(source, target, cluster, made)
+        # From the data's directory pg_createcluster moves it to where it belongs.
+        _copy_configuration(source, data, renamed)
+        _copy_further_configuration(source, target)
+        run("pg_createcluster", "--start-conf=manual", str(cluster.version), name, timeout=600)
+        made = self.existing(cluster.version, name)
         for option, value in (
-            ("port", str(made.port)), ("data_directory", str(data)),
             # A copy must neither push into the real one's archive nor take its share of memory.
             ("archive_mode", "off"), ("shared_buffers", "64MB"), ("huge_pages", "off"),
         ):  # fmt: skip
@@ -261,30 +267,27 @@ def _data(paths: Paths, version: int, name: str) -> Path:
     return paths.on_host(f"/var/lib/postgresql/{version}/{name}")
 
 
-def _copy_configuration(source: Path, target: Path, old: Cluster, new: Cluster) -> None:
-    """The configuration of one cluster for another of the same version, as files of the latter."""
-    renamed: Mapping[str, str] = {
-        str(old.data): str(new.data),
-        f"{old.version}/{old.name}": f"{new.version}/{new.name}",
-        f"{old.version}-{old.name}": f"{new.version}-{new.name}",
-    }
+def _copy_configuration(source: Path, target: Path, renamed: Mapping[str, str]) -> None:
+    """The configuration of one cluster for another of the same version."""
     for name in _COPIED:
         text = (source / name).read_text(encoding="utf-8", errors="surrogateescape")
         for this, that in renamed.items():
             text = text.replace(this, that)
-        # In place: owner and mode are those that PostgreSQL needs.
-        with (target / name).open("w", encoding="utf-8", errors="surrogateescape") as stream:
-            stream.write(text)
-    _copy_further_configuration(source, target)
+        copied = target / name
+        copied.unlink(missing_ok=True)
+        disk.write_new(copied, text.encode(errors="surrogateescape"), 0o600)
+        shutil.chown(copied, "postgres", "postgres")
 
 
 def _copy_further_configuration(source: Path, target: Path) -> list[Path]:
     """conf.d, which pg_upgradecluster leaves behind; what was copied."""
     copied = []
+    if (source / "conf.d").is_dir():
+        # PostgreSQL does not start without a directory that its configuration includes.
+        (target / "conf.d").mkdir(parents=True, exist_ok=True)
     for file in sorted((source / "conf.d").glob("*.conf")):
         there = target / "conf.d" / file.name
         if not there.exists():
-            there.parent.mkdir(exist_ok=True)
             shutil.copy2(file, there)
             shutil.chown(there, file.stat().st_uid, file.stat().st_gid)
             copied.append(there)
