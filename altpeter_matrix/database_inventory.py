@@ -30,7 +30,9 @@ select 'index ' || indexrelid::regclass, case when indisvalid then 'valid' else 
     where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast');
 -- Version 18 began to list NOT NULL here.
 select 'constraint ' || conrelid::regclass || '.' || conname, contype
-    from pg_constraint where conrelid <> 0 and contype <> 'n';
+    from pg_constraint join pg_namespace n on n.oid = connamespace
+    where n.nspname not in ('pg_catalog', 'information_schema')
+    and conrelid <> 0 and contype <> 'n';
 select 'trigger ' || tgrelid::regclass || '.' || tgname, tgenabled
     from pg_trigger where not tgisinternal;
 select 'extension ' || extname, 'installed' from pg_extension;
