@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from . import inputs
 from .accounts import read_accounts
+from .database_journal import interruption
 from .errors import Problem
 from .generations import Store
 from .links import Links
@@ -44,6 +45,8 @@ def look(paths: Paths, services: Services, last: Outcome) -> State:
     """Whether inputs, generated files, links and processes are as the last apply left them."""
     if not last.ok or last.inputs != inputs.fingerprint(paths, last.watched):
         return State(False)
+    if interruption(paths) is not None:
+        return State(False)  # it has to be told
     store = Store(paths, read_accounts(paths.root))
     current = store.current()
     if current is None or current.number != last.generation or store.tampering(current):

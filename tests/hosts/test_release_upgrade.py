@@ -283,8 +283,7 @@ def test_upgrade_keeps_everything_and_outlasts_a_reboot(correspondence: Correspo
     host = correspondence.server.host
     host.write("/etc/postgresql/15/main/conf.d/ours.conf", "work_mem = 12345kB\n")
     host.run("systemctl", "reload", "postgresql@15-main")
-    said = upgrade(host).stdout
-    assert "for about" in said, "the rehearsal tells how long"
+    upgrade(host)
     correspondence.assert_served_by(17, "before")
     assert clusters(host)["15/main"][1] == "down"
     work_mem = host.run("runuser", "-u", "postgres", "--", "psql", "-Atc", "show work_mem").stdout
