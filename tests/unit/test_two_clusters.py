@@ -7,6 +7,7 @@ import pytest
 from altpeter_matrix import database_record, postgresql
 from altpeter_matrix.apply import apply
 from altpeter_matrix.database import Database
+from altpeter_matrix.database_journal import Journal, Move, Phase
 from altpeter_matrix.errors import HostError
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.synapse_files import local_database
@@ -77,3 +78,12 @@ def test_apply_makes_no_second_database(serving: FakeHost) -> None:
     with pytest.raises(HostError, match="is not in the cluster that answers on port 5432"):
         apply(serving.host)
     assert "createdb" not in (serving.root / "calls").read_text()
+
+
+def test_apply_with_nothing_to_do_still_tells_of_an_interrupted_move(serving: FakeHost) -> None:
+    move = Move(Phase.MOVING, 15, 17, "main", 5432, "auto\n", synapse_ran=True)
+    Journal(serving.paths).write(move)
+    with pytest.raises(HostError, match="--undo"):
+        apply(serving.host)
+    Journal(serving.paths).clear()
+    apply(serving.host)
