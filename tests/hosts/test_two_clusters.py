@@ -9,6 +9,8 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host
 from tests.hosts.probes import assert_healthy, wait_until_serving
 
+pytestmark = pytest.mark.upgrades
+
 SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 RECORD = "/var/lib/altpeter-matrix/database.json"
 
