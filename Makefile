@@ -6,10 +6,15 @@ VENV := build/venv/installed
 PYTHON := build/venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 DEBIAN ?= 13
+# The repository that `make repo` publishes, and its key; docs/repository.md explains them.
+REPO ?= repository
+REPO_KEY_HOME ?= $(HOME)/.config/altpeter-matrix/repository-key
+REPO_KEY ?=
+REPO_URI ?=
 
 # Prerequisites share one checkout, one venv and two processors.
 .NOTPARALLEL:
-.PHONY: help demo demo-down test test-fast lint deb bench docs clean lab-requirements
+.PHONY: help demo demo-down test test-fast lint deb repo bench docs clean lab-requirements
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +48,11 @@ lint: deb  ## run every static check
 deb: $(VENV)  ## build dist/altpeter-matrix-config_<version>_all.deb
 	@scripts/bootstrap.sh deb
 	@$(PYTHON) scripts/build_deb.py
+
+repo: deb  ## publish the package in a signed apt repository (REPO_URI=https://…)
+	@scripts/bootstrap.sh repo
+	@$(PYTHON) -m scripts.publish --repository $(REPO) --key-home $(REPO_KEY_HOME) \
+		--key '$(REPO_KEY)' --uri '$(REPO_URI)' $(wildcard dist/altpeter-matrix-config_*_all.deb)
 
 bench: deb lab-requirements  ## measure against apt-get and Ansible
 	@$(PYTHON) -m tests.bench

@@ -8,7 +8,16 @@ that was killed anywhere is finished by the next one, and a run without need cha
 from pyinfra import config, state
 
 from tasks import apt, certbot, debconf, files, homeserver, timesync, ufw, updates
-from tasks.paths import KEYRING, REPLACED, SETTINGS, SOURCES, UPDATES
+from tasks.paths import (
+    KEYRING,
+    PACKAGE_KEYRING,
+    PACKAGE_PIN,
+    PACKAGE_SOURCES,
+    REPLACED,
+    SETTINGS,
+    SOURCES,
+    UPDATES,
+)
 from tasks.report import report_at_end
 from tasks.survey import survey
 
@@ -25,13 +34,33 @@ config.SUDO = not site.login.is_root
 files.managed_file(
     name="Trust the key of Synapse's repository",
     path=KEYRING,
-    content=site.signing_key,
+    content=site.keys.get(KEYRING),
     state=found,
 )
 files.managed_file(
     name="Use Synapse's repository",
     path=SOURCES,
     content=apt.sources(settings.synapse_repository, found),
+    state=found,
+)
+
+# The same for our own package, when it does not come with the deploy.
+files.managed_file(
+    name="Trust the key of our package's repository",
+    path=PACKAGE_KEYRING,
+    content=site.keys.get(PACKAGE_KEYRING),
+    state=found,
+)
+files.managed_file(
+    name="Use our package's repository",
+    path=PACKAGE_SOURCES,
+    content=apt.package_sources(wanted),
+    state=found,
+)
+files.managed_file(
+    name="Keep the wanted version of our package",
+    path=PACKAGE_PIN,
+    content=apt.package_pin(wanted),
     state=found,
 )
 
@@ -92,7 +121,7 @@ certbot.certificate(name="Have a certificate for the names", target=wanted, stat
 files.managed_file(
     name="Let updates install themselves",
     path=UPDATES,
-    content=updates.configuration(settings, found),
+    content=updates.configuration(wanted, found),
     state=found,
 )
 timesync.synchronised(name="Keep the clock right", state=found)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian packages that a make target needs, when some are missing.
-# Usage: bootstrap.sh venv|deb|lint|lab|test
+# Usage: bootstrap.sh venv|deb|repo|lint|lab|test
 
 set -e
 
@@ -9,18 +9,19 @@ cd "$(dirname "$0")/.."
 case "$1" in
     venv) packages="python3 python3-venv ca-certificates git" ;;
     deb) packages="build-essential debhelper dh-python python3-all python3-setuptools" ;;
+    repo) packages="apt-utils gnupg" ;;
     lint) packages="lintian shellcheck yamllint" ;;
     lab)
         packages=$(build/venv/bin/python -c \
             "from tests.hosts.lab.requirements import PACKAGES; print(*PACKAGES)")
         ;;
     test)
-        packages="lintian shellcheck"
+        packages="apt-utils gnupg lintian shellcheck"
         # A Node from elsewhere does as well, and may conflict with Debian's npm.
         command -v npm >/dev/null || packages="$packages nodejs npm"
         ;;
     *)
-        echo "usage: $0 venv|deb|lint|lab|test" >&2
+        echo "usage: $0 venv|deb|repo|lint|lab|test" >&2
         exit 2
         ;;
 esac

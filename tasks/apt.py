@@ -11,10 +11,10 @@ from pyinfra.api.command import PyinfraCommand
 
 from altpeter_matrix.settings import Settings, SynapseRepository
 
-from . import timesync
+from . import repository, timesync
 from .files import digest
 from .host_state import HostState
-from .paths import DEPLOY_STATE, KEYRING, PACKAGE_MARK, TRANSACTION_LOG
+from .paths import DEPLOY_STATE, KEYRING, PACKAGE_KEYRING, PACKAGE_MARK, TRANSACTION_LOG
 from .target import PACKAGE, Target
 
 # Upstream's package, from upstream's repository; unreleased Debian has one of its own.
@@ -55,6 +55,22 @@ def sources(repository: SynapseRepository, state: HostState) -> bytes | None:
     ).encode()
 
 
+def package_sources(target: Target) -> bytes | None:
+    """The repository of our own package, in the same format; None: the deploy brings it along."""
+    if target.repository is None:
+        return None
+    source = repository.sources(target.repository.uri, PACKAGE_KEYRING)
+    return f"# Our own package's repository, written by the pyinfra deploy.\n{source}".encode()
+
+
+def package_pin(target: Target) -> bytes | None:
+    """What keeps the version that the inventory asks for; None: updates install themselves."""
+    if target.repository is None or target.repository.version is None:
+        return None
+    pin = repository.pin(PACKAGE, target.repository.version)
+    return f"# Written by the pyinfra deploy (`package_repository`).\n{pin}".encode()
+
+
 def wanted_packages(settings: Settings, state: HostState) -> tuple[str, ...]:
     """What the host is to have besides our own package, whose dependencies apt knows."""
     wanted = [synapse_package(state), "nginx", "postgresql", "ca-certificates"]
@@ -70,9 +86,19 @@ def wanted_packages(settings: Settings, state: HostState) -> tuple[str, ...]:
 
 
 def package_is_there(target: Target, state: HostState) -> bool:
-    """Whether exactly this build of our package is installed: a version alone may be built anew."""
+    """Whether exactly this build of our package is installed: a version alone may be built anew.
+
+    From a repository it is enough that it has the version, if there is to be a certain one.
+    """
+    if target.repository is not None:
+        found = state.packages.get(PACKAGE)
+        wanted = target.repository.version
+        return found is not None and found.installed and wanted in {None, found.version}
     mark = digest(f"{_file_digest(target.package)}\n".encode())
-    return state.installed(PACKAGE) and state.files.get(PACKAGE_MARK) == mark
+    if not state.installed(PACKAGE) or state.files.get(PACKAGE_MARK) != mark:
+        return False
+    # A repository may have replaced it since.
+    return state.packages[PACKAGE].version == target.package_version
 
 
 @operation()
@@ -91,9 +117,12 @@ def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, N
     if ours_is_there and not (missing or repair or manual):
         host.noop("all packages are installed")
         return
-    uploaded = "" if ours_is_there else f"{DEPLOY_STATE}/{target.package.name}"
+    uploaded = ""
     yield StringCommand("install -d -m 755", QuoteString(DEPLOY_STATE))
-    if uploaded:
+    if target.repository is not None:
+        missing += [] if ours_is_there else [_from_repository(target.repository.version)]
+    elif not ours_is_there:
+        uploaded = f"{DEPLOY_STATE}/{target.package.name}"
         yield FileUploadCommand(str(target.package), uploaded)
     same_version = (found := state.packages.get(PACKAGE)) is not None and (
         found.version == target.package_version
@@ -104,13 +133,18 @@ def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, N
         LOCK_TIMEOUT=str(_LOCK_TIMEOUT),
         PACKAGES=" ".join(missing),
         PACKAGE_FILE=uploaded,
-        PACKAGE_SHA256=_file_digest(target.package),
+        PACKAGE_SHA256=_file_digest(target.package) if uploaded else "",
         PACKAGE_MARK=PACKAGE_MARK,
         REPAIR="yes" if repair else "no",
         UPDATE="yes" if missing or repair else "no",
         REINSTALL="--reinstall" if uploaded and same_version else "",
+        DOWNGRADE="--allow-downgrades" if target.repository is not None else "",
         MANUAL=" ".join(manual),
     )
+
+
+def _from_repository(version: str | None) -> str:
+    return PACKAGE if version is None else f"{PACKAGE}={version}"
 
 
 def script(path: Path, **variables: str) -> StringCommand:

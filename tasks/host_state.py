@@ -73,7 +73,7 @@ class HostState:
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     services: frozenset[tuple[str, str]] = frozenset()  # SRV: name, "port target"
     files: Mapping[str, str] = field(default_factory=dict)  # path to SHA-256
-    keyring: bytes | None = None
+    keyrings: Mapping[str, bytes] = field(default_factory=dict)  # by path
     server_name: str | None = None
     debconf: Mapping[str, str] = field(default_factory=dict)
     sshd_ports: frozenset[int] = frozenset()
@@ -151,7 +151,7 @@ def parse(lines: Iterable[str]) -> HostState:
         names={name: frozenset(found) for name, found in names.items()},
         services=frozenset((name, f"{port} {host}") for name, port, host in words("services")),
         files={path: digest for digest, path in words("files")},
-        keyring=_decoded(first("keyring")),
+        keyrings={path: key for path, text in words("keyrings") if (key := _decoded(text))},
         server_name=(first("server-name") or "").strip("'\"") or None,
         debconf={row[0]: row[1] for row in words("debconf") if len(row) == 2},
         sshd_ports=frozenset(int(port) for port in sections["sshd-ports"]),
@@ -185,9 +185,9 @@ def _packages(lines: Iterable[str]) -> dict[str, Package]:
     return found
 
 
-def _decoded(text: str | None) -> bytes | None:
+def _decoded(text: str) -> bytes | None:
     try:
-        return base64.b64decode(text, validate=True) if text else None
+        return base64.b64decode(text, validate=True)
     except binascii.Error:
         return None
 

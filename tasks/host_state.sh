@@ -52,7 +52,7 @@ quiet awk '/^Package: / {name = $2} /^Auto-Installed: 1/ {print name}' /var/lib/
 
 section newer
 installed=$(dpkg-query -W -f='${Version}' altpeter-matrix-config 2>/dev/null || :)
-if [ -n "$installed" ] && dpkg --compare-versions "$installed" gt "$PACKAGE_VERSION"; then
+if [ -n "$installed" ] && [ -n "$PACKAGE_VERSION" ] && dpkg --compare-versions "$installed" gt "$PACKAGE_VERSION"; then
     echo "$installed"
 fi
 
@@ -87,8 +87,10 @@ for file in $FILES; do
     fi
 done
 
-section keyring
-if [ -f "$KEYRING" ]; then base64 -w 0 "$KEYRING"; echo; fi
+section keyrings
+for file in $KEYRINGS; do
+    if [ -f "$file" ]; then echo "$file $(base64 -w 0 "$file")"; fi
+done
 
 section server-name
 quiet sed -n 's/^server_name: *//p' /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml | tail -n 1

@@ -17,7 +17,15 @@ TRANSACTION_LOG = f"{DEPLOY_STATE}/apt.log"
 
 SOURCES = "/etc/apt/sources.list.d/matrix-org.sources"
 KEYRING = "/usr/share/keyrings/matrix-org-archive-keyring.gpg"
+# Where our own package comes from, when it does not come with the deploy.
+PACKAGE_SOURCES = "/etc/apt/sources.list.d/altpeter-matrix.sources"
+PACKAGE_KEYRING = "/etc/apt/keyrings/altpeter-matrix.gpg"
+PACKAGE_PIN = "/etc/apt/preferences.d/altpeter-matrix.pref"
 # It stays when our package goes: Synapse does, too, and still needs its updates.
 UPDATES = "/etc/apt/apt.conf.d/52unattended-upgrades-matrix"
 
-MANAGED_FILES = (SETTINGS, SOURCES, KEYRING, UPDATES)
+MANAGED_FILES = (
+    *(SETTINGS, SOURCES, KEYRING, UPDATES),
+    *(PACKAGE_SOURCES, PACKAGE_KEYRING, PACKAGE_PIN),
+)
+KEYRINGS = (KEYRING, PACKAGE_KEYRING)

@@ -16,22 +16,22 @@ from pyinfra.context import ctx_host, ctx_state
 from altpeter_matrix.errors import Problem, SettingsError
 from altpeter_matrix.records import dns_records
 
-from . import apt, openpgp, preflight, timesync
+from . import apt, preflight, timesync
 from .errors import Refused
-from .facts import Downloadable, LoggedIn, Login, Observation, SettingsCheck, SigningKey
+from .facts import LoggedIn, Login, Observation, SettingsCheck
 from .files import digest
 from .host_state import HostState
 from .paths import (
     ADMINISTRATOR_PASSWORD,
     DEFAULT_SITE_MARK,
-    KEYRING,
+    KEYRINGS,
     MANAGED_FILES,
     PACKAGE_MARK,
     SETTINGS,
-    SOURCES,
 )
 from .stdin import HiddenInput
 from .target import Target, read_target
+from .trust import checked_key, sources
 
 T = TypeVar("T")
 LOCK_TIMEOUT = 300
@@ -45,7 +45,7 @@ class Site:
     target: Target
     state: HostState
     login: LoggedIn
-    signing_key: bytes | None  # None: the repository is not used
+    keys: Mapping[str, bytes]  # of the repositories in use, by their keyring's path
 
     @property
     def ssh_ports(self) -> frozenset[int]:
@@ -129,15 +129,18 @@ def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[
     problems = preflight.problems(target, observed)
     if problems:
         return None, problems
-    key = None
-    if apt.uses_upstream(observed):
-        key = _signing_key(state, host, target, observed, sudo)
-        if key is None:
-            problems = (_untrusted(target),)
-        elif not _has_release(state, host, target, observed, sudo):
-            problems = (_no_repository(target, observed),)
-    site = Site(target, observed, login, key)
-    return site, (*problems, *_refused_by_host(state, host, site, sudo))
+
+    def ask(fact: type[FactBase[Any]], **arguments: Any) -> Any:
+        return _fact(state, host, fact, **arguments, **sudo)
+
+    keys = {
+        source.keyring: checked_key(source, target.name, observed, ask)
+        for source in sources(target, observed)
+    }
+    untrusted = tuple(key for key in keys.values() if isinstance(key, Problem))
+    trusted = {path: key for path, key in keys.items() if not isinstance(key, Problem)}
+    site = Site(target, observed, login, trusted)
+    return site, (*untrusted, *_refused_by_host(state, host, site, sudo))
 
 
 def _fact(state: State, host: Host, fact: type[FactBase[T]], **arguments: Any) -> T | None:
@@ -155,53 +158,6 @@ def _unreachable(target: Target, what: str) -> Problem:
         what,
         "log in as root (`ssh_user`), or as a user who may use sudo without a password "
         "(with one: --same-sudo-password)",
-    )
-
-
-def _untrusted(target: Target) -> Problem:
-    repository = target.settings.synapse_repository
-    return Problem(
-        f"{target.name}: {repository.key_url}",
-        f"does not give the host the key {repository.key_fingerprint}, so what it signs cannot "
-        "be trusted",
-        "check synapse_repository and the host's way to the network",
-    )
-
-
-def _signing_key(
-    state: State, host: Host, target: Target, observed: HostState, sudo: Mapping[str, Any]
-) -> bytes | None:
-    """The repository's key, checked by its fingerprint before anything trusts it."""
-    repository = target.settings.synapse_repository
-    present = observed.keyring
-    if present:
-        key = openpgp.key_with_fingerprint(present, repository.key_fingerprint)
-        if key == present:
-            return key
-    fetched = _fact(state, host, SigningKey, url=repository.key_url, **sudo)
-    return fetched and openpgp.key_with_fingerprint(fetched, repository.key_fingerprint)
-
-
-def _has_release(
-    state: State, host: Host, target: Target, observed: HostState, sudo: Mapping[str, Any]
-) -> bool:
-    """Whether the repository has something for the host's release; a source in use is believed."""
-    repository = target.settings.synapse_repository
-    source = apt.sources(repository, observed) or b""
-    if observed.files.get(SOURCES) == digest(source):
-        return True
-    url = f"{repository.uri}/dists/{observed.codename}/InRelease"
-    downloadable = _fact(state, host, Downloadable, url=url, **sudo)
-    return downloadable is True
-
-
-def _no_repository(target: Target, observed: HostState) -> Problem:
-    repository = target.settings.synapse_repository
-    return Problem(
-        f"{target.name}: {repository.uri}",
-        f"does not give the host dists/{observed.codename}/InRelease, so it is no apt repository "
-        "for this release",
-        "check synapse_repository.uri and the host's way to the network",
     )
 
 
@@ -246,7 +202,7 @@ def _variables(target: Target) -> dict[str, str]:
         "NAMES": " ".join(settings.certificate_names),
         "PUBLIC_NAME": settings.public_name,
         "FILES": " ".join([*MANAGED_FILES, PACKAGE_MARK, str(password_file)]).strip(),
-        "KEYRING": KEYRING,
+        "KEYRINGS": " ".join(KEYRINGS),
         "UNITS": " ".join(timesync.UNITS),
         "DATABASE": settings.database.name,
         "ADMINISTRATOR": target.administrator or "",

@@ -14,6 +14,8 @@ from pyinfra.api.hiddenvalue import HiddenValue
 from altpeter_matrix.errors import Problem, SettingsError
 from altpeter_matrix.settings import Settings, load_settings
 
+from .repository import PackageRepository, read_repository
+
 TOP = Path(__file__).resolve().parent.parent
 PACKAGE = "altpeter-matrix-config"
 _PACKAGE_FILE = re.compile(rf"{PACKAGE}_(?P<version>[^_]+)_all\.deb")
@@ -34,7 +36,8 @@ class Target:
     settings: Settings
     settings_text: str  # of /etc/altpeter-matrix/settings.yaml
     package: Path
-    package_version: str
+    package_version: str  # empty: whatever the repository has
+    repository: PackageRepository | None = None  # instead of `package`
     smtp_password: str | None = field(default=None, repr=False)
     public_addresses: frozenset[str] = frozenset()  # of a host behind NAT
 
@@ -60,7 +63,10 @@ def read_target(host: Host) -> Target:
         raise SettingsError(
             Problem(f"{p.where} ({host.name})", p.what, p.remedy) for p in error.problems
         ) from error
-    package, version = _package(host, problems)
+    repository = _repository(host, source, problems)
+    package, version = (
+        _package(host, problems) if repository is None else (Path(), repository.version or "")
+    )
     password = _smtp_password(host, source, problems)
     addresses = _public_addresses(host, source, problems)
     if password is not None and settings.email is None:
@@ -80,6 +86,7 @@ def read_target(host: Host) -> Target:
         settings_text=_HEADER + yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True),
         package=package,
         package_version=version,
+        repository=repository,
         smtp_password=password,
         public_addresses=addresses,
     )
@@ -109,6 +116,25 @@ def _no_settings(host: Host, source: str, raw: Any) -> Problem:
         f"is a {type(raw).__name__}, not a mapping of settings",
         'write `matrix = {"server_name": "example.org"}`',
     )
+
+
+def _repository(host: Host, source: str, problems: list[Problem]) -> PackageRepository | None:
+    """The repository that the inventory names for our package, if it does."""
+    raw = host.data.get("package_repository")
+    if raw is None:
+        return None
+    where = f"{source}: package_repository ({host.name})"
+    if host.data.get("package"):
+        problems.append(
+            Problem(
+                where, "is given beside `package`", "decide for one of them and remove the other"
+            )
+        )
+    try:
+        return read_repository(raw, where)
+    except SettingsError as error:
+        problems += error.problems
+        return None
 
 
 def _package(host: Host, problems: list[Problem]) -> tuple[Path, str]:

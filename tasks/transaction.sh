@@ -41,7 +41,7 @@ fi
 [ "$UPDATE" = no ] || update
 # An edited configuration file stays, and so does every package: there is nobody here to ask.
 # shellcheck disable=SC2086
-logged apt-get -q -y --fix-broken --no-remove --no-install-recommends $REINSTALL \
+logged apt-get -q -y --fix-broken --no-remove --no-install-recommends $REINSTALL $DOWNGRADE \
     -o DPkg::Lock::Timeout="$LOCK_TIMEOUT" -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
     install $PACKAGES $PACKAGE_FILE || failed "apt cannot install the packages"

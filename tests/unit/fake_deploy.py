@@ -18,7 +18,16 @@ from pyinfra_cli.util import load_deploy_file
 
 from tasks import apt, target, updates
 from tasks.host_state import HostState
-from tasks.paths import KEYRING, PACKAGE_MARK, SETTINGS, SOURCES, UPDATES
+from tasks.paths import (
+    KEYRING,
+    PACKAGE_KEYRING,
+    PACKAGE_MARK,
+    PACKAGE_PIN,
+    PACKAGE_SOURCES,
+    SETTINGS,
+    SOURCES,
+    UPDATES,
+)
 
 DEPLOY = target.TOP / "deploy.py"
 ADDRESS = "192.0.2.7"
@@ -49,7 +58,7 @@ BARE: Mapping[str, str] = {
     "names": f"matrix.example.org {ADDRESS}\nexample.org {ADDRESS}",
     "services": "",
     "files": "",
-    "keyring": "",
+    "keyrings": "",
     "server-name": "",
     "debconf": "",
     "sshd-ports": "22",
@@ -87,9 +96,16 @@ def deployed(host: Host) -> dict[str, str]:
         SETTINGS: wanted.settings_text.encode(),
         SOURCES: apt.sources(settings.synapse_repository, found) or b"",
         KEYRING: KEY,
-        UPDATES: updates.configuration(settings, found) or b"",
-        PACKAGE_MARK: f"{_sha256(wanted.package.read_bytes())}\n".encode(),
+        UPDATES: updates.configuration(wanted, found) or b"",
     }
+    keyrings = {KEYRING: KEY}
+    if wanted.repository is None:
+        contents[PACKAGE_MARK] = f"{_sha256(wanted.package.read_bytes())}\n".encode()
+    else:
+        contents[PACKAGE_SOURCES] = apt.package_sources(wanted) or b""
+        contents[PACKAGE_KEYRING] = keyrings[PACKAGE_KEYRING] = KEY
+        if pin := apt.package_pin(wanted):
+            contents[PACKAGE_PIN] = pin
     if wanted.smtp_password and settings.email:
         contents[str(settings.email.password_file)] = b""
     ports = ("22", "80", "443", "8448")
@@ -102,9 +118,11 @@ def deployed(host: Host) -> dict[str, str]:
                 "unattended-upgrades", "systemd-timesyncd",
             )
         )
-        + f"\n{target.PACKAGE} install ok installed {wanted.package_version}",
+        + f"\n{target.PACKAGE} install ok installed {wanted.package_version or '0.1.0-1'}",
         "files": "\n".join(f"{_sha256(content)} {path}" for path, content in contents.items()),
-        "keyring": base64.b64encode(KEY).decode(),
+        "keyrings": "\n".join(
+            f"{path} {base64.b64encode(key).decode()}" for path, key in keyrings.items()
+        ),
         "server-name": settings.server_name,
         "ufw": "enabled yes\nipv6 yes\ninput \"DROP\"",
         "ufw-rules": "\n".join(

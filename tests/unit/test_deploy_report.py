@@ -31,7 +31,7 @@ def site(**settings: Any) -> Site:
         package_version="1",
     )
     state = parse(observation(BARE).splitlines())
-    return Site(target, state, LoggedIn(uid=0, ssh_port=22), None)
+    return Site(target, state, LoggedIn(uid=0, ssh_port=22), {})
 
 
 def text(of: Site, *changes: str) -> str:

@@ -12,6 +12,7 @@ from pyinfra.api.hiddenvalue import HiddenValue
 
 from tasks.errors import Refused
 from tasks.files import digest
+from tasks.paths import KEYRING
 from tests.unit.fake_deploy import (
     ADDRESS,
     BARE,
@@ -193,7 +194,7 @@ def test_a_second_key_does_not_stay_trusted(data: dict[str, Any]) -> None:
     with fake_state({"deployed": data}) as state:
         [host] = state.inventory
         files = deployed(host)["files"].replace(digest(KEY), digest(two))
-    again = deploy_again(data, keyring=base64.b64encode(two).decode(), files=files)
+    again = deploy_again(data, keyrings=f"{KEYRING} {base64.b64encode(two).decode()}", files=files)
     assert again.changed == ["Trust the key of Synapse's repository"]
 
 

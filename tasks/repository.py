@@ -1,0 +1,102 @@
+"""The apt repository that our own package may come from: what `make repo` publishes and what the
+deploy lets hosts trust."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from altpeter_matrix.errors import Problem, SettingsError
+
+# apt refuses a repository that changes one of these until somebody agrees: they never change.
+ORIGIN = "Altpeter"
+LABEL = "altpeter-matrix-config"
+# One suite for all releases of Debian, since one package serves them all. Not `stable`: hosts pin
+# Debian by that name.
+SUITE = "altpeter"
+COMPONENT = "main"
+KEY_NAME = "altpeter-matrix.asc"
+
+_FIELDS = ("uri", "key_fingerprint", "key_url", "version")
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}")
+_URI = re.compile(r"https?://[^\s/]+(/\S*)?")
+# deb-version(7), with the revision that our versions always have.
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+~]*-[0-9A-Za-z.+~]+")
+
+
+@dataclass(frozen=True)
+class PackageRepository:
+    """Where hosts take our package from."""
+
+    uri: str
+    key_fingerprint: str
+    key_url: str
+    version: str | None = None  # keep exactly this one; None: the newest, and then all updates
+
+
+def read_repository(raw: Any, where: str) -> PackageRepository:
+    """The `package_repository` of an inventory; SettingsError names all that is wrong with it.
+
+    where: how to call it in errors.
+    """
+    if not isinstance(raw, Mapping):
+        raise SettingsError(
+            Problem(
+                where,
+                f"is a {type(raw).__name__}, not a mapping",
+                'write `package_repository = {"uri": "https://…", "key_fingerprint": "…"}`',
+            )
+        )
+    problems = [
+        Problem(f"{where}.{name}", "is unknown", f"write one of {', '.join(_FIELDS)}")
+        for name in raw
+        if name not in _FIELDS
+    ]
+    uri, fingerprint = raw.get("uri"), raw.get("key_fingerprint")
+    key_url, version = raw.get("key_url"), raw.get("version")
+    for name, value, form, remedy in (
+        ("uri", uri, _URI, "write the address that `make repo` got, https://… or http://…"),
+        (
+            "key_fingerprint",
+            fingerprint,
+            _FINGERPRINT,
+            "write the 40 digits and letters from A to F that `make repo` prints, without spaces",
+        ),
+        ("key_url", key_url, _URI, "write the address of the public key, or leave it out"),
+        ("version", version, _VERSION, 'write one as in "0.1.0-1", or leave it out'),
+    ):
+        missing = value is None and name in {"uri", "key_fingerprint"}
+        wrong = value is not None and not (isinstance(value, str) and form.fullmatch(value))
+        if missing or wrong:
+            what = "is missing" if missing else f"{value!r} is none"
+            problems.append(Problem(f"{where}.{name}", what, remedy))
+    if problems:
+        raise SettingsError(problems)
+    base = str(uri).rstrip("/")
+    return PackageRepository(
+        uri=base,
+        key_fingerprint=str(fingerprint),
+        key_url=str(key_url or f"{base}/{KEY_NAME}"),
+        version=version,
+    )
+
+
+def sources(uri: str, signed_by: str) -> str:
+    """The repository in apt's deb822 format (sources.list(5)).
+
+    signed_by: the path of the key on the host, or the key itself in ASCII armour.
+    """
+    # A key within the file: its lines are indented, and its empty one is a dot.
+    lines = signed_by.strip().splitlines()
+    value = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n {line or '.'}" for line in lines)
+    return f"Types: deb\nURIs: {uri}\nSuites: {SUITE}\nComponents: {COMPONENT}\nSigned-By:{value}\n"
+
+
+def pin(package: str, version: str) -> str:
+    """Preferences (apt_preferences(5)) that keep one version, a lower one included."""
+    return f"Package: {package}\nPin: version {version}\nPin-Priority: 1001\n"
+
+
+def update_origin() -> str:
+    """What unattended-upgrades knows the repository by."""
+    return f"origin={ORIGIN},label={LABEL},codename={SUITE}"
