@@ -54,13 +54,14 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--server-name", help="The domain in user IDs; else taken from what is known.")
+@click.option("--if-unknown", metavar="NAME", help="The domain, unless Synapse has one here.")
 @reporting
-def init(server_name: str | None) -> None:
+def init(server_name: str | None, if_unknown: str | None) -> None:
     """Write a first settings.yaml, unless there is one."""
     from .init import init as initialise
 
     require_root()
-    name = initialise(Paths(), server_name)
+    name = initialise(Paths(), server_name, if_unknown)
     if name is not None:
         click.echo(f"Wrote {Paths().settings} for {name}.")
 

@@ -21,11 +21,15 @@ report_stats: {report_stats}
 """
 
 
-def init(paths: Paths, server_name: str | None = None) -> str | None:
-    """Write settings.yaml unless it is there; the server name that was written."""
+def init(paths: Paths, server_name: str | None = None, if_unknown: str | None = None) -> str | None:
+    """Write settings.yaml unless it is there; the server name that was written.
+
+    server_name: the name, whatever the host knows.
+    if_unknown: the name when no Synapse on this host has one: the answer to the package's question.
+    """
     if paths.settings.exists():
         return None
-    name = server_name or _first_usable(_known_names(paths))
+    name = server_name or _first_usable(_known_names(paths, if_unknown))
     if name is None:
         raise HostError(
             Problem(
@@ -42,10 +46,11 @@ def init(paths: Paths, server_name: str | None = None) -> str | None:
     return name
 
 
-def _known_names(paths: Paths) -> Iterator[str]:
-    """Best first: the server that runs, the answer to Synapse's question, the host's name."""
+def _known_names(paths: Paths, if_unknown: str | None) -> Iterator[str]:
+    """Best first: the server that runs, the answers to Synapse's and our questions, the host's."""
     yield str(synapse_files.merged_without_ours(paths).get("server_name") or "")
     yield _debconf_answer()
+    yield if_unknown or ""
     yield socket.getfqdn()
 
 

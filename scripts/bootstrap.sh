@@ -8,15 +8,15 @@ cd "$(dirname "$0")/.."
 
 case "$1" in
     venv) packages="python3 python3-venv ca-certificates git" ;;
-    deb) packages="build-essential debhelper dh-python python3-all python3-setuptools" ;;
+    deb) packages="build-essential debhelper dh-python po-debconf python3-all python3-setuptools" ;;
     repo) packages="apt-utils gnupg" ;;
-    lint) packages="lintian shellcheck yamllint" ;;
+    lint) packages="gettext lintian po-debconf shellcheck yamllint" ;;
     lab)
         packages=$(build/venv/bin/python -c \
             "from tests.hosts.lab.requirements import PACKAGES; print(*PACKAGES)")
         ;;
     test)
-        packages="apt-utils gnupg lintian shellcheck"
+        packages="apt-utils gettext gnupg lintian piuparts po-debconf shellcheck"
         # A Node from elsewhere does as well, and may conflict with Debian's npm.
         command -v npm >/dev/null || packages="$packages nodejs npm"
         ;;

@@ -19,6 +19,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 # All that the package is made of; nothing else in the checkout can influence it.
 SOURCES = (
+    "CHANGELOG.md",
     "LICENSE",
     "MANIFEST.in",
     "altpeter_matrix",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 SOURCES = (
+    "CHANGELOG.md",
     "LICENSE",
     "MANIFEST.in",
     "altpeter_matrix",

@@ -16,9 +16,17 @@ PREPARE = """
 echo "matrix-synapse-py3 matrix-synapse/server-name string example.org" | debconf-set-selections
 apt-get -q update
 apt-get -qy install --no-install-recommends certbot nginx postgresql \
-    python3-click python3-jinja2 python3-jsonschema python3-yaml /synapse/{synapse}
+    python3-click python3-jinja2 python3-jsonschema python3-yaml locales /synapse/{synapse}
+localedef -i de_DE -f UTF-8 de_DE.UTF-8
 apt-get clean
 """
+INSTALL = "dpkg --install /package.deb\n"
+# Everything a second configuration could change, time stamps of files that are the same aside.
+FINGERPRINT = (
+    "find /etc /var/lib/altpeter-matrix -not -path '*/status.json' -printf '%p %m %u %g %l\\n'"
+    " | sort; find /etc /var/lib/altpeter-matrix -type f -not -name status.json"
+    " -exec sha256sum {} + | sort -k 2\n"
+)
 
 
 def ready_layers(debian: str) -> list[Path]:

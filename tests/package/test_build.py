@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from tests.package.builds import build, copy_checkout
+from tests.package.builds import TOP, build, copy_checkout
 
 
 def test_another_place_umask_time_zone_and_language_give_the_same_bytes(
@@ -49,11 +49,26 @@ def test_a_failing_build_shows_its_log(checkout: Path, tmp_path: Path) -> None:
     assert "Traceback" not in failed.stderr
 
 
-def test_lintian_has_nothing_to_say(package: Path) -> None:
+def test_lintian_has_nothing_to_say_however_small(package: Path) -> None:
     done = subprocess.run(
-        ["lintian", "--allow-root", "--info", "--display-level", ">=warning", package],
+        ["lintian", "--allow-root", "--pedantic", "--display-info", package],
         check=False,
         capture_output=True,
         text=True,
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_override_of_lintian_is_used_and_has_its_reason(package: Path) -> None:
+    done = subprocess.run(
+        ["lintian", "--allow-root", "--pedantic", "--display-info", "--show-overrides", package],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    used = {line.split()[2] for line in done.stdout.splitlines() if line.startswith("O: ")}
+    lines = (TOP / "debian/altpeter-matrix-config.lintian-overrides").read_text().splitlines()
+    overrides = [line for line in lines if not line.startswith("#")]
+    assert {line.split()[1] for line in overrides} == used
+    for number, line in enumerate(lines):
+        assert line.startswith("#") or lines[number - 1].startswith("#"), f"no reason: {line}"

@@ -1,7 +1,9 @@
 """What the package carries, and what it must never carry."""
 
+import os
 import re
 import subprocess
+import sys
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from altpeter_matrix.cli import cli
 from tests.package.builds import TOP
 
-SCRIPTS = ("postinst", "prerm", "postrm")
+SCRIPTS = ("config", "postinst", "prerm", "postrm")
 FORBIDDEN_IN_SCRIPTS = re.compile(
     r"^\s*(apt|apt-get|aptitude|dpkg\s+--configure|dpkg\s+-i|curl|wget|"
     r"service|invoke-rc\.d|systemctl\s+(start|stop|restart|reload)|debconf-set-selections)\b",
@@ -41,8 +43,13 @@ def test_nothing_is_shipped_outside_usr(members: list[tarfile.TarInfo]) -> None:
 
 def test_there_is_no_conffile_that_dpkg_could_ask_about(unpacked: Path) -> None:
     assert not (unpacked / "DEBIAN/conffiles").exists()
-    assert not (unpacked / "DEBIAN/config").exists()
-    assert not (unpacked / "DEBIAN/templates").exists()
+
+
+def test_it_has_one_question_in_english_and_german(unpacked: Path) -> None:
+    templates = (unpacked / "DEBIAN/templates").read_text()
+    types = re.findall(r"^Template: \S+/(\S+)\nType: (\S+)", templates, re.MULTILINE)
+    assert sorted(types) == [("bad-server-name", "error"), ("server-name", "string")]
+    assert templates.count("\nDescription-de.UTF-8: ") == 2
 
 
 def test_no_link_is_shipped_because_dpkg_would_bring_back_a_deleted_one(
@@ -92,13 +99,28 @@ def test_the_dependencies_never_lose_synapse(package: Path) -> None:
     assert control_field(package, "Architecture") == "all"
 
 
+def test_it_depends_on_nothing_outside_debian_but_synapse(package: Path) -> None:
+    """Each of these is in Debian 12 and 13; what is added here has to be looked up first."""
+    names = re.findall(
+        r"[a-z][a-z0-9.+-]+", re.sub(r"\(.*?\)", "", control_field(package, "Depends"))
+    )
+    outside = {"matrix-synapse-py3"}
+    assert set(names) - outside == {
+        "any", "debconf", "debconf-2.0", "matrix-synapse", "nginx", "openssl", "postgresql",
+        "postgresql-client", "python3", "python3-click", "python3-jinja2", "python3-jsonschema",
+        "python3-yaml",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_maintainer_scripts_never_call_apt_the_network_or_a_service(
     unpacked: Path, name: str
 ) -> None:
     script = (unpacked / "DEBIAN" / name).read_text()
     assert not FORBIDDEN_IN_SCRIPTS.search(script)
-    assert "confmodule" not in script
+    # Of our own script; debhelper adds the forgetting of answers to the end of postrm.
+    ours = script.partition("# Automatically added by")[0]
+    assert ("/usr/share/debconf/confmodule" in ours) == (name in {"config", "postinst"})
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, "certbot-deploy-hook"])
@@ -138,3 +160,35 @@ def test_the_manual_page_names_every_command_and_option() -> None:
             # --from-postinst is for the package alone.
             missing += [o for o in options if o not in page and o != "--from-postinst"]
     assert missing == []
+
+
+def test_the_documents_for_a_host_are_there_and_need_no_unpacking(unpacked: Path) -> None:
+    folder = unpacked / "usr/share/doc/altpeter-matrix-config"
+    for name in ("architecture", "recovery", "settings"):
+        assert (folder / f"{name}.md").read_bytes() == (TOP / f"docs/{name}.md").read_bytes()
+    assert (folder / "changelog.gz").exists() and (folder / "changelog.Debian.gz").exists()
+
+
+def test_the_shell_completes_every_command_and_option() -> None:
+    """The completion in files/bash-completion asks the tool, in this way."""
+
+    def completed(*words: str) -> set[str]:
+        variables = {
+            "_ALTPETER_MATRIX_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["altpeter-matrix", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        done = subprocess.run(
+            [sys.executable, TOP / "scripts/altpeter-matrix"],
+            env={**os.environ, "PYTHONPATH": str(TOP), **variables},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+    assert completed("") >= set(cli.commands)
+    for name, command in cli.commands.items():
+        options = {option for one in command.params for option in one.opts if option[0] == "-"}
+        assert completed(name, "--") >= options
+    assert completed("user", "") == {"create"}

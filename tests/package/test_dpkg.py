@@ -3,68 +3,17 @@
 In chroots without systemd, so that these also prove that an image can be built with it.
 """
 
-import os
 import re
-from collections.abc import Iterator
-from itertools import count
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.hosts.lab import LabUnavailable, require
-from tests.package.chroots import Chroot, ready_layers, sweep
+from tests.package.chroots import FINGERPRINT, INSTALL, Chroot
+from tests.package.releases import PACKAGE, release
 
-NAMES = count(1)
-INSTALL = "dpkg --install /package.deb\n"
 STATUS = "dpkg-query -W -f '${db:Status-Abbrev}|' altpeter-matrix-config; dpkg --audit\n"
 SITE = "/etc/nginx/sites-enabled/altpeter-matrix"
-# Everything a second configuration could change, time stamps of files that are the same aside.
-FINGERPRINT = (
-    "find /etc /var/lib/altpeter-matrix -not -path '*/status.json' -printf '%p %m %u %g %l\\n'"
-    " | sort; find /etc /var/lib/altpeter-matrix -type f -not -name status.json"
-    " -exec sha256sum {} + | sort -k 2\n"
-)
-
-
-@pytest.fixture(scope="session", params=["12", "13"])
-def debian(request: pytest.FixtureRequest) -> str:
-    try:
-        require()
-    except LabUnavailable as missing:
-        pytest.fail(f"no chroots: {missing}", pytrace=False)
-    sweep()
-    return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def bare(debian: str) -> list[Path]:
-    """The layers of a system that has everything but our package."""
-    return ready_layers(debian)
-
-
-@pytest.fixture(scope="session")
-def installed(debian: str, bare: list[Path], package: Path) -> Iterator[list[Path]]:
-    """The layers of a system on which our package has been installed."""
-    chroot = Chroot(f"installed-{debian}-pid{os.getpid()}", bare, package)
-    chroot.run(INSTALL)
-    yield [chroot.upper, *bare]
-    chroot.remove()
-
-
-@pytest.fixture
-def system(debian: str, installed: list[Path], package: Path) -> Iterator[Chroot]:
-    """A system of the test's own with our package on it."""
-    chroot = Chroot(f"{debian}-pid{os.getpid()}-{next(NAMES)}", installed, package)
-    yield chroot
-    chroot.remove()
-
-
-@pytest.fixture
-def before(debian: str, bare: list[Path], package: Path) -> Iterator[Chroot]:
-    """A system of the test's own before our package comes."""
-    chroot = Chroot(f"{debian}-pid{os.getpid()}-{next(NAMES)}", bare, package)
-    yield chroot
-    chroot.remove()
 
 
 def test_installing_gives_a_generation_that_nginx_and_synapse_accept(system: Chroot) -> None:
@@ -123,6 +72,47 @@ def test_configuring_again_changes_nothing(system: Chroot) -> None:
     again = "/var/lib/dpkg/info/altpeter-matrix-config.postinst configure 0.1.0-1\n"
     system.run(again + again + INSTALL)
     assert system.run(FINGERPRINT) == first
+
+
+def test_triggered_again_and_again_changes_nothing(system: Chroot) -> None:
+    first = system.run(FINGERPRINT)
+    trigger = "".join(
+        f"dpkg-trigger --by-package={PACKAGE} {name}\n"
+        for name in ("/etc/matrix-synapse", "/usr/sbin/nginx", "/usr/lib/postgresql", PACKAGE)
+    )
+    system.run(f"{trigger}dpkg --configure --pending\n" * 2)
+    assert system.run(FINGERPRINT + STATUS) == first + "ii |"
+
+
+@pytest.mark.parametrize("way", ["one after the other", "at once"])
+def test_an_upgrade_over_two_versions_ends_like_a_new_installation(
+    before: Chroot, package: Path, tmp_path: Path, way: str
+) -> None:
+    older = [release(package, version, tmp_path) for version in ("0.0.8-1", "0.0.9-1")]
+    (before.upper / "root").mkdir(parents=True)
+    for deb in older if way == "one after the other" else older[:1]:
+        shutil.copy(deb, before.upper / "root")
+    before.run(f"for deb in /root/*.deb; do dpkg --install $deb; done\n{INSTALL}")
+    rendered = (
+        "cat /var/lib/altpeter-matrix/current/nginx/site.conf /etc/altpeter-matrix/settings.yaml"
+    )
+    upgraded = before.run(f"{rendered}\n{STATUS}")
+    assert "# release" not in upgraded
+    before.run(f"dpkg --purge {PACKAGE}\n{INSTALL}")
+    assert upgraded == before.run(f"{rendered}\n{STATUS}")
+
+
+@pytest.mark.parametrize("absent", ["nginx", "postgresql"])
+def test_a_missing_service_does_not_break_dpkg(before: Chroot, absent: str) -> None:
+    """Nobody installs it so on purpose, but a host in trouble may be like this."""
+    packages = f"$(dpkg-query -W -f '${{Package}}\\n' '{absent}*')"
+    said = before.run(
+        f"dpkg --force-depends --purge {packages}\n"
+        f"dpkg --force-depends --install /package.deb\n"
+        f"dpkg-query -W -f '${{db:Status-Abbrev}}|' {PACKAGE}\n"
+    )
+    assert said.rstrip().endswith("ii |")
+    assert "Traceback" not in said
 
 
 def test_a_bad_setting_leaves_the_package_configured_and_the_old_generation(

@@ -153,6 +153,16 @@ def test_init_takes_the_preseeded_answer(fresh: FakeHost) -> None:
     assert init(fresh.paths) == "preseeded.example.org"
 
 
+def test_init_takes_the_answer_to_our_question_only_when_synapse_has_no_name(
+    fresh: FakeHost,
+) -> None:
+    fresh.paths.settings.unlink()
+    assert init(fresh.paths, if_unknown="answer.example.org") == NAME
+    fresh.paths.settings.unlink()
+    (fresh.paths.synapse_conf_d / "server_name.yaml").write_text("server_name: ''\n")
+    assert init(fresh.paths, if_unknown="answer.example.org") == "answer.example.org"
+
+
 def test_init_without_any_usable_name_says_what_to_do(
     fresh: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
