@@ -102,7 +102,7 @@ def build(work: Path, dist: Path) -> Path:
     tree = work / "deb" / f"{name}-{upstream}"
     shutil.rmtree(tree / "debian")
     copy(TOP / "debian", tree / "debian", time=int(environment["SOURCE_DATE_EPOCH"]))
-    run(["dpkg-buildpackage", "-us", "-uc", "-b"], tree, environment, log)
+    run(["dpkg-buildpackage", "-us", "-uc"], tree, environment, log)
 
     package = f"{name}_{debian}_all.deb"
     dist.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ check mypy "$venv/mypy" --no-error-summary $(sources '*.py' | grep -vx setup.py)
 check shellcheck shellcheck $(shell_scripts) files/bash-completion/*
 # shellcheck disable=SC2046
 check yamllint yamllint --strict $(sources '*.yaml' '*.yml' .yamllint)
-check lintian said_nothing lintian --allow-root --pedantic --display-info "$1"
+check lintian said_nothing lintian --allow-root --pedantic --display-info "$1" build/deb/deb/*.dsc
 check po-debconf scripts/po_clean.sh
 
 if [ -n "$failed" ]; then
