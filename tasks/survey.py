@@ -196,7 +196,8 @@ def _variables(target: Target) -> dict[str, str]:
     return {
         "LOCK_TIMEOUT": str(LOCK_TIMEOUT),
         "PACKAGES": " ".join(sorted({*apt.PACKAGES, *timesync.CLOCKS, *apt.OWN})),
-        "PACKAGE_VERSION": target.package_version,
+        # What comes from a repository may be newer than this checkout, and may be gone back from.
+        "PACKAGE_VERSION": "" if target.repository else target.package_version,
         "SERVICES": " ".join(services),
         "SRV_LOOKUP": _SRV_LOOKUP.read_text(encoding="utf-8") if services else "",
         "NAMES": " ".join(settings.certificate_names),

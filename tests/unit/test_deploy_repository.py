@@ -86,6 +86,7 @@ def test_a_wanted_version_is_installed_and_kept_newer_or_older() -> None:
     ]
     assert any("PACKAGES=altpeter-matrix-config=0.1.0-1" in one for one in run.commands)
     assert any("DOWNGRADE=--allow-downgrades" in one for one in run.commands)
+    assert any("\nPACKAGE_VERSION=''\n" in one for one in run.commands), "newer is no problem here"
     kept = data(version="0.1.0-1")
     assert deploy_again(kept, kept).changed == []
 
