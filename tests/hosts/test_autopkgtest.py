@@ -19,6 +19,9 @@ def server(deployment: Deployment, clone: Callable[..., Deployment]) -> Deployme
     return server
 
 
+@pytest.mark.parametrize(
+    "deployment", [pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"], indirect=True
+)
 def test_every_autopkgtest_passes_and_none_is_skipped(server: Deployment) -> None:
     host = server.host
     (package,) = sorted((TOP / "dist").glob("altpeter-matrix-config_*_all.deb"))[-1:]
