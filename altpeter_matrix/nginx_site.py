@@ -2,6 +2,7 @@
 
 import re
 
+from .drain import HELD, WRITE_SOURCE
 from .facts import HostFacts, Version
 from .paths import Paths
 from .resources import resource
@@ -31,6 +32,10 @@ SYNAPSE_LEAST_BODY = 200 * 65536
 # bucket's size is a setting of the whole nginx, not ours to set.
 LONGEST_HASHED_NAME = 40
 
+# Seconds that a request waits for Synapse. Clients and other servers give up after 60 to 80.
+LONGEST_HOLD = 90
+HOLD_SOCKET = "/run/altpeter-matrix/hold.sock"
+
 
 def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, ...]) -> str:
     """The text of the site for this host's nginx and OpenSSL."""
@@ -55,6 +60,10 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
         ciphers=CIPHERS,
         curves=f"{POST_QUANTUM_CURVE}:{CURVES}" if post_quantum else CURVES,
         synapse_port=settings.listener.port,
+        held=HELD,
+        hold_socket=HOLD_SOCKET,
+        longest_hold=LONGEST_HOLD,
+        write_source=WRITE_SOURCE,
         body_limit=body_limit(settings),
         well_known_documents=well_known_documents,
         current=paths.current,

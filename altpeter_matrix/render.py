@@ -128,6 +128,8 @@ def _nginx_files(
     documents = well_known.documents(settings)
     return (
         _public("nginx/site.conf", nginx_site.site(settings, facts, tuple(documents))),
+        # Environment of altpeter-matrix-hold.service.
+        _public("nginx/hold.env", f"SYNAPSE_PORT={settings.listener.port}\n"),
         *(
             _public(f"nginx/well-known/{name}.json", f"{json.dumps(document)}\n")
             for name, document in documents.items()

@@ -20,6 +20,8 @@ from .paths import Paths
 SYNAPSE = "synapse"
 NGINX = "nginx"
 UNITS: Mapping[str, str] = {SYNAPSE: "matrix-synapse.service", NGINX: "nginx.service"}
+# Where requests wait while Synapse restarts.
+HOLD = "altpeter-matrix-hold.socket"
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,"
@@ -114,6 +116,9 @@ class Services:
         ]
         by_name = {block.get("Id", ""): block for block in blocks}
         return {program: Unit(name, by_name.get(name, {})) for program, name in UNITS.items()}
+
+    def hold_listens(self) -> bool:
+        return run("systemctl", "is-active", "--quiet", HOLD, check=False).returncode == 0
 
     def loaded(self, program: str) -> str | None:
         try:

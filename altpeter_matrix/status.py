@@ -18,7 +18,7 @@ from .links import Links
 from .outcome import Outcome, Record
 from .paths import Paths
 from .rendered import read_settings, settings_of
-from .services import NGINX, SYNAPSE, Action, Unit
+from .services import HOLD, NGINX, SYNAPSE, Action, Unit
 from .settings import Settings
 from .settled import how_to_start
 
@@ -171,6 +171,11 @@ class Survey:
                 yield _error(
                     unit.name, "runs with an older configuration", "run `altpeter-matrix apply`"
                 )
+        if not self.host.services.hold_listens():
+            yield _error(
+                HOLD, "does not listen, so requests fail while Synapse restarts",
+                f"`systemctl start {HOLD}`",
+            )  # fmt: skip
 
     def _disk(self) -> Iterator[Finding]:
         for problem in disk_problems(self.paths):

@@ -296,6 +296,17 @@ def test_status_sees_a_lost_restart(serving: FakeHost) -> None:
     assert "runs with an older configuration" in errors(look(serving))
 
 
+def test_status_sees_that_requests_would_not_wait_for_a_restart(serving: FakeHost) -> None:
+    systemctl = serving.root / "fake-bin/systemctl"
+    real = systemctl.rename(systemctl.with_name("systemctl.real"))
+    serving.write(
+        "fake-bin/systemctl",
+        f'#!/bin/sh\ncase "$*" in *hold.socket) exit 3 ;; esac\nexec {real} "$@"\n',
+        0o755,
+    )
+    assert "does not listen, so requests fail while Synapse restarts" in errors(look(serving))
+
+
 def test_status_sees_what_does_not_answer(serving: FakeHost) -> None:
     problem = Problem(f"https://{NAME}:443", "answers 502", "look")
     found = status(replace(serving.host, probe=lambda *_arguments, **_options: [problem]))

@@ -1,0 +1,65 @@
+"""Release the requests that wait for Synapse: altpeter-matrix-hold.service.
+
+nginx asks on the socket before it sends a request that met no Synapse. The question waits in the
+kernel's backlog, and is taken only when there is an answer: killed while it waits, this process
+loses nothing, and systemd starts it again because the backlog is not empty.
+"""
+
+import os
+import select
+import socket
+import time
+from pathlib import Path
+
+from .drain import HELD
+
+_FIRST_SOCKET = 3  # sd_listen_fds(3)
+_LOOK_EVERY = 0.1
+_IDLE_EXIT = 5.0
+_ANSWER = b"HTTP/1.0 204 No Content\r\n\r\n"
+# Removed when Synapse is READY. Should that ever fail, an old one must not hold everything back.
+_HELD_AT_MOST = 60.0
+
+
+def held(mark: Path) -> bool:
+    """Does Synapse drain before a stop?"""
+    try:
+        return time.time() - mark.stat().st_mtime < _HELD_AT_MOST
+    except OSError:
+        return False
+
+
+def healthy(port: int) -> bool:
+    """Does Synapse answer?"""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as link:
+            link.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            return b" 200 " in link.recv(100)
+    except OSError:
+        return False
+
+
+def serve(waiting: socket.socket, port: int, mark: Path = Path(HELD)) -> None:
+    """Answer whoever asks while Synapse is there; return after some seconds without a question."""
+    while select.select([waiting], [], [], _IDLE_EXIT)[0]:
+        # Only now: what was true before the question came may not be any more.
+        while held(mark) or not healthy(port):
+            time.sleep(_LOOK_EVERY)
+        link, _ = waiting.accept()
+        answer(link)
+
+
+def answer(link: socket.socket) -> None:
+    """Let one request go on."""
+    with link:
+        link.settimeout(1)
+        try:
+            # Closed with the question unread, the kernel would take the answer back.
+            link.recv(4096)
+            link.sendall(_ANSWER)
+        except OSError:
+            pass  # it has given up
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=_FIRST_SOCKET), int(os.environ.get("SYNAPSE_PORT") or 8008))
