@@ -10,11 +10,11 @@ from pathlib import Path
 
 from tests.hosts.lab import Lab, LabError
 
-from . import nothing_to_do, unchanged_run
+from . import normal_path, nothing_to_do, restart, unchanged_run
 from .first_deploy import FirstDeploy
 from .result import Result, table
 
-NAMES = ("first-deploy", "unchanged-run", "nothing-to-do")
+NAMES = ("first-deploy", "unchanged-run", "nothing-to-do", "restart", "normal-path")
 
 
 def main() -> None:
@@ -55,6 +55,10 @@ def measure(lab: Lab, debian: str, names: Sequence[str], short: bool) -> list[Re
         results += unchanged_run.measure(first.deployed(), pairs=5)
     if "nothing-to-do" in names:
         results.append(nothing_to_do.measure(first.deployed().host))
+    if "restart" in names:
+        results += restart.measure(first.deployed(), restarts=1 if short else 3)
+    if "normal-path" in names:
+        results += normal_path.measure(first.deployed(), pairs=3 if short else 7)
     first.switch_off()
     return results
 

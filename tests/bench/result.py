@@ -10,12 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways to do the same thing, each timed several times, in seconds."""
+    """Two ways to do the same thing, each timed several times."""
 
     name: str
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     limit: float
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
@@ -28,8 +29,8 @@ class Comparison:
     def row(self) -> tuple[str, ...]:
         return (
             self.name,
-            f"{median(self.ours):.2f} s",
-            f"{median(self.theirs):.2f} s",
+            f"{median(self.ours):.2f} {self.unit}",
+            f"{median(self.theirs):.2f} {self.unit}",
             f"{self.ratio:.2f}",
             f"{self.limit:.2f}",
             _verdict(self.ok),
@@ -48,11 +49,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Count:
-    """Something counted in each of several runs of ours; no limit: for information."""
+    """Something counted, the worst of several runs; no limit: for information."""
 
     name: str
-    ours: tuple[int, ...]
-    limit: int | None = None
+    ours: tuple[float, ...]
+    limit: float | None = None
+    theirs: tuple[float, ...] = ()
+    unit: str = ""
 
     @property
     def ok(self) -> bool:
@@ -61,10 +64,20 @@ class Count:
     def row(self) -> tuple[str, ...]:
         limit = "" if self.limit is None else str(self.limit)
         verdict = "" if self.limit is None else _verdict(self.ok)
-        return (self.name, str(max(self.ours)), "", "", limit, verdict)
+        theirs = self._worst(self.theirs) if self.theirs else ""
+        return (self.name, self._worst(self.ours), theirs, "", limit, verdict)
+
+    def _worst(self, values: tuple[float, ...]) -> str:
+        return f"{max(values):.1f} {self.unit}" if self.unit else f"{max(values):.0f}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "ours": list(self.ours), "limit": self.limit, "ok": self.ok}
+        return {
+            "name": self.name,
+            "ours": list(self.ours),
+            "theirs": list(self.theirs),
+            "limit": self.limit,
+            "ok": self.ok,
+        }
 
 
 Result = Comparison | Count

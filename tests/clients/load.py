@@ -133,6 +133,12 @@ class Load:
         if error is None and self._error is not None:
             raise self._error
 
+    def breathe(self, seconds: float) -> None:
+        """Let the clients go on for a while; raises what ended them."""
+        self._thread.join(seconds)
+        if self._error is not None:
+            raise self._error
+
     def timeline(self) -> list[str]:
         """The bodies of all messages of the room, oldest first."""
         bodies: list[str] = []
@@ -178,6 +184,9 @@ class Load:
         ) as self._session:
             answer = await self._login()
             self.token = answer["access_token"]
+            # Making the account has made a device, too.
+            before = await self._ask("login", "GET", f"{API}/devices")
+            self.report.devices = [one["device_id"] for one in before["devices"]]
             self.room = (await self._create_room())["room_id"]
             self.report.rooms.clear()
             steps: Mapping[str, Callable[[], Awaitable[Any]]] = {

@@ -5,13 +5,14 @@ that what the server has can be compared with what it has acknowledged.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.clients.load import VERSIONS, Load, Report
 from tests.hosts.deployments import Deployment
+from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host
 from tests.hosts.people import change_settings, homeserver_of, new_account
 from tests.hosts.probes import assert_healthy, request, wait_until_serving
@@ -39,16 +40,14 @@ def installed_synapse(host: Host) -> str:
     return host.run("dpkg-query", "-W", "-f", "${Version}", "matrix-synapse-py3").stdout
 
 
-@pytest.fixture(scope="module", params=["debian12", "debian13"])
-def server(
-    request: pytest.FixtureRequest, clone: Callable[..., Deployment]
-) -> Iterator[Deployment]:
+@pytest.fixture(scope="module")
+def server(deployment: Deployment, fleet: Fleet) -> Iterator[Deployment]:
     """A clone with the older Synapse, whose names lead to it, without Synapse's rate limits."""
-    original: Deployment = request.getfixturevalue(request.param)
-    copy = clone(original, "hold", dns=True)
-    install_synapse(copy.host, OLD)
-    change_settings(copy, synapse=UNLIMITED)
-    yield copy
+    with fleet.clone(deployment, "hold", dns=True) as copy:
+        wait_until_serving(copy)
+        install_synapse(copy.host, OLD)
+        change_settings(copy, synapse=UNLIMITED)
+        yield copy
 
 
 @pytest.fixture

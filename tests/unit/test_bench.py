@@ -2,10 +2,15 @@
 
 import pytest
 
+from altpeter_matrix import nginx_site
 from tests.bench.deploying import grand_total
+from tests.bench.normal_path import read_wrk
+from tests.bench.plain_site import without_hold
 from tests.bench.result import Comparison, Count, table
 from tests.bench.timing import alternately
 from tests.hosts.lab import LabError
+
+from .samples import DELEGATED, facts, settings
 
 
 def test_ratio_is_of_medians_so_that_one_slow_run_does_not_decide() -> None:
@@ -41,3 +46,26 @@ def test_operations_are_read_from_the_summary() -> None:
     assert grand_total("       Grand total    14    2    -    12    \n") == (14, 2)
     with pytest.raises(LabError, match="no grand total"):
         grand_total("nothing of the kind")
+
+
+def test_counts_of_both_sides_are_shown_and_only_ours_is_limited() -> None:
+    count = Count("failed", (0,), 0, theirs=(17,))
+    assert count.ok
+    assert "    17 |" in table([count])
+    assert not Count("failed", (1,), 0, theirs=(17,)).ok
+
+
+def test_wrks_numbers_are_read() -> None:
+    output = "  Latency Distribution\n     99%   21.50ms\nRequests/sec:   500.00\n"
+    assert read_wrk(output) == (2.0, 21.5)
+    with pytest.raises(LabError, match="wrk did not measure"):
+        read_wrk(f"{output}  Socket errors: connect 0, read 3, write 0, timeout 0\n")
+
+
+def test_the_site_without_the_hold_is_otherwise_the_same() -> None:
+    chosen = settings(DELEGATED)
+    ours = nginx_site.site(chosen, facts(), ("client",))
+    theirs = without_hold(ours)
+    assert "-e /run" not in theirs
+    assert "proxy_pass http://altpeter_matrix_read;" in theirs
+    assert len(ours.splitlines()) - len(theirs.splitlines()) < 20
