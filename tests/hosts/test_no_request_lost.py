@@ -81,6 +81,7 @@ def test_an_upgrade_of_synapse_loses_no_request(server: Deployment, load: Load) 
     assert_nothing_failed("package upgrade", server, load)
 
 
+@pytest.mark.upgrades
 def test_a_setting_that_needs_a_restart_loses_no_request(server: Deployment, load: Load) -> None:
     before = server.host.run("systemctl", "show", "-P", "MainPID", "matrix-synapse").stdout
     with load:
@@ -90,6 +91,7 @@ def test_a_setting_that_needs_a_restart_loses_no_request(server: Deployment, loa
     assert_nothing_failed("apply with a restart", server, load)
 
 
+@pytest.mark.upgrades
 def test_reloads_of_nginx_lose_no_request(server: Deployment, load: Load) -> None:
     with load:
         for _ in range(5):
@@ -98,6 +100,7 @@ def test_reloads_of_nginx_lose_no_request(server: Deployment, load: Load) -> Non
     assert_nothing_failed("five reloads of nginx", server, load)
 
 
+@pytest.mark.upgrades
 def test_a_renewed_certificate_loses_no_request(server: Deployment, load: Load) -> None:
     serial = request(server).certificate["serialNumber"]
     with load:
@@ -109,6 +112,7 @@ def test_a_renewed_certificate_loses_no_request(server: Deployment, load: Load) 
     assert_nothing_failed("renewed certificate", server, load)
 
 
+@pytest.mark.upgrades
 def test_reloads_of_nginx_while_requests_wait_lose_none(server: Deployment, load: Load) -> None:
     with load:
         server.host.run("systemctl", "--no-block", "restart", "matrix-synapse")
@@ -120,6 +124,7 @@ def test_reloads_of_nginx_while_requests_wait_lose_none(server: Deployment, load
     assert_nothing_failed("reloads of nginx and a killed hold during a restart", server, load)
 
 
+@pytest.mark.upgrades
 def test_killing_synapse_fails_only_what_it_was_doing(server: Deployment, load: Load) -> None:
     with load:
         load.breathe(1)
@@ -139,6 +144,7 @@ def test_killing_synapse_fails_only_what_it_was_doing(server: Deployment, load: 
     assert set(load.report.messages) == set(timeline)
 
 
+@pytest.mark.upgrades
 def test_a_stopped_synapse_is_told_after_the_limit_and_not_started(server: Deployment) -> None:
     host, homeserver = server.host, homeserver_of(server)
     host.sh(f"cp -p {SITE} /root/site.conf && sed -i 's/\\b90s;/4s;/' {SITE}")
@@ -169,6 +175,7 @@ def test_a_stopped_synapse_is_told_after_the_limit_and_not_started(server: Deplo
         assert waiting.result().status == 200
 
 
+@pytest.mark.upgrades
 def test_without_the_hold_and_the_drain_a_restart_loses_requests(
     server: Deployment, load: Load
 ) -> None:
