@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from . import health
+from . import drop_ins, health
 from .errors import ActivationError, MatrixConfigError, Problem
 from .failures import problems_of
 from .generations import Generation, Store, Tampering
@@ -51,6 +51,9 @@ def activate(  # noqa: PLR0917 - keyword names would only repeat the types
             store.activate(number)
         made = Links(host.paths).ensure()
         work.done += [f"linked {path}" for path in made]
+        # Only now: before, they would hold back a Synapse that served without us.
+        if drop_ins.unmask(host.paths):
+            host.services.reload_units()
         actions = host.services.settle()
         work.done += [
             _past(program, action)

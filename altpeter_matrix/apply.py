@@ -9,6 +9,7 @@ from . import (
     certificate_state,
     database,
     database_record,
+    handmade,
     host_checks,
     identity,
     inputs,
@@ -26,8 +27,13 @@ from .settled import Report, look, standing_notices
 from .signals import termination_as_exception
 
 
-def apply(host: Host, *, from_postinst: bool = False, wait: float = 60) -> Report:
-    """Make the settings effective. Raises MatrixConfigError; then the old state still serves."""
+def apply(
+    host: Host, *, from_postinst: bool = False, adopting: bool = False, wait: float = 60
+) -> Report:
+    """Make the settings effective. Raises MatrixConfigError; then the old state still serves.
+
+    adopting: called by an adoption, whose record is not finished yet.
+    """
     with exclusive(host.paths, wait):
         record = Record(host.paths)
         last = record.read()
@@ -42,6 +48,8 @@ def apply(host: Host, *, from_postinst: bool = False, wait: float = 60) -> Repor
             )  # fmt: skip
             return Report(last.generation, notices=(notice,))
         try:
+            if not adopting:
+                handmade.require_adopted(host.paths)
             with termination_as_exception():
                 report, watched = _transaction(host, last)
         except (MatrixConfigError, OSError) as error:

@@ -13,24 +13,27 @@ from .commands import Result, run
 from .errors import Problem, ValidationError
 from .links import NGINX_SITE
 from .paths import Paths
+from .synapse_files import NOTHING, Instead
 
+_SITES = ("sites-enabled", "conf.d")
 _CURRENT = "/var/lib/altpeter-matrix/current/"
 
 
-def check(paths: Paths, candidate: Path, *, enabled: bool) -> None:
+def check(paths: Paths, candidate: Path, *, enabled: bool, instead: Instead = NOTHING) -> None:
     """ValidationError when nginx rejects its configuration with the candidate in it.
 
     enabled: whether our site is in sites-enabled; an administrator may have taken it out.
+    instead: sites that will not be there.
     """
     scratch = Path(tempfile.mkdtemp(prefix="altpeter-matrix-nginx-"))
     try:
-        _build(paths, scratch, candidate if enabled else None)
+        _build(paths, scratch, candidate if enabled else None, instead)
         result = _test(scratch / "nginx.conf")
         if result.ok:
             return
         message = _reason(result).replace(str(scratch), "/etc/nginx")
         message = message.replace(f"{candidate}/nginx/local/", "/etc/altpeter-matrix/nginx.d/")
-        _build(paths, scratch, None)
+        _build(paths, scratch, None, instead)
         without = _test(scratch / "nginx.conf")
         if not without.ok:
             reason = _reason(without).replace(str(scratch), "/etc/nginx")
@@ -52,13 +55,13 @@ def check(paths: Paths, candidate: Path, *, enabled: bool) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _build(paths: Paths, scratch: Path, candidate: Path | None) -> None:
-    """A copy of /etc/nginx in which everything is a link but nginx.conf and sites-enabled."""
+def _build(paths: Paths, scratch: Path, candidate: Path | None, instead: Instead) -> None:
+    """A copy of /etc/nginx: links, but for nginx.conf and the directories of sites."""
     enabled = scratch / "sites-enabled"
     for old in scratch.iterdir():
         shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
     for entry in paths.nginx.iterdir():
-        if entry.name not in {"nginx.conf", "sites-enabled"}:
+        if entry.name not in {"nginx.conf", *_SITES}:
             (scratch / entry.name).symlink_to(entry)
     main = (paths.nginx / "nginx.conf").read_text(encoding="utf-8", errors="surrogateescape")
     # Only includes: other directives (log files, certificates) keep naming the real files.
@@ -66,11 +69,13 @@ def _build(paths: Paths, scratch: Path, candidate: Path | None) -> None:
     (scratch / "nginx.conf").write_text(rewritten, encoding="utf-8", errors="surrogateescape")
     enabled.mkdir()
     ours = paths.root / NGINX_SITE
-    sites = paths.nginx / "sites-enabled"
-    for entry in sites.iterdir() if sites.is_dir() else ():
-        if entry.name != ours.name:
-            # Through the real directory: a relative link would lead nowhere from here.
-            (enabled / entry.name).symlink_to(entry)
+    for name in _SITES:
+        sites = paths.nginx / name
+        (scratch / name).mkdir(exist_ok=True)
+        for entry in sites.iterdir() if sites.is_dir() else ():
+            if entry != ours and entry not in instead:
+                # Through the real directory: a relative link would lead nowhere from here.
+                (scratch / name / entry.name).symlink_to(entry)
     if candidate is not None:
         site = (candidate / "nginx/site.conf").read_text(encoding="utf-8")
         (enabled / ours.name).write_text(site.replace(_CURRENT, f"{candidate}/"), encoding="utf-8")

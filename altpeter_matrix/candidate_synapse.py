@@ -17,6 +17,7 @@ from .errors import HostError, Problem, ValidationError
 from .facts import Synapse
 from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
+from .synapse_files import NOTHING, Instead
 
 # Each costs a start of Python; more options than that are rarely new at once.
 _SUSPECTS = 12
@@ -35,9 +36,9 @@ def ensure_signing_key(paths: Paths, synapse: Synapse, candidate: Path) -> bool:
     key = signing_key(paths)
     if key.exists():
         return False
-    with _configuration(paths, candidate) as arguments:
-        result = _as_synapse(
-            paths, synapse, "synapse.app.homeserver", *arguments, "--generate-keys"
+    with configuration(paths, candidate) as arguments:
+        result = as_synapse(
+            paths, synapse, "-m", "synapse.app.homeserver", *arguments, "--generate-keys"
         )
     if not result.ok or not key.exists():
         raise ValidationError(_problem("could not make its signing key", result))
@@ -66,7 +67,11 @@ def check_once(
 
 
 def check(
-    paths: Paths, synapse: Synapse, candidate: Path, origins: Mapping[str, str] | None = None
+    paths: Paths,
+    synapse: Synapse,
+    candidate: Path,
+    origins: Mapping[str, str] | None = None,
+    instead: Instead = NOTHING,
 ) -> None:
     """ValidationError when Synapse rejects its configuration with the candidate in it.
 
@@ -75,8 +80,8 @@ def check(
     """
 
     def attempt(without: Collection[str]) -> Result:
-        with _configuration(paths, candidate, without) as arguments:
-            return _as_synapse(paths, synapse, "synapse.config", *arguments)
+        with configuration(paths, candidate, without, instead) as arguments:
+            return as_synapse(paths, synapse, "-m", "synapse.config", *arguments)
 
     result = attempt(())
     if result.ok:
@@ -112,8 +117,11 @@ def _described(path: Path) -> str:
 
 
 @contextmanager
-def _configuration(
-    paths: Paths, candidate: Path, without: Collection[str] = ()
+def configuration(
+    paths: Paths,
+    candidate: Path,
+    without: Collection[str] = (),
+    instead: Instead = NOTHING,
 ) -> Iterator[list[str]]:
     """Arguments for Synapse that name its real files, with the candidate in the place of ours."""
     scratch = Path(tempfile.mkdtemp(prefix="altpeter-matrix-synapse-"))
@@ -122,7 +130,7 @@ def _configuration(
         scratch.chmod(0o755)
         ours = paths.root / OUR_LINK
         for path in synapse_files.others(paths):
-            if path.parent == ours.parent:
+            if path.parent == ours.parent and path not in instead:
                 (scratch / path.name).symlink_to(path)
         generated = candidate / "synapse/altpeter-matrix.yaml"
         # It names its log configuration through `current`, where another one may be, or none.
@@ -132,18 +140,22 @@ def _configuration(
             kept = {key: value for key, value in options.items() if key not in without}
             text = yaml.safe_dump(kept).encode()
         disk.write_new(scratch / ours.name, text, 0o640, generated.stat().st_gid)
-        yield ["-c", str(paths.synapse / "homeserver.yaml"), "-c", f"{scratch}/"]
+        homeserver = paths.synapse / "homeserver.yaml"
+        if (packaged := instead.get(homeserver)) is not None:
+            homeserver = scratch / "homeserver.packaged"
+            disk.write_new(homeserver, packaged, 0o644)
+        yield ["-c", str(homeserver), "-c", f"{scratch}/"]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _as_synapse(paths: Paths, synapse: Synapse, module: str, *arguments: str) -> Result:
-    """With the user and directory of the unit: the same files are readable, or are not."""
+def as_synapse(paths: Paths, synapse: Synapse, *arguments: str) -> Result:
+    """Its Python, with the user of the unit: the same files are readable, or are not."""
     python = paths.on_host(synapse.python)
     if not python.exists():
         raise HostError(Problem(str(python), "is missing", f"reinstall {synapse.package}"))
     return run(
-        "runuser", "-u", SYNAPSE_USER, "--", python, "-m", module, *arguments,
+        "runuser", "-u", SYNAPSE_USER, "--", python, *arguments,
         timeout=120, check=False,
     )  # fmt: skip
 

@@ -7,10 +7,10 @@ own the name `<name>-0001`).
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import disk
+from . import certificate_state, disk
 from .commands import run
 from .facts import Certificate
 from .paths import Paths
@@ -19,13 +19,27 @@ _TEN_YEARS = "3650"
 
 
 def choose(paths: Paths, public_name: str) -> Certificate:
-    """certbot's certificate for the public name, else the placeholder. Paths as nginx sees them."""
-    live = Path("/etc/letsencrypt/live") / public_name
-    fullchain, private_key = live / "fullchain.pem", live / "privkey.pem"
-    if paths.on_host(fullchain).is_file() and paths.on_host(private_key).is_file():
-        return Certificate(fullchain, private_key, placeholder=False)
+    """certbot's certificate for the public name, else the placeholder. Paths as nginx sees them.
+
+    A certificate from before this package came may have the name of another of its domains.
+    """
+    for name in (public_name, *_others_for(paths, public_name)):
+        live = Path("/etc/letsencrypt/live") / name
+        fullchain, private_key = live / "fullchain.pem", live / "privkey.pem"
+        if paths.on_host(fullchain).is_file() and paths.on_host(private_key).is_file():
+            return Certificate(fullchain, private_key, placeholder=False)
     own = Path("/var/lib/altpeter-matrix/placeholder")
     return Certificate(own / "fullchain.pem", own / "privkey.pem", placeholder=True)
+
+
+def _others_for(paths: Paths, public_name: str) -> Iterator[str]:
+    """Names of other certificates of certbot's that cover a name, the widest first."""
+    found = []
+    for fullchain in sorted((paths.letsencrypt / "live").glob("*/fullchain.pem")):
+        state = certificate_state.on_disk(fullchain)
+        if state and state.days_left >= 0 and public_name in state.names:
+            found.append((-len(state.names), fullchain.parent.name))
+    yield from (name for _, name in sorted(found))
 
 
 def ensure_placeholder(paths: Paths, names: Sequence[str]) -> None:

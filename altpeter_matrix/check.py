@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from . import candidate, host_checks
+from . import candidate, handmade, host_checks
 from .activation import Host
 from .errors import Problem
 from .generations import Store
@@ -19,6 +19,7 @@ def check(host: Host, settings_file: Path | None = None) -> tuple[Problem, ...]:
     """
     paths = host.paths
     with exclusive(paths):
+        handmade.require_adopted(paths)
         rendered = render_host(paths, read_settings(paths, settings_file))
         host_checks.require_suitable(paths, rendered, host.services.present)
         rendered = candidate.prepare(paths, rendered)

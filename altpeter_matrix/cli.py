@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .cli_adopt import adopt
 from .cli_database import database
 from .cli_support import host, place, reporting, require_root, say, say_json
 from .cli_user import user
@@ -276,5 +277,6 @@ def records(as_json: bool) -> None:
         click.echo(f"\n{document.url} must answer\n{document.body}")
 
 
+cli.add_command(adopt)
 cli.add_command(database)
 cli.add_command(user)

@@ -30,7 +30,11 @@ def diff(paths: Paths) -> list[str]:
     return differences(old, new)
 
 
-def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+def differences(
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+    labels: tuple[str, str] = ("current", "candidate"),
+) -> list[str]:
     """The lines of a unified diff, file by file; secrets never appear in it."""
     lines: list[str] = []
     for name in sorted({*old, *new}):
@@ -40,8 +44,8 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
         lines += difflib.unified_diff(
             before,
             after,
-            f"current/{name}" if name in old else "/dev/null",
-            f"candidate/{name}" if name in new else "/dev/null",
+            f"{labels[0]}/{name}" if name in old else "/dev/null",
+            f"{labels[1]}/{name}" if name in new else "/dev/null",
             lineterm="",
         )
     return lines

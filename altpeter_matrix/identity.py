@@ -85,6 +85,9 @@ def sqlite_users(paths: Paths) -> int:
 
 
 def sqlite_problems(paths: Paths) -> list[Problem]:
+    # Left there when the server moved to PostgreSQL, nobody reads it any more.
+    if paths.current.exists() or _uses_postgresql(paths):
+        return []
     users = sqlite_users(paths)
     if users == 0:
         return []
@@ -96,6 +99,19 @@ def sqlite_problems(paths: Paths) -> list[Problem]:
             " this file away",
         )
     ]
+
+
+def _uses_postgresql(paths: Paths) -> bool:
+    database = synapse_files.merged_without_ours(paths).get("database")
+    return isinstance(database, dict) and database.get("name") == "psycopg2"
+
+
+def keep(paths: Paths, key: str, value: Any) -> None:
+    """Have the file of Synapse's package say what is in force, wherever it was said before."""
+    file = paths.synapse_conf_d / f"{key}.yaml"
+    if value is not None and synapse_files.read(file).get(key) != value:
+        text = f"# Kept here by Synapse's package.\n{key}: {_scalar(value)}\n"
+        disk.replace(file, text.encode(), 0o644)
 
 
 def settle(paths: Paths, settings: Settings, synapse: Synapse, *, missing_only: bool) -> list[str]:

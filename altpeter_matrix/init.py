@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterator
 
-from . import disk, synapse_files
+from . import disk, handmade, synapse_files
 from .commands import run
 from .errors import HostError, MatrixConfigError, Problem
 from .paths import Paths
@@ -29,6 +29,8 @@ def init(paths: Paths, server_name: str | None = None, if_unknown: str | None = 
     """
     if paths.settings.exists():
         return None
+    if server_name is None and handmade.problems(paths):
+        return None  # `adopt` writes them, from what it finds
     name = server_name or _first_usable(_known_names(paths, if_unknown))
     if name is None:
         raise HostError(

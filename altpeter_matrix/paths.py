@@ -53,6 +53,11 @@ class Paths:
         return self.state / "links.json"
 
     @property
+    def adopted(self) -> Path:
+        """What adoptions of a hand-made server replaced."""
+        return self.state / "adopted"
+
+    @property
     def placeholder(self) -> Path:
         return self.state / "placeholder"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from . import additions, host_facts, secrets_store, synapse_files
@@ -77,8 +78,13 @@ def settings_text(file: Path) -> str:
         ) from None
 
 
-def render_host(paths: Paths, settings: Settings) -> Rendered:
-    """Render for this host. Changes nothing."""
+def render_host(
+    paths: Paths, settings: Settings, more: Mapping[str, str] = MappingProxyType({})
+) -> Rendered:
+    """Render for this host. Changes nothing.
+
+    more: texts by name that synapse.d is to have besides what is there.
+    """
     # Loaded here: an apply with nothing to do must not pay for the linter and the renderer.
     from .lint import lint  # noqa: PLC0415
     from .render import LocalAdditions, RenderSecrets, render  # noqa: PLC0415
@@ -86,7 +92,7 @@ def render_host(paths: Paths, settings: Settings) -> Rendered:
     accounts = read_accounts(paths.root)
     facts = host_facts.read_facts(paths, accounts, settings)
     synapse = require_synapse(facts)
-    local = LocalAdditions(additions.read_nginx(paths), additions.read_synapse(paths))
+    local = LocalAdditions(additions.read_nginx(paths), {**additions.read_synapse(paths), **more})
     secrets = RenderSecrets(secrets_store.smtp_password(paths, settings))
     findings = lint(settings, facts, local, secrets, synapse_files.texts_of_others(paths))
     errors = [finding.problem for finding in findings if finding.severity == "error"]

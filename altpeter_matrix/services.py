@@ -152,12 +152,16 @@ class Services:
             for program in UNITS
         }
 
+    def reload_units(self) -> None:
+        if self.present:
+            run("systemctl", "daemon-reload")
+
     def settle(self) -> dict[str, Action]:
         """Bring both services to the current generation; what was done."""
         if not self.present:
             return dict.fromkeys(UNITS, Action.NOTHING)
         if any(unit.stale for unit in self.units().values()):
-            run("systemctl", "daemon-reload")
+            self.reload_units()
         plan = self.plan()
         for program, action in plan.items():
             if action not in {Action.NOTHING, Action.LEAVE}:

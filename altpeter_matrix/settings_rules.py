@@ -24,9 +24,7 @@ _OWNED_ELSEWHERE = {
         "put it into /etc/altpeter-matrix/secrets/registration_shared_secret"
     ),
 }
-_SECRET_NAME = re.compile(
-    r"(^|_)(secret|secret_key|private_key|password|passwd|pass|pepper|token)$"
-)
+SECRET_NAME = re.compile(r"(^|_)(secret|secret_key|private_key|password|passwd|pass|pepper|token)$")
 
 
 def contradictions(settings: "Settings", source: str) -> tuple[Problem, ...]:
@@ -147,7 +145,7 @@ def _secrets(value: Any, path: str = "") -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             inner = f"{path}.{key}" if path else str(key)
-            if isinstance(item, str) and item and _SECRET_NAME.search(str(key)):
+            if isinstance(item, str) and item and SECRET_NAME.search(str(key)):
                 yield inner
             else:
                 yield from _secrets(item, inner)

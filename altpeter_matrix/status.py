@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import certificate, certificate_state, database_journal, inputs
+from . import certificate, certificate_state, database_journal, handmade, inputs
 from .accounts import read_accounts
 from .activation import Host
 from .certificate_state import CertificateState
@@ -75,11 +75,13 @@ class Survey:
         self.placeholder = False
 
     def status(self) -> Status:
-        found: list[Finding] = []
-        for look in (
+        found = _guarded(self._handmade)
+        # The rest asks for what only an adopted server has.
+        looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
             self._database, self._settings, self._vendor_files,
-        ):  # fmt: skip
+        )  # fmt: skip
+        for look in (self._services, self._disk) if found else looks:
             found += _guarded(look)
         shown = {} if self.certificate is None else asdict(self.certificate)
         return Status(
@@ -94,6 +96,10 @@ class Survey:
 
     def _pending(self) -> bool:
         return self.last.inputs != inputs.fingerprint(self.paths, self.last.watched)
+
+    def _handmade(self) -> Iterator[Finding]:
+        for problem in handmade.problems(self.paths):
+            yield Finding(True, problem)
 
     def _last_apply(self) -> Iterator[Finding]:
         if self.store.current_number() is None and self.last.ok:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -10,6 +11,10 @@ from .errors import Problem, ValidationError
 from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
 from .postgresql import PORT
+
+# Files to take for others while a candidate is checked; None: the file will not be there.
+Instead = Mapping[Path, bytes | None]
+NOTHING: Instead = MappingProxyType({})
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -1,0 +1,237 @@
+"""`altpeter-matrix adopt`: from a server that was set up by hand to one with generations, and back.
+
+Everything is decided, rendered, checked and compared while the old files are in force. Then they
+are replaced, one rename at a time, in an order that leaves Synapse and nginx able to start in
+between, and the usual apply restarts them and asks for health. What was replaced is kept, and its
+record is on the disk before the first change, so that a run that dies anywhere can be undone.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import (
+    adoption_backup,
+    candidate,
+    candidate_nginx,
+    candidate_synapse,
+    disk,
+    drop_ins,
+    handmade,
+    host_checks,
+    identity,
+)
+from .activation import Host
+from .adoption_backup import Backup
+from .adoption_plan import DEFAULTS, same
+from .adoption_reading import Reading, read_candidate
+from .adoption_survey import ADDITION, Survey, survey
+from .apply import apply
+from .commands import run
+from .errors import HostError, Problem, ValidationError
+from .failures import package_version
+from .generations import Store
+from .links import CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_SITE, TARGETS, Links
+from .links import SYNAPSE as SYNAPSE_LINK
+from .lock import exclusive
+from .paths import Paths
+from .rendered import render_host
+from .services import NGINX, SYNAPSE, UNITS
+from .settled import Report
+from .signals import termination_as_exception, undisturbed
+
+
+def adopt(host: Host) -> tuple[Report, Path]:
+    """Adopt this server; what was done, and where its old files are.
+
+    Raises MatrixConfigError: then the old files are in force, and the old services run.
+    """
+    paths = host.paths
+    with exclusive(paths):
+        _finish_undoing(host)
+        require_adoptable(paths)
+        with termination_as_exception():
+            decided = survey(paths)
+            host_checks.require_suitable(paths, decided.rendered, host.services.present)
+            backup = adoption_backup.begin(paths, tuple(_changing(paths, decided)))
+            try:
+                _write_inputs(paths, decided)
+                number = _checked_generation(paths, decided)
+                _swap(paths, decided, number)
+            except BaseException:
+                _restore(host, backup)
+                raise
+    try:
+        report = apply(host, adopting=True)
+    except BaseException:
+        with exclusive(paths):
+            _restore(host, backup)
+        raise
+    backup.mark("finished")
+    return report, backup.directory
+
+
+def require_adoptable(paths: Paths) -> None:
+    if not handmade.problems(paths):
+        raise HostError(
+            Problem(
+                "altpeter-matrix", "there is nothing to adopt here", "run `altpeter-matrix apply`"
+            )
+        )
+
+
+def undo(host: Host) -> Path:
+    """Bring back what the last adoption replaced; where it was kept."""
+    with exclusive(host.paths):
+        backup = adoption_backup.newest(host.paths)
+        if backup is None or backup.state == "undone":
+            raise HostError(
+                Problem("altpeter-matrix", "no adoption is to be undone", "nothing is to be done")
+            )
+        _restore(host, backup)
+        return backup.directory
+
+
+def _finish_undoing(host: Host) -> None:
+    """A run that was killed may have replaced a part: begin anew from what was there."""
+    backup = adoption_backup.newest(host.paths)
+    if backup is not None and backup.state == "unfinished":
+        _restore(host, backup)
+
+
+def _changing(paths: Paths, decided: Survey) -> Iterator[Path]:
+    """Everything that may change, in the order in which it is put back.
+
+    Synapse's own files before the link to ours, which wins over them while it is there.
+    """
+    yield from decided.packaged
+    yield from decided.leftovers
+    yield from decided.snippets
+    for name in handmade.PACKAGED_IN_CONF_D:
+        yield paths.synapse_conf_d / f"{name}.yaml"
+    yield from (paths.root / name for name in (SYNAPSE_LINK, NGINX_SITE, NGINX_AVAILABLE))
+    yield from decided.sites
+    yield paths.root / CERTBOT_HOOK
+    yield from decided.renewals
+    yield paths.current
+    yield paths.links_manifest
+    yield paths.settings
+    yield paths.synapse_additions / ADDITION
+
+
+def _write_inputs(paths: Paths, decided: Survey) -> None:
+    """What a generation is made from. Nothing reads it yet."""
+    disk.ensure_directory(paths.configuration, 0o755)
+    if not paths.settings.exists():
+        disk.replace(paths.settings, decided.settings_text.encode(), 0o644)
+    if decided.addition:
+        disk.ensure_directory(paths.synapse_additions, 0o755)
+        disk.replace(paths.synapse_additions / ADDITION, decided.addition.encode(), 0o600)
+    if decided.secrets:
+        disk.ensure_directory(paths.secrets, 0o750)
+    for name, secret in decided.secrets.items():
+        # candidate.prepare gives it the group that may read it.
+        disk.replace(paths.secrets / name, f"{secret}\n".encode(), 0o600)
+
+
+def _checked_generation(paths: Paths, decided: Survey) -> int:
+    """A generation that nginx and Synapse accept and that changes what was announced, no more."""
+    rendered = candidate.prepare(paths, render_host(paths, decided.settings))
+    _keep_identity(paths, decided)
+    store = Store(paths, rendered.accounts)
+    directory = store.write_candidate(rendered.files, package_version(), decided.settings_text)
+    try:
+        candidate_nginx.check(paths, directory, enabled=True, instead=decided.instead)
+        candidate_synapse.check(
+            paths, rendered.synapse, directory, rendered.origins, decided.instead
+        )
+        require_same(decided, read_candidate(paths, rendered.synapse, directory, decided.instead))
+        return store.adopt(directory)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _keep_identity(paths: Paths, decided: Survey) -> None:
+    """The name and the statistics choice, if they were said in a file that goes."""
+    for key in handmade.PACKAGED_IN_CONF_D:
+        identity.keep(paths, key, decided.reading.options.get(key))
+
+
+def require_same(decided: Survey, after: Reading) -> None:
+    """ValidationError for each difference that was not announced."""
+    before = decided.reading
+    keys = {*before.options, *after.options} - decided.expected
+    different = [
+        key
+        for key in sorted(keys)
+        if not same(key, *(one.options.get(key, DEFAULTS.get(key)) for one in (before, after)))
+    ]
+    announced = decided.expected | {key.removesuffix("_path") for key in decided.expected}
+    different += [
+        key
+        for key, value in before.secrets.items()
+        # What was there is there again; what was not may be new.
+        if after.secrets[key] != value and (key in decided.secrets or key not in announced)
+    ]
+    if different:
+        raise ValidationError(
+            Problem(
+                f"Synapse: {key}", "would be another than before",
+                "nothing was changed; please report this with the output of"
+                " `altpeter-matrix adopt --dry-run`",
+            )
+            for key in dict.fromkeys(different)
+        )  # fmt: skip
+
+
+def _swap(paths: Paths, decided: Survey, number: int) -> None:
+    """Put the new files in force for whoever starts next; what runs keeps what it has loaded.
+
+    Each step is one rename(2). Our options win over the edited file's as soon as the link is
+    there, so Synapse could start at any point; one of nginx's sites is there at any time.
+    """
+    Store(paths, decided.rendered.accounts).activate(number)
+    disk.ensure_directory(paths.synapse_conf_d, 0o755)
+    disk.replace_link(paths.root / SYNAPSE_LINK, TARGETS[SYNAPSE_LINK])
+    for path, content in decided.packaged.items():
+        if path.read_bytes() != content:
+            disk.replace(path, content, 0o644, 0)
+    for path in (*decided.snippets, *decided.leftovers):
+        path.unlink(missing_ok=True)
+    _swap_sites(paths, decided.sites)
+    for path, text in decided.renewals.items():
+        disk.replace(path, text.encode(), path.stat().st_mode & 0o7777, path.stat().st_gid)
+    Links(paths).ensure()
+
+
+def _swap_sites(paths: Paths, old: tuple[Path, ...]) -> None:
+    ours = paths.root / NGINX_SITE
+    disk.replace_link(paths.root / NGINX_AVAILABLE, TARGETS[NGINX_AVAILABLE])
+    for path in old[1:]:
+        path.unlink(missing_ok=True)
+    if old:
+        # Under the old site's name first: it is replaced and not joined.
+        disk.replace_link(old[0], TARGETS[NGINX_SITE])
+        old[0].rename(ours)
+        disk.synchronise_directory(ours.parent)
+
+
+def _restore(host: Host, backup: Backup) -> None:
+    """The old files, and the old services where they are not what runs."""
+    paths = host.paths
+    with undisturbed():
+        applied = os.path.lexists(paths.loaded(SYNAPSE)) or os.path.lexists(paths.loaded(NGINX))
+        drop_ins.mask(paths)
+        backup.restore()
+        for program in (SYNAPSE, NGINX):
+            paths.loaded(program).unlink(missing_ok=True)
+        paths.outcome.unlink(missing_ok=True)
+        backup.mark("undone")
+        if not host.services.present:
+            return
+        host.services.reload_units()
+        if applied:
+            run("systemctl", "restart", UNITS[SYNAPSE], timeout=600)
+            run("systemctl", "reload-or-restart", UNITS[NGINX], timeout=120)

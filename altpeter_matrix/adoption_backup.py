@@ -1,0 +1,133 @@
+"""What an adoption replaces, kept in one dated directory, and the way back.
+
+The record is complete and on the disk before the first change, so a run that was killed anywhere
+can be undone: putting everything back twice does no harm.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from . import disk
+from .paths import Paths
+
+FORMAT = 1
+_RECORD = "record.json"
+State = Literal["unfinished", "finished", "undone"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path as it was before: a file, a link, or nothing."""
+
+    path: str
+    kind: Literal["file", "link", "absent"]
+    saved: str = ""  # the file's name in the directory, or the link's target
+    mode: int = 0
+    owner: int = 0
+    group: int = 0
+
+
+@dataclass(frozen=True)
+class Backup:
+    """The newest adoption of this host."""
+
+    paths: Paths
+    directory: Path
+    entries: tuple[Entry, ...]
+    state: State
+
+    def mark(self, state: State) -> "Backup":
+        _write(self.paths, self.directory, state)
+        return Backup(self.paths, self.directory, self.entries, state)
+
+    def restore(self) -> list[str]:
+        """Put everything back as it was, in the order of the record; what was changed."""
+        return [entry.path for entry in self.entries if self._restore(entry)]
+
+    def _restore(self, entry: Entry) -> bool:
+        path = self.paths.on_host(entry.path)
+        if entry.kind == "absent":
+            if not os.path.lexists(path):
+                return False
+            path.unlink()
+            disk.synchronise_directory(path.parent)
+            return True
+        if entry.kind == "link":
+            if path.is_symlink() and os.readlink(path) == entry.saved:
+                return False
+            disk.replace_link(path, entry.saved)
+            return True
+        content = (self.directory / entry.saved).read_bytes()
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
+            return False
+        disk.replace(path, content, entry.mode, entry.group)
+        os.chown(path, entry.owner, entry.group)
+        return True
+
+
+def newest(paths: Paths) -> Backup | None:
+    """The last adoption; None where there was none, or its record is lost."""
+    try:
+        pointer: dict[str, Any] = json.loads(_pointer(paths).read_bytes())
+        directory = paths.adopted / pointer["directory"]
+        data: dict[str, Any] = json.loads((directory / _RECORD).read_bytes())
+        entries = tuple(Entry(**one) for one in data["entries"])
+        return Backup(paths, directory, entries, pointer["state"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def begin(paths: Paths, changing: Sequence[Path]) -> Backup:
+    """Keep all that is about to change."""
+    disk.ensure_directory(paths.adopted, 0o700)
+    directory = _dated(paths.adopted)
+    entries = tuple(_keep(paths, directory, path) for path in changing)
+    text = json.dumps({"format": FORMAT, "entries": [asdict(one) for one in entries]}, indent=2)
+    disk.write_new(directory / _RECORD, f"{text}\n".encode(), 0o600)
+    disk.synchronise_directory(directory)
+    disk.synchronise_directory(paths.adopted)
+    _write(paths, directory, "unfinished")
+    return Backup(paths, directory, entries, "unfinished")
+
+
+def _keep(paths: Paths, directory: Path, path: Path) -> Entry:
+    name = f"/{path.relative_to(paths.root)}"
+    if path.is_symlink():
+        return Entry(name, "link", os.readlink(path))
+    if not path.exists():
+        return Entry(name, "absent")
+    state = path.stat()
+    saved = name.strip("/").replace("/", "_")
+    # 0600: homeserver.yaml holds passwords, whatever its own mode is.
+    disk.write_new(directory / saved, path.read_bytes(), 0o600)
+    return Entry(name, "file", saved, state.st_mode & 0o7777, state.st_uid, state.st_gid)
+
+
+def _write(paths: Paths, directory: Path, state: State) -> None:
+    text = json.dumps({"format": FORMAT, "directory": directory.name, "state": state})
+    disk.replace(_pointer(paths), f"{text}\n".encode(), 0o600)
+
+
+def _pointer(paths: Paths) -> Path:
+    return paths.state / "adoption.json"
+
+
+def _dated(parent: Path) -> Path:
+    stamp = time.strftime("%Y-%m-%d.%H%M%S")
+    for number in range(1, 1000):
+        directory = parent / (stamp if number == 1 else f"{stamp}.{number}")
+        try:
+            directory.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return directory
+    raise FileExistsError(parent / stamp)
+
+
+def unique(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(paths))

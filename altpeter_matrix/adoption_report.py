@@ -1,0 +1,45 @@
+"""What an adoption will do, for a person to read before it happens. Secrets never appear."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .adoption_survey import ADDITION, Survey
+from .diff import differences
+from .paths import Paths
+
+
+def report(paths: Paths, decided: Survey) -> Iterator[str]:
+    """Line by line: what is kept, what changes, and the differences of the files."""
+    settings = decided.settings
+    yield f"This server, {settings.server_name}, can be adopted."
+    certificate = decided.rendered.facts.certificate
+    if not certificate.placeholder:
+        yield f"Its certificate stays: {certificate.fullchain}"
+    if decided.addition:
+        kept = [line.partition(":")[0] for line in decided.addition.splitlines()
+                if line[:1].isalpha()]  # fmt: skip
+        yield f"\nKept as they are, in {paths.synapse_additions / ADDITION}:"
+        yield from (f"  {key}" for key in kept)
+    yield "\nWhat changes:"
+    yield from (f"  {change}" for change in decided.changes)
+    yield "\nFiles:"
+    yield from differences(*_files(paths, decided), labels=("now", "adopted"))
+
+
+def _files(paths: Paths, decided: Survey) -> tuple[dict[str, str], dict[str, str]]:
+    old = {
+        _name(paths, path): path.read_text(encoding="utf-8", errors="replace")
+        for path in (*decided.packaged, *decided.snippets, *decided.sites)
+    }
+    new = {_name(paths, path): text.decode() for path, text in decided.packaged.items()}
+    new[_name(paths, paths.synapse_additions / ADDITION)] = decided.addition
+    if not paths.settings.exists():
+        new[_name(paths, paths.settings)] = decided.settings_text
+    for path, text in decided.renewals.items():
+        old[_name(paths, path)] = path.read_text(encoding="utf-8")
+        new[_name(paths, path)] = text
+    return old, new
+
+
+def _name(paths: Paths, path: Path) -> str:
+    return str(path.relative_to(paths.root))

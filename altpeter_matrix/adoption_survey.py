@@ -1,0 +1,242 @@
+"""Looking at a hand-made server, and deciding all that its adoption will do. Changes nothing."""
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import additions, adoption_certbot, handmade, health, host_facts, synapse_files
+from .accounts import read_accounts
+from .adoption_plan import Change, Division, Known, divide, secret_files, settings, synapse_port
+from .adoption_reading import Reading, read_present
+from .adoption_sites import Sites, locations_of, sites
+from .errors import HostError, Problem
+from .facts import Synapse
+from .links import NGINX_SITE
+from .nginx_parse import loaded_files
+from .packaged_conffile import packaged
+from .paths import Paths
+from .rendered import Rendered, render_host, settings_text
+from .settings import Settings, parse_settings_text
+
+ADDITION = "adopted.yaml"
+_SETTINGS_HEADER = """\
+# The settings of this Matrix server, as `altpeter-matrix adopt` found it.
+# Afterwards: altpeter-matrix apply
+# All settings: /usr/share/doc/altpeter-matrix-config/settings.md
+
+"""
+_ADDITION_HEADER = """\
+# Options that this server had before `altpeter-matrix adopt`, each as it was. They win over what
+# altpeter-matrix sets; remove what you no longer need, then: altpeter-matrix apply
+"""
+_LEFTOVERS = (".dpkg-dist", ".dpkg-new", ".dpkg-old")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """An adoption, decided."""
+
+    synapse: Synapse
+    reading: Reading
+    settings_text: str
+    settings: Settings
+    addition: str = field(repr=False)  # the text of synapse.d/adopted.yaml; empty: none is needed
+    secrets: Mapping[str, str] = field(repr=False)
+    packaged: Mapping[Path, bytes]
+    snippets: tuple[Path, ...]  # files in conf.d that go
+    leftovers: tuple[Path, ...]  # what dpkg left beside conffiles
+    sites: tuple[Path, ...]  # files that nginx loads and will not any more
+    renewals: Mapping[Path, str]
+    rendered: Rendered
+    changes: tuple[Change, ...]
+
+    @property
+    def expected(self) -> frozenset[str]:
+        """The options that may differ afterwards."""
+        return frozenset(change.key for change in self.changes) | {"report_stats"}
+
+    @property
+    def instead(self) -> dict[Path, bytes | None]:
+        gone = dict.fromkeys((*self.snippets, *self.sites))
+        return {**self.packaged, **gone}
+
+
+def survey(paths: Paths) -> Survey:
+    """Raises MatrixConfigError with everything that forbids the adoption."""
+    accounts = read_accounts(paths.root)
+    synapse = host_facts.synapse(paths, accounts)
+    if synapse is None:
+        raise HostError(Problem("Synapse", "is not installed", "there is nothing to adopt"))
+    reading = read_present(paths, synapse)
+    conffiles = (paths.synapse / "homeserver.yaml", paths.synapse / "log.yaml")
+    texts = packaged(paths, *conffiles)
+    served = _sites(paths, reading)
+    known = Known(
+        options=reading.options,
+        packaged=synapse_files.parse(texts[conffiles[0]]),
+        names=served.names,
+        ports=frozenset(port for one in served.servers for port in one.ports),
+        documents=_documents(reading, served),
+    )
+    text = _settings_text(paths, known)
+    wanted = parse_settings_text(text, source="settings.yaml")
+    division, addition, rendered = _divide(paths, known, wanted)
+    problems = [*served.problems, *division.problems, *_contradictions(known, wanted)]
+    problems += _certificate_problems(paths, served, rendered)
+    if problems:
+        raise HostError(problems)
+    renewals, renewal_changes = _renewals(paths, wanted, rendered)
+    return Survey(
+        synapse=synapse,
+        reading=reading,
+        settings_text=text,
+        settings=wanted,
+        addition=addition,
+        secrets=secret_files(reading.options),
+        packaged={path: texts[path] for path in conffiles},
+        snippets=tuple(handmade.own_snippets(paths)),
+        leftovers=tuple(
+            path
+            for conffile in conffiles
+            for suffix in _LEFTOVERS
+            if (path := conffile.with_name(conffile.name + suffix)).exists()
+        ),
+        sites=tuple(paths.on_host(file) for file in served.files),
+        renewals=renewals,
+        rendered=rendered,
+        changes=(*division.changes, *_site_changes(served), *renewal_changes),
+    )
+
+
+def _sites(paths: Paths, reading: Reading) -> Sites:
+    known = locations_of(additions.read_nginx(paths).values(), str(paths.nginx_additions))
+    files = {p: tree for p, tree in loaded_files().items() if p != f"/{NGINX_SITE}"}
+    return sites(files, synapse_port(reading.options), known)
+
+
+def _documents(reading: Reading, served: Sites) -> dict[str, Any]:
+    """The well-known documents that the world reads now."""
+    found: dict[str, Any] = {}
+    server = str(reading.options.get("server_name", "")).lower()
+    for host in dict.fromkeys((server, *sorted(served.names))):
+        for name in ("client", "server", "support"):
+            if name in found or host not in served.names:
+                continue
+            try:
+                answer = health.get(host, f"/.well-known/matrix/{name}")
+            except (OSError, http.client.HTTPException):
+                continue
+            if answer.status == 200 and isinstance(answer.json(), dict):
+                found[name] = answer.json()
+    return found
+
+
+def _settings_text(paths: Paths, known: Known) -> str:
+    """What is there already (a deploy may have brought it), else what fits the server."""
+    if paths.settings.exists():
+        return settings_text(paths.settings)
+    text = yaml.safe_dump(settings(known), sort_keys=False, allow_unicode=True)
+    return f"{_SETTINGS_HEADER}{text}"
+
+
+def _divide(paths: Paths, known: Known, wanted: Settings) -> tuple[Division, str, Rendered]:
+    generated = _options_of(render_host(paths, wanted))
+    division = divide(known, generated)
+    addition = ""
+    if division.carried:
+        text = yaml.safe_dump(dict(division.carried), sort_keys=True, allow_unicode=True)
+        addition = f"{_ADDITION_HEADER}{text}"
+    if division.problems:
+        return division, addition, render_host(paths, wanted)
+    return division, addition, render_host(paths, wanted, {ADDITION: addition} if addition else {})
+
+
+def _options_of(rendered: Rendered) -> Mapping[str, Any]:
+    text = next(f.content for f in rendered.files if str(f.path) == "synapse/altpeter-matrix.yaml")
+    return synapse_files.parse(text)
+
+
+def _contradictions(known: Known, wanted: Settings) -> list[Problem]:
+    running = str(known.options.get("server_name", "")).lower()
+    found = []
+    if wanted.server_name != running:
+        found.append(
+            Problem(
+                "settings.yaml: server_name",
+                f'"{wanted.server_name}" is not the name of this server, "{running}"',
+                f"write `server_name: {running}`",
+            )
+        )
+    for name in sorted(known.names - {*wanted.certificate_names, wanted.server_name}):
+        found.append(
+            Problem(
+                "settings.yaml: aliases", f"lacks {name}, which nginx serves Synapse under now",
+                "add it",
+            )
+        )  # fmt: skip
+    port = synapse_port(known.options)
+    if wanted.listener.port != port:
+        found.append(
+            Problem("settings.yaml: listener.port", f"is not the present one, {port}", "write it")
+        )
+    document = known.documents.get("server")
+    target = str(document.get("m.server", "")) if isinstance(document, Mapping) else ""
+    if target and target.partition(":")[0] != wanted.public_name:
+        found.append(
+            Problem(
+                f"https://{running}/.well-known/matrix/server",
+                f"leads to {target}, which is not {wanted.public_name}",
+                "set public_name in settings.yaml (altpeter-matrix init --server-name"
+                f" {running}), or correct the document",
+            )
+        )
+    return found
+
+
+def _certificate_problems(paths: Paths, served: Sites, rendered: Rendered) -> list[Problem]:
+    if not served.certificates or not rendered.facts.certificate.placeholder:
+        return []
+    shown = ", ".join(sorted(served.certificates))
+    return [
+        Problem(
+            shown, f"is no certificate of certbot's for {rendered.settings.public_name}",
+            "get one with certbot first: nginx would serve the self-signed placeholder",
+        )
+    ]  # fmt: skip
+
+
+def _renewals(
+    paths: Paths, wanted: Settings, rendered: Rendered
+) -> tuple[dict[Path, str], list[Change]]:
+    """certbot's renewal, through the directory that our site answers challenges from."""
+    chosen = rendered.facts.certificate
+    file = None if chosen.placeholder else adoption_certbot.renewal(paths, chosen.fullchain)
+    if file is None:
+        return {}, []
+    covered = adoption_certbot.names(paths, chosen.fullchain)
+    text = file.read_text(encoding="utf-8")
+    before = adoption_certbot.authenticator(text)
+    if before not in {"nginx", "standalone", "webroot"}:
+        return {}, []  # by DNS, for instance: it does not need this host's site
+    if not set(covered) <= set(wanted.certificate_names):
+        other = ", ".join(sorted(set(covered) - set(wanted.certificate_names)))
+        return {}, [Change(str(file), before, before, f"it also covers {other}: look after it")]
+    new = adoption_certbot.through_webroot(text, covered, Paths().acme_webroot)
+    if new == text:
+        return {}, []
+    return {file: new}, [Change(f"{file}: authenticator", before, "webroot", "the same names")]
+
+
+def _site_changes(served: Sites) -> list[Change]:
+    changes = [Change(file, "loaded by nginx", "taken out, kept") for file in served.files]
+    if any(one.everything for one in served.servers):
+        changes.append(
+            Change("/_synapse/admin", "public", "on this host only", "http://127.0.0.1 answers it")
+        )
+    for port in sorted({p for one in served.servers for p in one.ports} - {80, 443, 8448}):
+        changes.append(Change(f"port {port}", "answered by nginx", "closed"))
+    return changes

@@ -1,0 +1,56 @@
+"""`altpeter-matrix adopt`: taking over a server that was set up by hand."""
+# ruff: noqa: PLC0415
+
+import click
+
+from .cli_support import host, reporting, say
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would change; 1 if it is refused.")
+@click.option("--undo", is_flag=True, help="Bring back what the last adoption replaced.")
+@reporting
+def adopt(dry_run: bool, undo: bool) -> None:
+    """Take over a server that was set up by hand, keeping what it does."""
+    if dry_run and undo:
+        raise click.UsageError("--dry-run and --undo exclude each other")
+    if dry_run:
+        _show()
+    elif undo:
+        _undo()
+    else:
+        _adopt()
+
+
+def _show() -> None:
+    from .adoption import require_adoptable
+    from .adoption_report import report
+    from .adoption_survey import survey
+    from .host_checks import require_suitable
+    from .lock import exclusive
+
+    place = host()
+    with exclusive(place.paths):
+        require_adoptable(place.paths)
+        decided = survey(place.paths)
+        require_suitable(place.paths, decided.rendered, place.services.present)
+        for line in report(place.paths, decided):
+            click.echo(line)
+    click.echo("\nNothing was changed. `altpeter-matrix adopt` does it.")
+
+
+def _undo() -> None:
+    from .adoption import undo
+
+    directory = undo(host())
+    click.echo(f"The files of before the adoption are back (they stay in {directory}, too).")
+    click.echo("`altpeter-matrix adopt` adopts this server again.")
+
+
+def _adopt() -> None:
+    from .adoption import adopt as adopt_now
+
+    report, directory = adopt_now(host())
+    click.echo(f"Generation {report.generation} is active: {', '.join(report.done)}.")
+    click.echo(f"The old files are in {directory}; `altpeter-matrix adopt --undo` uses them.")
+    say("notice", report.notices)

@@ -1,0 +1,90 @@
+"""A server that somebody set up by hand: until it is adopted, nothing of it is changed.
+
+Our file in conf.d would replace whole options of an edited homeserver.yaml, the database first of
+all. So the first generation is refused there, and `altpeter-matrix adopt` carries the edits over.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import adoption_backup, synapse_files
+from .commands import run
+from .errors import HostError, MatrixConfigError, Problem
+from .paths import Paths
+
+REMEDY = "run `altpeter-matrix adopt --dry-run`, then `altpeter-matrix adopt`"
+PACKAGES = ("matrix-synapse-py3", "matrix-synapse")
+_BY_HAND = "this server was set up by hand"
+# Written by the maintainer script of Synapse's package.
+PACKAGED_IN_CONF_D = ("server_name", "report_stats")
+
+
+def problems(paths: Paths) -> list[Problem]:
+    """Why this server has to be adopted first; empty once it serves a generation of ours."""
+    adoption = adoption_backup.newest(paths)
+    if adoption is not None and adoption.state == "unfinished":
+        return [Problem("altpeter-matrix adopt", f"{_BY_HAND}, and its adoption was interrupted",
+                        "run `altpeter-matrix adopt` again, or with --undo")]  # fmt: skip
+    if os.path.lexists(paths.current):
+        return []
+    return [Problem(where, f"{_BY_HAND}: {what}", REMEDY)
+            for where, what in _signs(paths)]  # fmt: skip
+
+
+def require_adopted(paths: Paths) -> None:
+    if found := problems(paths):
+        raise HostError(found)
+
+
+def _signs(paths: Paths) -> list[tuple[str, str]]:
+    homeserver = paths.synapse / "homeserver.yaml"
+    found = []
+    if is_edited(paths, homeserver):
+        found.append((str(homeserver), "the file was edited"))
+    for path in own_snippets(paths):
+        found.append((str(path), "the file is not of Synapse's package"))
+    return found
+
+
+def is_edited(paths: Paths, conffile: Path) -> bool:
+    """Whether a conffile of Synapse's package differs from what the package brought."""
+    recorded = recorded_md5(paths).get(f"/{conffile.relative_to(paths.root)}")
+    return recorded is not None and conffile.is_file() and md5(conffile.read_bytes()) != recorded
+
+
+def own_snippets(paths: Paths) -> list[Path]:
+    """Files in conf.d that set more than Synapse's package does there."""
+    return [
+        path
+        for path in synapse_files.others(paths)
+        if path.parent == paths.synapse_conf_d and not _is_packaged(path)
+    ]
+
+
+def _is_packaged(path: Path) -> bool:
+    try:
+        return set(synapse_files.read(path)) <= set(PACKAGED_IN_CONF_D)
+    except MatrixConfigError:
+        return False
+
+
+def recorded_md5(paths: Paths) -> Mapping[str, str]:
+    """What dpkg has recorded of the conffiles of Synapse's package: MD5 by path."""
+    package = synapse_package(paths)
+    if package is None:
+        return {}
+    shown = run("dpkg-query", "--show", "--showformat=${Conffiles}\n", package, check=False)
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    return {row[0]: row[1] for row in rows if len(row) >= 2}
+
+
+def synapse_package(paths: Paths) -> str | None:
+    present = [name for name in PACKAGES if (paths.package_lists / f"{name}.list").exists()]
+    return present[0] if present else None
+
+
+def md5(content: bytes) -> str:
+    """dpkg's checksum, not a safeguard."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -1,0 +1,85 @@
+"""The text that a conffile of Synapse's package had when it was installed.
+
+dpkg keeps its MD5 and not the text, so the text comes from what dpkg left beside the file, from
+apt's cache, or from the repository, and counts only when its MD5 is the recorded one.
+"""
+
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from .commands import run
+from .errors import HostError, Problem
+from .handmade import md5, recorded_md5, synapse_package
+from .paths import Paths
+
+
+def packaged(paths: Paths, *conffiles: Path) -> dict[Path, bytes]:
+    """The texts by path. HostError when one cannot be had."""
+    recorded = recorded_md5(paths)
+    wanted = {path: recorded.get(f"/{path.relative_to(paths.root)}") for path in conffiles}
+    found: dict[Path, bytes] = {}
+    for source in _sources(paths, list(conffiles)):
+        for path, content in source.items():
+            if wanted.get(path) == md5(content):
+                found.setdefault(path, content)
+        if found.keys() == wanted.keys():
+            return found
+    missing = ", ".join(str(path) for path in wanted if path not in found)
+    raise HostError(
+        Problem(
+            missing, "its packaged text is neither in apt's cache nor in a repository",
+            f"run `apt update`, or upgrade {synapse_package(paths)}, then adopt",
+        )
+    )  # fmt: skip
+
+
+def _sources(paths: Paths, conffiles: list[Path]) -> Iterator[dict[Path, bytes]]:
+    """Cheapest first."""
+    for suffix in ("", ".dpkg-dist", ".dpkg-new"):
+        beside = {path: path.with_name(path.name + suffix) for path in conffiles}
+        yield {path: one.read_bytes() for path, one in beside.items() if one.is_file()}
+    package = synapse_package(paths)
+    if package is None:
+        return
+    version = run("dpkg-query", "--show", "--showformat=${Version}", package).stdout
+    escaped = version.replace(":", "%3a")
+    for archive in paths.on_host("/var/cache/apt/archives").glob(f"{package}_{escaped}_*.deb"):
+        yield _from_archive(paths, archive, conffiles)
+    directory = Path(tempfile.mkdtemp(prefix="altpeter-matrix-download-"))
+    try:
+        subprocess.run(
+            # The directory is root's, where apt's own user may not write.
+            ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", f"{package}={version}"],
+            cwd=directory, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=600,
+        )  # fmt: skip
+        for archive in directory.glob("*.deb"):
+            yield _from_archive(paths, archive, conffiles)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _from_archive(paths: Paths, archive: Path, conffiles: list[Path]) -> dict[Path, bytes]:
+    names = {f"./{path.relative_to(paths.root)}": path for path in conffiles}
+    found: dict[Path, bytes] = {}
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", archive],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as unpacking:  # fmt: skip
+        try:
+            # As a stream: unpacked, the package is some hundred megabytes.
+            with tarfile.open(fileobj=unpacking.stdout, mode="r|") as tar:
+                for member in tar:
+                    content = tar.extractfile(member) if member.name in names else None
+                    if content is not None:
+                        found[names[member.name]] = content.read()
+                    if len(found) == len(names):
+                        break
+        except tarfile.TarError:
+            pass  # no archive, or not a whole one: another source may have it
+        finally:
+            unpacking.kill()
+    return found
