@@ -75,6 +75,7 @@ class HostState:
     files: Mapping[str, str] = field(default_factory=dict)  # path to SHA-256
     keyrings: Mapping[str, bytes] = field(default_factory=dict)  # by path
     server_name: str | None = None
+    handmade: tuple[str, ...] = ()  # files of Synapse's that were edited, before any generation
     debconf: Mapping[str, str] = field(default_factory=dict)
     sshd_ports: frozenset[int] = frozenset()
     firewall: Firewall = Firewall()
@@ -153,6 +154,7 @@ def parse(lines: Iterable[str]) -> HostState:
         files={path: digest for digest, path in words("files")},
         keyrings={path: key for path, text in words("keyrings") if (key := _decoded(text))},
         server_name=(first("server-name") or "").strip("'\"") or None,
+        handmade=tuple(sections["handmade"]),
         debconf={row[0]: row[1] for row in words("debconf") if len(row) == 2},
         sshd_ports=frozenset(int(port) for port in sections["sshd-ports"]),
         firewall=_firewall(sections),

@@ -95,6 +95,22 @@ done
 section server-name
 quiet sed -n 's/^server_name: *//p' /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml | tail -n 1
 
+section handmade
+# A configuration that somebody edited, on a host that serves no generation of ours yet.
+if [ ! -L /var/lib/altpeter-matrix/current ] && [ -f /etc/matrix-synapse/homeserver.yaml ]; then
+    # shellcheck disable=SC2016
+    recorded=$(dpkg-query -W -f='${Conffiles}\n' matrix-synapse-py3 matrix-synapse 2>/dev/null |
+        awk '$1 == "/etc/matrix-synapse/homeserver.yaml" {print $2; exit}')
+    if [ -n "$recorded" ] &&
+        [ "$(md5sum </etc/matrix-synapse/homeserver.yaml | cut -c -32)" != "$recorded" ]; then
+        echo /etc/matrix-synapse/homeserver.yaml
+    fi
+    for file in /etc/matrix-synapse/conf.d/*.yaml; do
+        [ ! -f "$file" ] || ! quiet grep -Eqv '^(server_name|report_stats):|^ *(#|$)' "$file" ||
+            echo "$file"
+    done
+fi
+
 section debconf
 # Only until Synapse is installed do the answers matter; from then on its files hold them.
 # shellcheck disable=SC2016

@@ -103,6 +103,13 @@ def _ports(target: Target, state: HostState) -> Iterator[Problem]:
 
 
 def _identity(target: Target, state: HostState) -> Iterator[Problem]:
+    for file in state.handmade:
+        yield Problem(
+            file,
+            "this server was set up by hand, and a deploy would replace what it does",
+            "install the package on the host (`apt install ./altpeter-matrix-config_*.deb`), run "
+            "`altpeter-matrix adopt --dry-run` and `altpeter-matrix adopt` there, then deploy",
+        )
     wanted = target.settings.server_name
     if state.users and state.server_name and state.server_name != wanted:
         yield Problem(

@@ -61,6 +61,7 @@ BARE: Mapping[str, str] = {
     "keyrings": "",
     "server-name": "",
     "debconf": "",
+    "handmade": "",
     "sshd-ports": "22",
     "ufw": "",
     "ufw-rules": "",

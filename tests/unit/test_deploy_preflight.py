@@ -46,6 +46,7 @@ def test_nothing_stands_in_the_way_on_a_bare_host() -> None:
         ({"release": {"ID": "ubuntu", "VERSION_CODENAME": "noble"}}, "is not supported; use"),
         ({"systemd": False}, "systemd does not run"),
         ({"lock_holder": "apt-get"}, "apt-get holds the lock of the package manager; wait"),
+        ({"handmade": ("/etc/matrix-synapse/homeserver.yaml",)}, "`altpeter-matrix adopt` there"),
         ({"newer_package": "2.0-1"}, "the host has 2.0-1, which is newer; update the checkout"),
         ({"free_kib": {"/var": 1000}}, "/var: has 0 MiB free, 1500 MiB are needed; free some"),
         ({"free_inodes": {"/": 5}}, "/: has 5 inodes free; free some"),
