@@ -23,6 +23,8 @@ ADDITION = "/etc/altpeter-matrix/synapse.d/adopted.yaml"
 DEBIAN = os.environ.get("ADOPT_DEBIAN", "13")
 
 Cloning = Callable[[str], Handmade]
+# To build such a server by hand takes longer than all that make test does with its own ones.
+pytestmark = pytest.mark.upgrades
 
 
 @pytest.fixture(scope="module")
