@@ -47,7 +47,7 @@ class Firewall:
 
 @dataclass(frozen=True)
 class Certificate:
-    """The certificate that certbot keeps for public_name."""
+    """The certificate of certbot's that nginx serves, else the one named after public_name."""
 
     names: frozenset[str] = frozenset()
     valid: bool = False  # for another day at least

@@ -132,13 +132,17 @@ section ufw-live
 if have iptables; then quiet iptables -S ufw-user-input; fi
 
 section certificate
-certificate=/etc/letsencrypt/live/$PUBLIC_NAME/fullchain.pem
+# The one that nginx serves: on an adopted server it may have the name of another of its domains.
+lineage=$(quiet sed -n 's|^ *ssl_certificate /etc/letsencrypt/live/\(.*\)/fullchain.pem;$|\1|p' \
+    /var/lib/altpeter-matrix/current/nginx/site.conf | head -n 1)
+: "${lineage:=$PUBLIC_NAME}"
+certificate=/etc/letsencrypt/live/$lineage/fullchain.pem
 if [ -f "$certificate" ] && have openssl; then
     quiet openssl x509 -in "$certificate" -noout -ext subjectAltName |
         grep -o 'DNS:[^, ]*' | sed 's/^DNS:/name /'
     quiet openssl x509 -in "$certificate" -noout -checkend 86400 >/dev/null && echo valid
 fi
-quiet sed -n 's/^server = /server /p' "/etc/letsencrypt/renewal/$PUBLIC_NAME.conf"
+quiet sed -n 's/^server = /server /p' "/etc/letsencrypt/renewal/$lineage.conf"
 
 section nginx-default
 if [ -e /etc/nginx/sites-enabled/default ]; then echo enabled; fi
