@@ -14,10 +14,10 @@ REPO_URI ?=
 
 # Prerequisites share one checkout, one venv and two processors.
 .NOTPARALLEL:
-.PHONY: help demo demo-down test test-fast lint deb repo bench docs clean lab-requirements
+.PHONY: help demo demo-down test test-upgrades test-fast lint deb repo bench docs clean lab-requirements
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # A file and not the directory: an interrupted pip leaves the directory behind.
 $(VENV): requirements.txt requirements-dev.txt
@@ -37,6 +37,11 @@ demo-down: $(VENV)  ## remove the demo's host
 test: deb lab-requirements  ## run every test, hosts included (root, about half an hour)
 	@scripts/bootstrap.sh test
 	@$(PYTEST) -m "not upgrades" tests/unit tests/package tests/hosts
+
+test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all faults (hours)
+	@scripts/bootstrap.sh test
+	@$(PYTEST) -m upgrades tests/package tests/hosts --ignore tests/hosts/upgrades
+	@$(PYTEST) tests/hosts/upgrades
 
 test-fast: $(VENV)  ## run the tests that need neither root nor a host
 	@$(PYTEST) tests/unit

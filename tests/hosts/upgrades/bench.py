@@ -1,0 +1,199 @@
+"""One host on which runs are done one after the other, each begun and ended in good order."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.hosts.deployments import Deployment
+from tests.hosts.lab import Host, Lab
+from tests.hosts.lab.commands import CommandError
+from tests.hosts.probes import login, request, wait_until_serving
+
+from .cells import Run, State, Upgrade, Way
+from .outcome import Outcome
+from .packages import Repository, field
+from .states import SETUPS, Setup, in_order
+from .stock import Stock
+from .ways import WAYS, Done, by_deploy
+
+REPLACED = "/var/lib/altpeter-matrix/replaced"
+PIN = "/etc/apt/preferences.d/upgrades"
+OPTIONS = "/etc/apt/apt.conf.d/99upgrades"
+WHO_AM_I = "/_matrix/client/v3/account/whoami"
+# Asks Synapse itself, for a host without a site.
+LOOPBACK = """
+import sys, urllib.request
+url = "http://127.0.0.1:8008/_matrix/client/v3/account/whoami"
+request = urllib.request.Request(url, headers={"Authorization": f"Bearer {sys.argv[1]}"})
+print(urllib.request.urlopen(request, timeout=30).read().decode())
+"""
+# Prints the digests of files, and of all that was set aside.
+DIGESTS = f"""
+import hashlib, json, pathlib, sys
+paths = [*map(pathlib.Path, sys.argv[1:]), *pathlib.Path("{REPLACED}").rglob("*")]
+print(json.dumps({{str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+                  for path in paths if path.is_file()}}))
+"""
+
+
+@dataclass
+class Bench:
+    """A deployed server to try upgrades on."""
+
+    lab: Lab
+    server: Deployment
+    deploy: Callable[[], "subprocess.CompletedProcess[str]"]
+    directory: Path
+
+    def __post_init__(self) -> None:
+        self.host: Host = self.server.host
+        self.repository = Repository(self.lab, self.host)
+        self.stock = Stock(self.host, self.directory)
+        # Hundreds of upgrades of the same files: what is tried here is not the disk.
+        self.host.write("/etc/dpkg/dpkg.cfg.d/lab", "force-unsafe-io\n")
+        wait_until_serving(self.server)
+        self.token = login(self.server)
+
+    def perform(self, run: Run) -> Outcome:
+        """Do the run. What it leaves is cleared by `reset`."""
+        began = time.monotonic()
+        if before := self.stock.installed_first(run.upgrade):
+            self._install(before)
+        elif run.upgrade in {Upgrade.OURS_NEXT, Upgrade.TOGETHER}:
+            self._install(self.stock.ours("this"))
+        for state in in_order(run.states):
+            self.host.sh(self._script(SETUPS[state].make))
+        precious = self._precious(run)
+        offered = self.stock.packages(run.upgrade)
+        self._offer(run, offered)
+        done = self._upgrade(run)
+        held = tuple(self._held(offered))
+        by_state = {
+            state: tuple(self._wrong(SETUPS[state], run, precious, done)) for state in run.states
+        }
+        general = tuple(self._wrong_with_host(run, done, held))
+        asked_or_held = bool(done.questions or held)
+        announced = run.collides and asked_or_held
+        record = self.directory / "output.log"
+        with record.open("a") as log:
+            log.write(f"===== {run}\n{done.output}\n")
+        seconds = time.monotonic() - began
+        return Outcome(done.questions, held, announced, general, by_state, seconds)
+
+    def reset(self, run: Run) -> None:
+        """Undo the states and finish what was left unfinished; raises when that does not work."""
+        self.host.sh(f"rm -f {PIN} {OPTIONS}; dpkg --force-confold --configure -a </dev/null")
+        for state in run.states:
+            self.host.sh(self._script(SETUPS[state].undo))
+        self.host.run("altpeter-matrix", "apply")
+        self.host.run("altpeter-matrix", "status")
+        wait_until_serving(self.server)
+
+    def _script(self, text: str) -> str:
+        return text.replace("@name", self.server.public_name)
+
+    def _install(self, package: Path) -> None:
+        (self.host.root / "root" / package.name).write_bytes(package.read_bytes())
+        if self._installed(field(package, "Package")) != field(package, "Version"):
+            self.host.sh(f"dpkg -i /root/{package.name} </dev/null 2>&1")
+        self.host.run("rm", f"/root/{package.name}")
+
+    def _installed(self, name: str) -> str:
+        return self.host.run("dpkg-query", "-W", "-f", "${Version}", name).stdout
+
+    def _offer(self, run: Run, offered: list[Path]) -> None:
+        """Publish, and where it means going back, tell apt that this is wanted."""
+        if run.upgrade is Upgrade.OURS_BACK:
+            (package,) = offered
+            name, version = field(package, "Package"), field(package, "Version")
+            self.host.write(PIN, f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n")
+            self.host.write(OPTIONS, 'Unattended-Upgrade::Allow-downgrade "true";\n')
+        if run.way is not Way.DEPLOY:
+            self.repository.publish(offered)
+
+    def _upgrade(self, run: Run) -> Done:
+        if run.way is Way.DEPLOY:
+            return by_deploy(self.deploy)
+        return WAYS[run.way](self.host)
+
+    def _held(self, offered: list[Path]) -> Iterator[str]:
+        for package in offered:
+            name, wanted = field(package, "Package"), field(package, "Version")
+            if (found := self._installed(name)) != wanted:
+                yield f"{name} {found} instead of {wanted}"
+
+    def _precious(self, run: Run) -> Mapping[str, str]:
+        """The digests of what must not get lost."""
+        paths = [path for state in run.states for path in SETUPS[state].precious]
+        found = self._digests(*paths)
+        return {path: found[path] for path in paths}
+
+    def _digests(self, *paths: str) -> dict[str, str]:
+        found = self.host.run("python3", "-c", DIGESTS, *paths).stdout
+        digests: dict[str, str] = json.loads(found)
+        return digests
+
+    def _wrong(
+        self, setup: Setup, run: Run, precious: Mapping[str, str], done: Done
+    ) -> Iterator[str]:
+        """What is not as the state demands."""
+        now = self._digests(*setup.precious)
+        for path in setup.precious:
+            if now.get(path) == precious[path]:
+                continue
+            aside = [p for p, d in now.items() if d == precious[path] and p.startswith(REPLACED)]
+            if not aside:
+                yield f"the edit of {path} is lost"
+            elif run.way is not Way.DEPLOY and not self._told(Path(aside[-1]).parent, done):
+                yield f"nobody was told that {path} is kept in {aside[-1]}"
+        for path in setup.absent:
+            if self.host.run("test", "-L", path, check=False).returncode == 0:
+                yield f"{path} is there again"
+        if setup.answers and (status := request(self.server, setup.answers).status) != 200:
+            yield f"{setup.answers} answers {status}"
+        if setup.refused and run.way is not Way.DEPLOY:
+            shown = self.host.run("altpeter-matrix", "status", check=False)
+            if shown.returncode == 0 or setup.refused not in shown.stdout:
+                yield f"status does not name {setup.refused}: {shown.stdout}"
+
+    def _told(self, directory: Path, done: Done) -> bool:
+        shown = self.host.sh("cat /var/log/apt/term.log").stdout
+        return str(directory) in f"{done.output}{shown}"
+
+    def _wrong_with_host(self, run: Run, done: Done, held: tuple[str, ...]) -> Iterator[str]:
+        refused = any(SETUPS[state].refused for state in run.states)
+        edited = [f for f in ("homeserver.yaml", "log.yaml") if f"{f} edited" in run.states]
+        status = self.host.run("altpeter-matrix", "status", check=False)
+        for name in edited:
+            if f"/etc/matrix-synapse/{name}" not in status.stdout:
+                yield f"status does not announce the edit of {name}: {status.stdout}"
+        if not run.collides:
+            audit = self.host.run("dpkg", "--audit").stdout
+            if audit:
+                yield f"dpkg --audit: {audit}"
+            if done.questions:
+                yield f"{done.questions} questions: {done.output[-1500:]}"
+            if held:
+                yield f"held back: {', '.join(held)}: {done.output[-1500:]}"
+            if not done.ok and not (run.way is Way.DEPLOY and refused):
+                yield f"failed: {done.output[-1500:]}"
+            if not refused and status.returncode != 0:
+                yield f"status: {status.stdout}"
+        yield from self._service_problems(run)
+
+    def _service_problems(self, run: Run) -> Iterator[str]:
+        """Whether a client that was logged in before still is."""
+        user = self.server.administrator
+        try:
+            if State.SITE_DISABLED in run.states:
+                answer = self.host.run("python3", "-c", LOOPBACK, self.token).stdout
+            else:
+                wait_until_serving(self.server)
+                answer = request(self.server, WHO_AM_I, token=self.token).body.decode()
+            if user not in answer:
+                yield f"logged out: {answer}"
+        except (AssertionError, CommandError, OSError) as error:
+            yield f"does not serve: {error}"

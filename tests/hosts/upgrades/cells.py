@@ -1,0 +1,172 @@
+"""What the matrix consists of, and which part of it `make test` runs.
+
+A cell is one upgrade of one host in one state in one way. A run proves several cells at once: its
+states concern different things, so that each is judged by itself.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+HOSTS = ("12", "13")
+
+
+class Upgrade(StrEnum):
+    """What is installed while the host is in a state."""
+
+    OURS_THIS = "ours previous > this"
+    OURS_NEXT = "ours this > next"
+    OURS_BACK = "ours next > this (downgrade)"
+    SYNAPSE = "Synapse"
+    SYNAPSE_HOMESERVER = "Synapse, other homeserver.yaml"
+    SYNAPSE_LOG = "Synapse, other log.yaml"
+    TOGETHER = "ours and Synapse, other homeserver.yaml"
+    NGINX = "nginx"
+    POSTGRESQL = "PostgreSQL"
+
+
+class State(StrEnum):
+    """What an administrator did to the host before."""
+
+    UNTOUCHED = "untouched"
+    HOMESERVER_EDITED = "homeserver.yaml edited"
+    LOG_EDITED = "log.yaml edited"
+    GENERATED_EDITED = "generated file edited"
+    GENERATED_DELETED = "generated file deleted"
+    GENERATED_LINKED = "generated file replaced by a link"
+    GENERATED_UNREADABLE = "generated file made unreadable"
+    LINK_DELETED = "link in /etc deleted"
+    SITE_DISABLED = "site disabled"
+    SETTINGS_EDITED = "settings edited by hand"
+    SETTINGS_INVALID = "settings invalid"
+    SETTINGS_MISSING = "settings missing"
+    ADDITIONS = "local additions"
+    ADDITIONS_BROKEN = "local additions broken"
+    FOREIGN_SITE = "foreign site on the same names and ports"
+
+
+class Way(StrEnum):
+    """Who upgrades."""
+
+    TERMINAL = "apt upgrade at a terminal"
+    CLOSED = "apt-get with closed stdin"
+    UNATTENDED = "unattended-upgrade"
+    DEPLOY = "pyinfra deploy"
+
+
+# States that one run can have together: what they change does not overlap, and none of them keeps
+# `apply` from doing its work for the others.
+COMBINATIONS: tuple[tuple[State, ...], ...] = (
+    (State.UNTOUCHED,),
+    (State.HOMESERVER_EDITED,),
+    (State.LOG_EDITED,),
+    (State.GENERATED_EDITED, State.LINK_DELETED, State.ADDITIONS, State.FOREIGN_SITE),
+    (State.GENERATED_DELETED, State.SETTINGS_EDITED),
+    (State.GENERATED_LINKED, State.SITE_DISABLED),
+    (State.GENERATED_UNREADABLE,),
+    (State.ADDITIONS_BROKEN,),
+    (State.SETTINGS_INVALID,),
+    (State.SETTINGS_MISSING,),
+)
+# The deploy installs this checkout's package and leaves upgrades of others to apt.
+DEPLOYED = (Upgrade.OURS_THIS, Upgrade.OURS_BACK)
+# Known traps, which every selection has: each once caught somebody, on real hosts.
+TRAPS: tuple[tuple[Upgrade, State, Way], ...] = (
+    (Upgrade.SYNAPSE_HOMESERVER, State.HOMESERVER_EDITED, Way.UNATTENDED),
+    (Upgrade.NGINX, State.GENERATED_DELETED, Way.CLOSED),
+)
+# Packaged conffiles that an upgrade brings in another form, and the edit that this runs into.
+COLLISIONS = {
+    (Upgrade.SYNAPSE_HOMESERVER, State.HOMESERVER_EDITED),
+    (Upgrade.TOGETHER, State.HOMESERVER_EDITED),
+    (Upgrade.SYNAPSE_LOG, State.LOG_EDITED),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One promise: this upgrade, of this host in this state, in this way, asks nothing."""
+
+    host: str
+    upgrade: Upgrade
+    state: State
+    way: Way
+
+
+@dataclass(frozen=True)
+class Run:
+    """One upgrade that is really done, with all its states at once."""
+
+    host: str
+    upgrade: Upgrade
+    states: tuple[State, ...]
+    way: Way
+
+    def __str__(self) -> str:
+        return f"Debian {self.host}: {self.upgrade}; {', '.join(self.states)}; {self.way}"
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(Cell(self.host, self.upgrade, state, self.way) for state in self.states)
+
+    @property
+    def collides(self) -> bool:
+        """Whether dpkg has to ask, or unattended-upgrades to wait: the edit was not adopted."""
+        return any((self.upgrade, state) in COLLISIONS for state in self.states)
+
+
+def all_runs(hosts: Sequence[str] = HOSTS) -> tuple[Run, ...]:
+    """The whole matrix, in an order that varies the upgrade fastest."""
+    return tuple(
+        Run(host, upgrade, states, way)
+        for host, way, states, upgrade in product(hosts, Way, COMBINATIONS, Upgrade)
+        if way is not Way.DEPLOY or upgrade in DEPLOYED
+    )
+
+
+def representative(runs: Sequence[Run], per_host: int) -> tuple[Run, ...]:
+    """A few runs for each host, equally many, that leave no value and few pairs of values out.
+
+    The traps come first, and then greedily the run that adds most each time: single values of the
+    host, then pairs that no run of any host has yet, so that the hosts complete each other.
+    """
+    hosts = tuple(dict.fromkeys(run.host for run in runs))
+    chosen: list[Run] = []
+    values: set[tuple[str, str]] = set()
+    pairs: set[frozenset[str]] = set()
+
+    def gain(run: Run) -> tuple[bool, int, int]:
+        new_pairs = len(set(_pairs(run)) - pairs)
+        return is_trap(run), len(set(_values(run)) - values), new_pairs
+
+    for _ in range(per_host):
+        for host in hosts:
+            left = [run for run in runs if run.host == host and run not in chosen]
+            if not left:
+                continue
+            best = max(left, key=gain)
+            chosen.append(best)
+            values.update(_values(best))
+            pairs.update(_pairs(best))
+    return tuple(chosen)
+
+
+def is_trap(run: Run) -> bool:
+    return any((run.upgrade, state, run.way) in TRAPS for state in run.states)
+
+
+def cells_of(runs: Iterable[Run]) -> tuple[Cell, ...]:
+    return tuple(cell for run in runs for cell in run.cells)
+
+
+def _values(run: Run) -> Iterator[tuple[str, str]]:
+    for value in (run.upgrade, run.way, *run.states):
+        yield run.host, value
+
+
+def _pairs(run: Run) -> Iterator[frozenset[str]]:
+    yield frozenset((run.upgrade, run.way))
+    for state in run.states:
+        yield frozenset((run.upgrade, state))
+        yield frozenset((run.way, state))

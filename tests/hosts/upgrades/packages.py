@@ -1,0 +1,147 @@
+"""Newer versions of packages that the test machine has, and a repository that offers them.
+
+A newer version is the same package with another version and, where it is to differ, with text
+appended to some of its files: as if upstream had changed them.
+"""
+
+import hashlib
+import io
+import shlex
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.hosts.lab import Host, Lab, repository
+from tests.hosts.lab.commands import run
+from tests.hosts.lab.layout import RELEASES
+
+SOURCE = "/etc/apt/sources.list.d/upgrades.sources"
+KEYRING = "/usr/share/keyrings/upgrades.gpg"
+
+
+def field(package: Path, name: str) -> str:
+    return run("dpkg-deb", "--field", package, name).stdout.strip()
+
+
+def repack(
+    package: Path, target: Path, version: str, appended: Mapping[str, str] | None = None
+) -> Path:
+    """The package as another version, in the directory ``target``.
+
+    appended: text to add at the end of files, by their absolute paths.
+    """
+    changes = {f".{path}": text.encode() for path, text in (appended or {}).items()}
+    name = f"{field(package, 'Package')}_{version}_{field(package, 'Architecture')}.deb"
+    work = target / f"{name}.work"
+    work.mkdir(parents=True)
+    sums: dict[str, str] = {}
+    data = next(m for m in run("ar", "t", package).stdout.split() if m.startswith("data.tar"))
+    if changes:
+        data = "data.tar.zst"
+        sums = _change_data(package, work / data, changes)
+    else:
+        _to_file(["ar", "p", str(package), data], work / data)
+    _change_control(package, work / "control.tar", version, sums)
+    (work / "debian-binary").write_text("2.0\n")
+    members = [work / "debian-binary", work / "control.tar", work / data]
+    (target / name).unlink(missing_ok=True)
+    run("ar", "rcD", target / name, *members)
+    run("rm", "-r", work)
+    return target / name
+
+
+def _to_file(command: list[str], target: Path) -> None:
+    with target.open("wb") as output:
+        subprocess.run(command, stdout=output, check=True)
+
+
+def _change_data(package: Path, target: Path, changes: Mapping[str, bytes]) -> dict[str, str]:
+    """Write the data member with the changes; the new md5sums by path."""
+    sums = {}
+    reader = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
+    writer = subprocess.Popen(
+        f"zstd -q -1 -o {shlex.quote(str(target))}", shell=True, stdin=subprocess.PIPE
+    )
+    with (
+        tarfile.open(fileobj=reader.stdout, mode="r|") as old,
+        tarfile.open(fileobj=writer.stdin, mode="w|", format=tarfile.GNU_FORMAT) as new,
+    ):
+        for member in old:
+            content = old.extractfile(member) if member.isreg() else None
+            if content is not None and member.name in changes:
+                text = content.read() + changes[member.name]
+                member.size = len(text)
+                sums[member.name.removeprefix("./")] = hashlib.md5(text).hexdigest()  # noqa: S324
+                content = io.BytesIO(text)
+            new.addfile(member, content)
+    assert writer.stdin is not None
+    writer.stdin.close()
+    assert writer.wait() == 0 and reader.wait() == 0
+    assert len(sums) == len(changes), f"{package.name} lacks some of {sorted(changes)}"
+    return sums
+
+
+def _change_control(package: Path, target: Path, version: str, sums: Mapping[str, str]) -> None:
+    old_tar = subprocess.run(
+        ["dpkg-deb", "--ctrl-tarfile", package], stdout=subprocess.PIPE, check=True
+    ).stdout
+    with (
+        tarfile.open(fileobj=io.BytesIO(old_tar)) as old,
+        tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as new,
+    ):
+        for member in old:
+            content = old.extractfile(member)
+            if content is None:
+                new.addfile(member)
+                continue
+            text = content.read().decode()
+            if member.name == "./control":
+                text = _with_version(text, version)
+            elif member.name == "./md5sums":
+                text = _with_sums(text, sums)
+            data = text.encode()
+            member.size = len(data)
+            new.addfile(member, io.BytesIO(data))
+
+
+def _with_version(text: str, version: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(f"Version: {version}\n" if x.startswith("Version:") else x for x in lines)
+
+
+def _with_sums(text: str, sums: Mapping[str, str]) -> str:
+    """Conffiles have no line here, so theirs are dropped."""
+    rows = [line.split("  ", 1) for line in text.splitlines()]
+    return "".join(f"{sums.get(path, old)}  {path}\n" for old, path in rows)
+
+
+class Repository:
+    """An apt repository of one host's own, on the lab's server, so under its name."""
+
+    def __init__(self, lab: Lab, host: Host) -> None:
+        self._services = lab.services
+        self._host = host
+        self._codename = RELEASES[host.debian].codename
+        self._root = lab.services.host.root / "srv/www" / f"upgrades-{host.name}"
+        key = host.root / KEYRING.lstrip("/")
+        key.write_bytes(lab.services.synapse_keyring.read_bytes())
+        host.write(
+            SOURCE,
+            f"Types: deb\nURIs: http://packages.lab.test/{self._root.name}\n"
+            f"Suites: {self._codename}\nComponents: main\nSigned-By: {KEYRING}\n",
+        )
+
+    def publish(self, packages: Sequence[Path]) -> None:
+        """Offer exactly these packages, and have the host know it."""
+        if (self._root / "pool").exists():
+            run("rm", "-r", self._root / "pool")
+        repository.publish(self._root, self._codename, packages, self._sign)
+        self._host.run(
+            "apt-get", "-q", "update",
+            "-o", f"Dir::Etc::sourcelist={SOURCE}", "-o", "Dir::Etc::sourceparts=-",
+            "-o", "APT::Get::List-Cleanup=0",
+        )  # fmt: skip
+
+    def _sign(self, release: str) -> str:
+        return self._services.host.run("gpg", "--batch", "--clearsign", input=release).stdout

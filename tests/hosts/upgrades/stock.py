@@ -1,0 +1,111 @@
+"""The next versions of the packages of one host, made as the runs need them."""
+
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
+
+from tests.hosts.deployments import TOP
+from tests.hosts.lab import Host
+from tests.hosts.lab.synapse_deb import VERSIONS, packages
+
+from .cells import Upgrade
+from .packages import field, repack
+from .states import HOMESERVER, LOG
+
+OURS = "altpeter-matrix-config"
+TEMPLATE = "/usr/share/altpeter-matrix-config/nginx/site.conf.j2"
+# Debian's package where there is no other.
+SYNAPSE = {"12": "matrix-synapse-py3", "13": "matrix-synapse-py3", "sid": "matrix-synapse"}
+CHANGED_CONFFILE = {
+    Upgrade.SYNAPSE: None,
+    Upgrade.SYNAPSE_HOMESERVER: HOMESERVER,
+    Upgrade.SYNAPSE_LOG: LOG,
+    Upgrade.TOGETHER: HOMESERVER,
+}
+
+
+class Stock:
+    """Makes packages in ``directory`` out of what the host has."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self._host = host
+        self._directory = directory
+        self._numbers = count(1)
+        self._originals: dict[str, Path] = {}
+        # Each upgrade that changes a conffile goes to the other of its two forms.
+        self._changed: frozenset[str] = frozenset()
+        self._synapse: dict[frozenset[str], Path] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def installed_first(self, upgrade: Upgrade) -> Path | None:
+        """The version of our package that has to be there before the upgrade; None: this one."""
+        before = {Upgrade.OURS_THIS: "previous", Upgrade.OURS_BACK: "next"}
+        return self.ours(before[upgrade]) if upgrade in before else None
+
+    def packages(self, upgrade: Upgrade) -> list[Path]:
+        """What the repository has to offer for the upgrade."""
+        if upgrade is Upgrade.NGINX:
+            return self._newer("nginx", "nginx-common")
+        if upgrade is Upgrade.POSTGRESQL:
+            return self._newer(self._postgresql())
+        if upgrade in {Upgrade.OURS_THIS, Upgrade.OURS_BACK}:
+            return [self.ours("this")]
+        if upgrade is Upgrade.OURS_NEXT:
+            return [self.ours("next")]
+        offered = [self._newer_synapse(CHANGED_CONFFILE[upgrade])]
+        return [*offered, self.ours("next")] if upgrade is Upgrade.TOGETHER else offered
+
+    def ours(self, which: str) -> Path:
+        """Our package as ``previous``, ``this`` or ``next``; the others render another site."""
+        this = max((TOP / "dist").glob(f"{OURS}_*_all.deb"))
+        if which == "this":
+            return this
+        version = field(this, "Version") + {"previous": "~previous", "next": "+next"}[which]
+        text = {TEMPLATE: f"# As of the {which} version.\n"}
+        return self._once(which, lambda: repack(this, self._directory, version, text))
+
+    def _newer_synapse(self, changed: str | None) -> Path:
+        self._changed ^= {changed} if changed else set()
+        if self._changed not in self._synapse:
+            original = self._original_synapse()
+            text: Mapping[str, str] = {path: "# Changed upstream.\n" for path in self._changed}
+            form = self._directory / "-".join(["form", *(Path(p).stem for p in self._changed)])
+            self._synapse[self._changed] = repack(original, form, field(original, "Version"), text)
+        package = self._synapse[self._changed]
+        return repack(package, self._directory, self._next_version(field(package, "Version")))
+
+    def _original_synapse(self) -> Path:
+        if self._host.debian == "sid":
+            return self._original("matrix-synapse")
+        (found,) = packages(self._host.debian).glob(f"*_{VERSIONS[-1]}+*.deb")
+        return found
+
+    def _newer(self, *names: str) -> list[Path]:
+        originals = [self._original(name) for name in names]
+        version = self._next_version(field(originals[0], "Version"))
+        return [repack(original, self._directory, version) for original in originals]
+
+    def _next_version(self, version: str) -> str:
+        return f"{version}+r{next(self._numbers)}"
+
+    def _original(self, name: str) -> Path:
+        return self._once(name, lambda: self._download(name))
+
+    def _download(self, name: str) -> Path:
+        """The Debian package that the host has, from the host's own mirror."""
+        there = self._host.run("mktemp", "-d").stdout.strip()
+        self._host.sh(f"chmod 755 {there}; cd {there}; apt-get -q download {name}")
+        (found,) = (self._host.root / there.lstrip("/")).glob("*.deb")
+        kept = self._directory / found.name
+        kept.write_bytes(found.read_bytes())
+        self._host.run("rm", "-r", there)
+        return kept
+
+    def _postgresql(self) -> str:
+        names = self._host.sh("dpkg-query -W -f '${Package}\\n' 'postgresql-[0-9]*'").stdout
+        return max(names.split())
+
+    def _once(self, key: str, make: Callable[[], Path]) -> Path:
+        if key not in self._originals:
+            self._originals[key] = make()
+        return self._originals[key]

@@ -1,0 +1,93 @@
+"""No upgrade asks, is held back, loses an edit or an access token: see `cells` for what is tried.
+
+The runs of a host are done one after the other on one clone, the hosts at the same time.
+`make test` does a representative part, `make test-upgrades` all.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, cast
+
+import pytest
+
+from tests.hosts.deployments import Deployment, run_pyinfra
+from tests.hosts.fleet import Fleet
+
+from .bench import Bench
+from .cells import Run, all_runs, representative
+from .conftest import OUTCOMES
+from .outcome import Outcome
+
+ALL = all_runs()
+PART = representative(ALL, per_host=12)
+
+
+def parameters() -> Iterator[Any]:
+    for run in (*PART, *(run for run in ALL if run not in PART)):
+        marks = () if run in PART else (pytest.mark.upgrades,)
+        yield pytest.param(run, id=str(run).replace(" ", "_"), marks=marks)
+
+
+def perform_all(
+    fleet: Fleet, original: Deployment, runs: Sequence[Run], futures: Mapping[Run, Future[Outcome]]
+) -> None:
+    """Do the runs of one host; after a run that cannot be undone go on with a new clone."""
+    with ExitStack() as stack:
+        bench: Bench | None = None
+        for run in runs:
+            try:
+                if bench is None:
+                    bench = new_bench(fleet, original, stack)
+                outcome = bench.perform(run)
+            except BaseException as error:
+                futures[run].set_exception(error)
+                stack.close()
+                bench = None
+                continue
+            futures[run].set_result(outcome)
+            try:
+                bench.reset(run)
+            except Exception as error:  # noqa: BLE001 - whatever it is, a new clone helps
+                print(f"{run}: not undone, so a new clone goes on: {error}")
+                stack.close()
+                bench = None
+
+
+def new_bench(fleet: Fleet, original: Deployment, stack: ExitStack) -> Bench:
+    server = stack.enter_context(fleet.clone(original, "upgrades", dns=True))
+    directory = fleet.lab.state / f"upgrades-{original.host.name}"
+    return Bench(
+        fleet.lab,
+        server,
+        lambda: run_pyinfra(fleet.inventory(server), "-y", check=False),
+        directory,
+    )
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    fleet: Fleet, both: tuple[Deployment, Deployment], request: pytest.FixtureRequest
+) -> Iterator[Mapping[Run, Future[Outcome]]]:
+    """Does the selected runs; each test waits for its own."""
+    selected: list[Run] = [
+        cast(Run, item.callspec.params["run"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.originalname == test_an_upgrade_asks_nothing_and_loses_nothing.__name__
+    ]
+    futures: dict[Run, Future[Outcome]] = {run: Future() for run in selected}
+    with ThreadPoolExecutor() as pool:
+        for server in both:
+            runs = [run for run in selected if run.host == server.host.debian]
+            pool.submit(perform_all, fleet, server, runs, futures)
+        yield futures
+
+
+@pytest.mark.parametrize("run", parameters())
+def test_an_upgrade_asks_nothing_and_loses_nothing(
+    run: Run, outcomes: Mapping[Run, Future[Outcome]], request: pytest.FixtureRequest
+) -> None:
+    outcome = outcomes[run].result()
+    request.config.stash.setdefault(OUTCOMES, {})[run] = outcome
+    assert outcome.problems == (), "\n".join(outcome.problems)

@@ -1,0 +1,63 @@
+"""The four ways to upgrade, each with what was asked."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tests.hosts.lab import Host
+from tests.hosts.terminal import converse
+
+from .cells import Way
+
+GO_ON = r"\[Y/n\] "
+CONFFILE = r"\(Y/I/N/O/D/Z\) \[default=N\] \? "
+# What dpkg says instead of asking when nobody is there.
+NOBODY = "end of file on stdin at conffile prompt"
+UNATTENDED_LOG = "/var/log/unattended-upgrades/unattended-upgrades-dpkg.log"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How an upgrade went."""
+
+    ok: bool
+    questions: int  # apt's own "go on?" aside, which any `apt upgrade` puts
+    output: str
+
+
+def at_terminal(host: Host) -> Done:
+    """A person who says yes to apt and, if it comes to that, keeps the own conffile."""
+    talk = converse(
+        host,
+        "DEBIAN_FRONTEND=readline apt -o Dpkg::Progress-Fancy=0 upgrade",
+        {GO_ON: "y", CONFFILE: "N"},
+    )
+    return Done(True, sum(asked != GO_ON for asked in talk.questions), talk.screen)
+
+
+def with_closed_stdin(host: Host) -> Done:
+    """A script that cannot answer; debconf's own frontend, as in cron."""
+    done = host.sh("apt-get -y -q --allow-downgrades upgrade <&- 2>&1", check=False, timeout=600)
+    return Done(done.returncode == 0, done.stdout.count(NOBODY), done.stdout)
+
+
+def unattended(host: Host) -> Done:
+    """The real unattended-upgrade; it exits with 0 also when it holds a package back."""
+    host.sh(f"rm -f {UNATTENDED_LOG}")
+    done = host.sh("unattended-upgrade --debug </dev/null 2>&1", check=False, timeout=600)
+    log = host.sh(f"cat {UNATTENDED_LOG} 2>/dev/null || true").stdout
+    output = f"{done.stdout}\n{log}"
+    return Done(done.returncode == 0, output.count(NOBODY), output)
+
+
+def by_deploy(deploy: Callable[[], "subprocess.CompletedProcess[str]"]) -> Done:
+    """The public pyinfra command."""
+    done = deploy()
+    return Done(done.returncode == 0, 0, f"{done.stdout}\n{done.stderr}")
+
+
+WAYS: Mapping[Way, Callable[[Host], Done]] = {
+    Way.TERMINAL: at_terminal,
+    Way.CLOSED: with_closed_stdin,
+    Way.UNATTENDED: unattended,
+}

@@ -1,0 +1,76 @@
+"""The part of the upgrade matrix that `make test` does, and the table of what it showed."""
+
+from tests.hosts.upgrades.cells import (
+    HOSTS,
+    TRAPS,
+    Run,
+    State,
+    Upgrade,
+    Way,
+    all_runs,
+    cells_of,
+    representative,
+)
+from tests.hosts.upgrades.outcome import Outcome, table, totals
+from tests.hosts.upgrades.states import SETUPS
+
+ALL = all_runs()
+PART = representative(ALL, per_host=12)
+
+
+def test_the_whole_matrix_has_every_cell_that_makes_sense() -> None:
+    cells = cells_of(ALL)
+    assert len(cells) == len(set(cells))
+    by_apt = len(HOSTS) * len(Upgrade) * len(State) * 3
+    by_deploy = len(HOSTS) * 2 * len(State)
+    assert len(cells) == by_apt + by_deploy
+
+
+def test_every_upgrade_state_and_way_is_in_the_part_on_each_host() -> None:
+    for host in HOSTS:
+        runs = [run for run in PART if run.host == host]
+        assert len(runs) == 12
+        assert {run.upgrade for run in runs} == set(Upgrade)
+        assert {state for run in runs for state in run.states} == set(State)
+        assert {run.way for run in runs} == set(Way)
+
+
+def test_the_part_has_every_trap_on_each_host() -> None:
+    found = {(run.host, run.upgrade, state, run.way) for run in PART for state in run.states}
+    assert {(host, *trap) for host in HOSTS for trap in TRAPS} <= found
+
+
+def test_the_hosts_complete_each_other() -> None:
+    pairs = [
+        {(run.upgrade, state) for run in PART if run.host == host for state in run.states}
+        for host in HOSTS
+    ]
+    assert len(pairs[0] | pairs[1]) > 1.5 * max(map(len, pairs))
+
+
+def test_the_part_is_the_same_each_time() -> None:
+    assert representative(all_runs(), per_host=12) == PART
+
+
+def test_every_state_can_be_made() -> None:
+    assert set(SETUPS) == set(State)
+
+
+def test_the_table_tells_failures_announced_edits_and_clean_cells_apart() -> None:
+    clean = Run("12", Upgrade.NGINX, (State.UNTOUCHED,), Way.TERMINAL)
+    held = Run("12", Upgrade.SYNAPSE_LOG, (State.LOG_EDITED,), Way.UNATTENDED)
+    partly = Run("13", Upgrade.OURS_THIS, (State.ADDITIONS, State.LINK_DELETED), Way.CLOSED)
+    lost = {State.ADDITIONS: ("the edit is lost",)}
+    outcomes = {
+        clean: Outcome(),
+        held: Outcome(held=("matrix-synapse-py3",), announced=True),
+        partly: Outcome(by_state=lost),
+    }
+    rows = {line.split("  ")[0]: line.split() for line in table(outcomes).splitlines() if line}
+    assert rows["Debian 12: untouched"][-2] == "t"
+    assert "u!" in rows["Debian 12: log.yaml edited"]
+    assert "C" in rows["Debian 13: local additions"]
+    assert "c" in rows["Debian 13: link in /etc deleted"]
+    assert totals(outcomes).startswith("4 cells in 3 runs (0 s): 1 failed; questions asked 0,")
+    assert "packages held back 0 (" in totals(outcomes)
+    assert "announced: 0 and 1)" in totals(outcomes)
