@@ -107,6 +107,17 @@ def _go_back(
 
 def _replace_hand_made_changes(host: Host, store: Store, work: Work) -> None:
     """Keep edits of generated files aside. A service that may have loaded one loads anew."""
+    if unknown := store.set_aside_unknown():
+        for program in UNITS:
+            host.services.forget(program)
+        work.notices.append(
+            Problem(
+                str(store.paths.current),
+                "was made by a later version of this package, or is damaged, so that changes by"
+                f" hand cannot be told; all of it is kept in {unknown}",
+                "if you changed a file in it, put that into settings.yaml, nginx.d or synapse.d",
+            )
+        )
     current = store.current()
     tampered = store.tampering(current) if current else []
     replaced = [Tampering(link.path, "replaced by a file") for link in Links(host.paths).replaced()]

@@ -212,6 +212,21 @@ class Store:
                 ) from error
         return directory
 
+    def set_aside_unknown(self) -> Path | None:
+        """Keep the whole current generation when its record does not tell what it should be.
+
+        The record is lost, or a later version of this package wrote it: an edit would not show.
+        """
+        number = self.current_number()
+        if number is None or self.load(number) is not None:
+            return None
+        origin = self.paths.generations / str(number)
+        if not origin.is_dir():
+            return None
+        kept = self.set_aside_directory() / f"generation-{number}"
+        shutil.copytree(origin, kept, symlinks=True)
+        return kept
+
     def set_aside_directory(self) -> Path:
         disk.ensure_directory(self.paths.replaced, 0o700)
         stamp = time.strftime("%Y-%m-%d.%H%M%S")

@@ -126,6 +126,10 @@ class Links:
         """The links that were made at some time."""
         try:
             data: dict[str, Any] = json.loads(self.paths.links_manifest.read_bytes())
+            if data["format"] > FORMAT:
+                # Of a later version of this package. Who knows what it says about a link that is
+                # missing: it may have been deleted, so none is made, and the file stays as it is.
+                return frozenset(TARGETS)
             return frozenset(str(name) for name in data["made"])
         except (OSError, ValueError, KeyError, TypeError):
             # Missing or damaged: links that are there are entered again, others made again.

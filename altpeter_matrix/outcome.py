@@ -49,8 +49,8 @@ class Record:
             known["problems"] = tuple(Problem(**one) for one in known.get("problems", ()))
             known["watched"] = tuple(known.get("watched", ()))
             return Outcome(**known)
-        except (OSError, ValueError, TypeError):
-            return Outcome()
+        except (OSError, ValueError, TypeError, AttributeError):
+            return Outcome()  # missing, damaged, or of a later version of this package
 
     def write(self, outcome: Outcome) -> None:
         disk.ensure_directory(self.paths.state, 0o755)

@@ -23,10 +23,15 @@ ALL = all_runs()
 PART = representative(ALL, per_host=12)
 
 
-def parameters() -> Iterator[Any]:
-    for run in (*PART, *(run for run in ALL if run not in PART)):
-        marks = () if run in PART else (pytest.mark.upgrades,)
-        yield pytest.param(run, id=str(run).replace(" ", "_"), marks=marks)
+def parameters() -> list[Any]:
+    return [
+        pytest.param(
+            run,
+            id=str(run).replace(" ", "_"),
+            marks=() if run in PART else (pytest.mark.upgrades,),
+        )
+        for run in (*PART, *(run for run in ALL if run not in PART))
+    ]
 
 
 def perform_all(
