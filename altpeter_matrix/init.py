@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from . import disk, handmade, synapse_files
 from .commands import run
 from .errors import HostError, MatrixConfigError, Problem
+from .generations import SETTINGS
 from .paths import Paths
+from .rendered import read_settings, settings_text
 from .settings import load_settings
 
 _TEXT = """\
@@ -24,11 +26,19 @@ report_stats: {report_stats}
 def init(paths: Paths, server_name: str | None = None, if_unknown: str | None = None) -> str | None:
     """Write settings.yaml unless it is there; the server name that was written.
 
+    On a server that is in use these are the settings that it was told to serve: what a host knows
+    by itself would make another server of it.
+
     server_name: the name, whatever the host knows.
     if_unknown: the name when no Synapse on this host has one: the answer to the package's question.
     """
     if paths.settings.exists():
         return None
+    if server_name is None and (in_use := _in_use(paths)) is not None:
+        text, served = in_use
+        disk.ensure_directory(paths.configuration, 0o755)
+        disk.replace(paths.settings, text.encode(), 0o600)
+        return served
     if server_name is None and handmade.problems(paths):
         return None  # `adopt` writes them, from what it finds
     name = server_name or _first_usable(_known_names(paths, if_unknown))
@@ -46,6 +56,15 @@ def init(paths: Paths, server_name: str | None = None, if_unknown: str | None = 
     disk.ensure_directory(paths.configuration, 0o755)
     disk.replace(paths.settings, text.encode(), 0o644)
     return name
+
+
+def _in_use(paths: Paths) -> tuple[str, str] | None:
+    """The text of the settings that the current generation was made from, and its server name."""
+    copy = paths.current / SETTINGS
+    try:
+        return settings_text(copy), read_settings(paths, copy).server_name
+    except (OSError, MatrixConfigError):
+        return None
 
 
 def _known_names(paths: Paths, if_unknown: str | None) -> Iterator[str]:

@@ -146,6 +146,15 @@ def test_init_writes_settings_once_with_the_name_of_the_server(fresh: FakeHost) 
     assert "# mine" in fresh.paths.settings.read_text()
 
 
+def test_init_on_a_server_in_use_writes_the_settings_it_serves(serving: FakeHost) -> None:
+    text = f"# mine\nserver_name: {NAME}\naliases: [chat.example.org]\n"
+    serving.paths.settings.write_text(text)
+    apply(serving.host)
+    serving.paths.settings.unlink()
+    assert init(serving.paths) == NAME
+    assert serving.paths.settings.read_text() == text
+
+
 def test_init_takes_the_preseeded_answer(fresh: FakeHost) -> None:
     fresh.paths.settings.unlink()
     fresh.write("etc/matrix-synapse/conf.d/server_name.yaml", "server_name: \n")

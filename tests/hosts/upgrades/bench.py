@@ -77,11 +77,11 @@ class Bench:
         general = tuple(self._wrong_with_host(run, done, held))
         asked_or_held = bool(done.questions or held)
         announced = run.collides and asked_or_held
-        record = self.directory / "output.log"
-        with record.open("a") as log:
-            log.write(f"===== {run}\n{done.output}\n")
         seconds = time.monotonic() - began
-        return Outcome(done.questions, held, announced, general, by_state, seconds)
+        outcome = Outcome(done.questions, held, announced, general, by_state, seconds)
+        with (self.directory / "output.log").open("a") as log:
+            log.write(f"===== {run}\n{done.output}\n----- {seconds:.0f} s {outcome.problems}\n")
+        return outcome
 
     def reset(self, run: Run) -> None:
         """Undo the states and finish what was left unfinished; raises when that does not work."""

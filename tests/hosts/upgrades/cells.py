@@ -69,8 +69,9 @@ COMBINATIONS: tuple[tuple[State, ...], ...] = (
     (State.SETTINGS_INVALID,),
     (State.SETTINGS_MISSING,),
 )
-# The deploy installs this checkout's package and leaves upgrades of others to apt.
-DEPLOYED = (Upgrade.OURS_THIS, Upgrade.OURS_BACK)
+# The deploy installs this checkout's package, leaves upgrades of others to apt, and refuses to
+# replace a newer version of ours.
+DEPLOYED = (Upgrade.OURS_THIS,)
 # Known traps, which every selection has: each once caught somebody, on real hosts.
 TRAPS: tuple[tuple[Upgrade, State, Way], ...] = (
     (Upgrade.SYNAPSE_HOMESERVER, State.HOMESERVER_EDITED, Way.UNATTENDED),

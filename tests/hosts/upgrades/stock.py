@@ -1,6 +1,6 @@
 """The next versions of the packages of one host, made as the runs need them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -32,8 +32,9 @@ class Stock:
         self._directory = directory
         self._numbers = count(1)
         self._originals: dict[str, Path] = {}
-        # Each upgrade that changes a conffile goes to the other of its two forms.
-        self._changed: frozenset[str] = frozenset()
+        # Which conffiles the versions of Synapse have in their other form: each upgrade that
+        # changes one goes on from the version that is installed, as one may have been held back.
+        self._forms: dict[str, frozenset[str]] = {}
         self._synapse: dict[frozenset[str], Path] = {}
         directory.mkdir(parents=True, exist_ok=True)
 
@@ -65,14 +66,17 @@ class Stock:
         return self._once(which, lambda: repack(this, self._directory, version, text))
 
     def _newer_synapse(self, changed: str | None) -> Path:
-        self._changed ^= {changed} if changed else set()
-        if self._changed not in self._synapse:
-            original = self._original_synapse()
-            text: Mapping[str, str] = {path: "# Changed upstream.\n" for path in self._changed}
-            form = self._directory / "-".join(["form", *(Path(p).stem for p in self._changed)])
-            self._synapse[self._changed] = repack(original, form, field(original, "Version"), text)
-        package = self._synapse[self._changed]
-        return repack(package, self._directory, self._next_version(field(package, "Version")))
+        original = self._original_synapse()
+        name = field(original, "Package")
+        installed = self._host.run("dpkg-query", "-W", "-f", "${Version}", name).stdout
+        form = self._forms.get(installed, frozenset()) ^ ({changed} if changed else set())
+        if form not in self._synapse:
+            text = dict.fromkeys(form, "# Changed upstream.\n")
+            place = self._directory / "-".join(["form", *(Path(path).stem for path in form)])
+            self._synapse[form] = repack(original, place, field(original, "Version"), text)
+        version = self._next_version(field(original, "Version"))
+        self._forms[version] = form
+        return repack(self._synapse[form], self._directory, version)
 
     def _original_synapse(self) -> Path:
         if self._host.debian == "sid":
@@ -93,7 +97,7 @@ class Stock:
 
     def _download(self, name: str) -> Path:
         """The Debian package that the host has, from the host's own mirror."""
-        there = self._host.run("mktemp", "-d").stdout.strip()
+        there = self._host.run("mktemp", "-d", "-p", "/var/cache").stdout.strip()
         self._host.sh(f"chmod 755 {there}; cd {there}; apt-get -q download {name}")
         (found,) = (self._host.root / there.lstrip("/")).glob("*.deb")
         kept = self._directory / found.name

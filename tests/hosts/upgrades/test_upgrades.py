@@ -20,7 +20,7 @@ from .conftest import OUTCOMES
 from .outcome import Outcome
 
 ALL = all_runs()
-PART = representative(ALL, per_host=12)
+PART = representative(ALL, per_host=10)
 
 
 def parameters() -> list[Any]:
