@@ -106,8 +106,10 @@ def _change_control(package: Path, target: Path, version: str, sums: Mapping[str
 
 
 def _with_version(text: str, version: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join(f"Version: {version}\n" if x.startswith("Version:") else x for x in lines)
+    """Packages of one source demand each other in exactly their version."""
+    old = next(line.partition(" ")[2] for line in text.splitlines() if line.startswith("Version:"))
+    text = text.replace(f"(= {old})", f"(= {version})")
+    return text.replace(f"Version: {old}\n", f"Version: {version}\n")
 
 
 def _with_sums(text: str, sums: Mapping[str, str]) -> str:
