@@ -58,7 +58,7 @@ def table(outcomes: Mapping[Run, Outcome]) -> str:
                 letter += "!"
             marks[cell] = letter
     hosts = sorted({cell.host for cell in marks})
-    width = max(len(state) for state in State) + 11
+    width = max(len(state) for state in State) + 13
     rows = [f"{'':{width}}" + "".join(f"{name:9}" for name in COLUMNS.values())]
     for host in hosts:
         for state in State:

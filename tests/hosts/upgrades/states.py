@@ -75,7 +75,9 @@ SETUPS: dict[State, Setup] = {
         absent=(ENABLED,),
     ),
     State.SETTINGS_EDITED: _settings(f"echo 'log_level: WARNING' >> {SETTINGS}"),
-    State.SETTINGS_INVALID: _settings(f"echo 'nonsense: 1' >> {SETTINGS}", refused=SETTINGS),
+    State.SETTINGS_INVALID: _settings(
+        f"echo 'nonsense: 1' >> {SETTINGS}", refused="settings.yaml: nonsense"
+    ),
     State.SETTINGS_MISSING: _settings(f"rm {SETTINGS}", precious=False),
     State.ADDITIONS: Setup(
         f"echo 'location = /local {{ return 200; }}' > {NGINX_ADDITION};"

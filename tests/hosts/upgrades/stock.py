@@ -106,8 +106,7 @@ class Stock:
         return kept
 
     def _postgresql(self) -> str:
-        names = self._host.sh("dpkg-query -W -f '${Package}\\n' 'postgresql-[0-9]*'").stdout
-        return max(names.split())
+        return f"postgresql-{self._host.run('ls', '/usr/lib/postgresql').stdout.split()[-1]}"
 
     def _once(self, key: str, make: Callable[[], Path]) -> Path:
         if key not in self._originals:
