@@ -162,6 +162,10 @@ class Services:
             return dict.fromkeys(UNITS, Action.NOTHING)
         if any(unit.stale for unit in self.units().values()):
             self.reload_units()
+        # First, for a restart of Synapse needs it. It comes along when nginx starts, but here nginx
+        # may only reload; and deb-systemd-invoke starts no static unit.
+        if not self.hold_listens():
+            run("systemctl", "start", HOLD, check=False)
         plan = self.plan()
         for program, action in plan.items():
             if action not in {Action.NOTHING, Action.LEAVE}:

@@ -44,7 +44,9 @@ case "$1" in
             printf 'NeedDaemonReload=no\\nSubState=x\\n'
             cat "$FAKE_ROOT/units/$unit"; echo
         done ;;
+    is-active) [ ! -e "$FAKE_ROOT/hold-is-down" ] ;;
     start | restart | reload)
+        case "$2" in *.socket) rm -f "$FAKE_ROOT/hold-is-down"; exit ;; esac
         if [ -e "$FAKE_ROOT/power-cut-before/$1" ]; then kill -9 "$PPID"; exit 1; fi
         program=nginx; [ "$2" = nginx.service ] || program=synapse
         cp "$FAKE_ROOT/var/lib/altpeter-matrix/current/$program/fingerprint" \\
@@ -137,7 +139,8 @@ class FakeHost:
 
     def actions(self) -> list[str]:
         """What systemd was told to do with the services."""
-        return [call for call in self.calls("systemctl") if not call.startswith("show")]
+        looks = ("show", "is-active")
+        return [call for call in self.calls("systemctl") if not call.startswith(looks)]
 
     def unit(self, unit: str, state: str) -> None:
         states = {

@@ -327,3 +327,14 @@ def test_ten_old_generations_are_kept(serving: FakeHost) -> None:
         apply(serving.host)
     kept = sorted(int(path.name) for path in serving.paths.generations.iterdir())
     assert kept == list(range(4, 15))
+
+
+def test_the_hold_listens_before_synapse_restarts(serving: FakeHost) -> None:
+    """nginx brings it along when it starts, but a nginx that ran before is only reloaded."""
+    serving.write("hold-is-down", "")
+    serving.settings(f"server_name: {NAME}\npresence: false\n")
+    serving.forget_calls()
+    apply(serving.host)
+    actions = serving.actions()
+    hold = actions.index("start altpeter-matrix-hold.socket")
+    assert hold < actions.index("restart matrix-synapse.service")
