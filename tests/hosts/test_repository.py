@@ -67,7 +67,9 @@ def upgrade(server: Deployment) -> str:
 
 
 @pytest.fixture(scope="module")
-def publisher(lab: Lab) -> Iterator[Publisher]:
+def publisher(lab: Lab, deployment: Deployment) -> Iterator[Publisher]:
+    """A repository for each server in turn: its releases appear while that server looks on."""
+    del deployment
     # Not below the lab's directory: gpg's agent has a socket there, whose path must be short.
     with tempfile.TemporaryDirectory(prefix="repo-") as scratch:
         made = Publisher(lab, Path(scratch) / "key", Path(scratch))
