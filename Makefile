@@ -36,7 +36,8 @@ demo-down: $(VENV)  ## remove the demo's host
 
 test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, 45 minutes)
 	@scripts/bootstrap.sh test
-	@$(PYTEST) -m "not upgrades" tests/unit tests/package tests/hosts
+	@$(PYTEST) --numprocesses 2 --dist loadgroup --no-loadscope-reorder \
+		-m "not upgrades" tests/unit tests/package tests/hosts
 
 test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all faults (hours)
 	@scripts/bootstrap.sh test

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.clients.homeserver import Homeserver
 from tests.hosts.deployments import (
     TOP,
     lab_settings,
@@ -39,6 +40,10 @@ class Server:
         settings = lab_settings(lab, SERVER_NAME)
         inventory = write_inventory(lab.state / "inventories" / name, {host: settings})
         return cls(lab, host, settings, inventory)
+
+    def as_homeserver(self) -> Homeserver:
+        """What clients know of it."""
+        return Homeserver(SERVER_NAME, SERVER_NAME, self.host.ipv4, self.lab.ca_file)
 
     def deploy(self) -> str:
         """Run ``pyinfra -y``; return what it printed."""

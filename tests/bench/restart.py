@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import yaml
-
 from tests.clients.accounts import create_account
-from tests.clients.homeserver import Homeserver
 from tests.clients.load import Load, Report
 
-from .deploying import SERVER_NAME, Server
+from .deploying import Server
 from .plain_site import WIKI, other_site
+from .rate_limits import without_rate_limits
 from .result import Count, Result
 from .timing import say
-
-ADDITION = "/etc/altpeter-matrix/synapse.d/bench.yaml"
-OFTEN = {"per_second": 1000, "burst_count": 10000}
-UNLIMITED = {
-    "rc_login": {"address": OFTEN, "account": OFTEN},
-    "rc_message": OFTEN,
-    "rc_room_creation": OFTEN,
-}
 
 
 def measure(server: Server, restarts: int) -> list[Result]:
@@ -52,22 +39,9 @@ def measure(server: Server, restarts: int) -> list[Result]:
     ]
 
 
-@contextmanager
-def without_rate_limits(server: Server) -> Iterator[None]:
-    """Let one address and one user ask as often as a whole server's users."""
-    server.host.write(ADDITION, yaml.safe_dump(UNLIMITED))
-    server.host.run("altpeter-matrix", "apply")
-    try:
-        yield
-    finally:
-        server.host.run("rm", ADDITION)
-        server.host.run("altpeter-matrix", "apply")
-
-
 def under_load(server: Server, restarts: int) -> Report:
     """What the clients met."""
-    homeserver = Homeserver(SERVER_NAME, SERVER_NAME, server.host.ipv4, server.lab.ca_file)
-    load = Load(create_account(server.host, homeserver, "load"))
+    load = Load(create_account(server.host, server.as_homeserver(), "load"))
     with load:
         for _ in range(restarts):
             server.host.run("systemctl", "restart", "matrix-synapse")

@@ -2,7 +2,7 @@
 
 Two environment variables help while writing tests: ``LAB_NAME`` gives a run a lab of its own, so
 that several can live side by side; ``LAB_REUSE=1`` takes the servers that an earlier run of that
-lab deployed instead of deploying them again.
+lab deployed instead of deploying them again. Each process of a divided run has a lab of its own.
 """
 
 from __future__ import annotations
@@ -17,19 +17,35 @@ import pytest
 from .deployments import Deployment
 from .fleet import MEMBERS, Fleet
 from .lab import Lab, LabUnavailable
+from .lab.layout import LAB
 
 BOTH = {"deployment", "both"}
+NAME = os.environ.get("LAB_NAME", "test")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """After Ctrl-C the processes of a divided run have ten seconds, which is not always enough to
+    close a lab; the one that started them closes what is left."""
+    if not hasattr(config, "workerinput"):
+        for left in LAB.glob(f"{NAME}-gw*"):
+            Lab.clean(left.name)
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The lab of this test run. Where there can be none, tests that need it fail in one line."""
     try:
-        opened = Lab.open(os.environ.get("LAB_NAME", "test"))
+        opened = Lab.open(f"{NAME}{_process()}")
     except LabUnavailable as missing:
         pytest.fail(f"no lab: {missing}", pytrace=False)
     with opened:
         yield opened
+
+
+def _process() -> str:
+    """Tells the processes of one run apart (pytest-xdist)."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    return f"-{worker}" if worker else ""
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,16 @@ def send_from(host: Host, probes: Iterable[Probe]) -> list[RawAnswer]:
     return [RawAnswer(**answer) for answer in json.loads(result.stdout)]
 
 
+def ask_again_if_failed(host: Host, probe: Probe) -> RawAnswer:
+    """Synapse counts in one thread and tells in another, which at times finds the numbers changing
+    under it and fails that one answer: element-hq/synapse#19961."""
+    for _ in range(5):
+        (answer,) = send_from(host, [probe])
+        if answer.status != 500:
+            break
+    return answer
+
+
 def authorized(token: str) -> tuple[tuple[str, str], ...]:
     return (("Authorization", f"Bearer {token}"),)
 
@@ -116,7 +126,8 @@ def test_the_judgement_finds_the_guarded_services_where_they_answer(
         )
         for path in GUARDED
     ]
-    for probe, answer in zip(probes, send_from(deployment.host, probes), strict=True):
+    for probe in probes:
+        answer = ask_again_if_failed(deployment.host, probe)
         assert disclosed(answer.body), (probe, answer)
 
 
