@@ -13,6 +13,8 @@ with mock.patch("gevent.monkey.patch_all"):
 LONGEST = ("tests/hosts/test_apt_install.py", "tests/hosts/test_readme.py", "tests/package")
 
 
+# First, because pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make test` runs in two processes (pytest-xdist), which divide whole groups among them."""
     if not hasattr(config, "workerinput"):

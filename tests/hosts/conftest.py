@@ -8,6 +8,7 @@ lab deployed instead of deploying them again. Each process of a divided run has 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,12 +24,22 @@ BOTH = {"deployment", "both"}
 NAME = os.environ.get("LAB_NAME", "test")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """SIGTERM ends a divided run as Ctrl-C does; else its processes would leave their labs."""
+    if _divides(config):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """After Ctrl-C the processes of a divided run have ten seconds, which is not always enough to
-    close a lab; the one that started them closes what is left."""
-    if not hasattr(config, "workerinput"):
+    """The processes of an interrupted run have ten seconds, which are not always enough to close a
+    lab: the one that started them closes what is left."""
+    if _divides(config):
         for left in LAB.glob(f"{NAME}-gw*"):
             Lab.clean(left.name)
+
+
+def _divides(config: pytest.Config) -> bool:
+    return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
 
 
 @pytest.fixture(scope="session")
