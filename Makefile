@@ -5,6 +5,8 @@ DEB := dist/altpeter-matrix-config_$(VERSION)_all.deb
 VENV := build/venv/installed
 PYTHON := build/venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+# tests/conftest.py says which tests go together.
+IN_TWO_PROCESSES := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 DEBIAN ?= 13
 # The repository that `make repo` publishes, and its key; docs/repository.md explains them.
 REPO ?= repository
@@ -36,8 +38,7 @@ demo-down: $(VENV)  ## remove the demo's host
 
 test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, 45 minutes)
 	@scripts/bootstrap.sh test
-	@$(PYTEST) --numprocesses 2 --dist loadgroup --no-loadscope-reorder \
-		-m "not upgrades" tests/unit tests/package tests/hosts
+	@$(PYTEST) $(IN_TWO_PROCESSES) -m "not upgrades" tests/unit tests/package tests/hosts
 
 test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all faults (hours)
 	@scripts/bootstrap.sh test
@@ -45,7 +46,7 @@ test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all
 	@$(PYTEST) tests/hosts/upgrades
 
 test-fast: $(VENV)  ## run the tests that need neither root nor a host
-	@$(PYTEST) tests/unit
+	@$(PYTEST) $(IN_TWO_PROCESSES) tests/unit
 
 lint: deb  ## run every static check
 	@scripts/bootstrap.sh lint

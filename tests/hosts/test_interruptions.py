@@ -136,10 +136,13 @@ def kill_pyinfra(inventory: Path, point: Point, log: Path, host: Host) -> float 
     Returns how long it took when it had ended before; then it must have succeeded.
     """
     began = time.monotonic()
+    # A killed run leaves its scratch directories.
+    scratch = log.with_suffix(".tmp")
+    scratch.mkdir(exist_ok=True)
     process = subprocess.Popen(
         pyinfra_argv(inventory, "-y"),
         cwd=TOP,
-        env={**os.environ, "PYINFRA_PROGRESS": "off"},
+        env={**os.environ, "PYINFRA_PROGRESS": "off", "TMPDIR": str(scratch)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -107,10 +107,14 @@ class FakeHost:
 
     @property
     def environment(self) -> dict[str, str]:
+        # A killed process leaves its scratch directories.
+        scratch = self.root / "tmp"
+        scratch.mkdir(exist_ok=True)
         return {
             **os.environ,
             "PATH": f"{self.root / 'fake-bin'}:{os.environ['PATH']}",
             "FAKE_ROOT": str(self.root),
+            "TMPDIR": str(scratch),
         }
 
     def write(self, path: str, text: str, mode: int = 0o644) -> Path:
