@@ -23,10 +23,15 @@ SYNAPSE = "etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"
 CERTBOT_HOOK = "etc/letsencrypt/renewal-hooks/deploy/altpeter-matrix"
 
 TARGETS: Mapping[str, str] = {
-    NGINX_AVAILABLE: "/var/lib/altpeter-matrix/current/nginx/site.conf",
+    # Always there, and includes the generated site: nginx does not start on a link to nothing.
+    NGINX_AVAILABLE: "/usr/share/altpeter-matrix-config/nginx/current-site.conf",
     NGINX_SITE: "../sites-available/altpeter-matrix",
     SYNAPSE: "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml",
     CERTBOT_HOOK: "/usr/lib/altpeter-matrix-config/certbot-deploy-hook",
+}
+# What they led to in an earlier version of this package.
+FORMER_TARGETS: Mapping[str, str] = {
+    NGINX_AVAILABLE: "/var/lib/altpeter-matrix/current/nginx/site.conf",
 }
 
 
@@ -111,6 +116,8 @@ class Links:
             return "deleted" if made_before else "make"
         except OSError:  # EINVAL: not a symbolic link
             return "replaced" if made_before and path.is_file() else "foreign"
+        if found == FORMER_TARGETS.get(name):
+            return "make"
         # An administrator may write the same link in another way.
         same = os.path.normpath(path.parent / found) == os.path.normpath(path.parent / target)
         return "present" if same else "foreign"

@@ -35,6 +35,14 @@ def test_installing_gives_a_generation_that_nginx_and_synapse_accept(system: Chr
     )
 
 
+def test_nginx_starts_whatever_of_ours_was_deleted(system: Chroot) -> None:
+    """Else an upgrade of nginx, which starts it before our trigger can repair that, fails."""
+    for lost in ("/var/lib/altpeter-matrix/current/nginx/site.conf", "/var/lib/altpeter-matrix"):
+        system.run(f"rm -r {lost}\nnginx -t\naltpeter-matrix apply\n")
+        shown = system.run("nginx -T 2>/dev/null")
+        assert "server_name example.org" in shown
+
+
 @pytest.mark.parametrize(
     "settings",
     [

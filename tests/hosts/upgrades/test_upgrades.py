@@ -15,7 +15,7 @@ from tests.hosts.deployments import Deployment, run_pyinfra
 from tests.hosts.fleet import Fleet
 
 from .bench import Bench
-from .cells import Run, all_runs, known_to_fail, representative
+from .cells import Run, all_runs, representative
 from .conftest import OUTCOMES
 from .outcome import Outcome
 
@@ -23,7 +23,7 @@ from .outcome import Outcome
 pytestmark = pytest.mark.upgrades
 
 ALL = all_runs()
-PART = representative([run for run in ALL if not known_to_fail(run)], per_host=10)
+PART = representative(ALL, per_host=10)
 
 
 def parameters() -> list[Any]:
@@ -94,6 +94,4 @@ def test_an_upgrade_asks_nothing_and_loses_nothing(
 ) -> None:
     outcome = outcomes[run].result()
     request.config.stash.setdefault(OUTCOMES, {})[run] = outcome
-    if known_to_fail(run) and outcome.problems:
-        pytest.xfail("nginx starts before our trigger brings a deleted site back")
     assert outcome.problems == (), "\n".join(outcome.problems)
