@@ -92,6 +92,20 @@ class Paths:
         return self.state / "database-standstill"
 
     @property
+    def held_back(self) -> Path:
+        """Which versions of which packages are held back, and why."""
+        return self.state / "held-back.json"
+
+    @property
+    def login_message(self) -> Path:
+        """What people read when they log in; /usr/lib/motd.d has a link to it."""
+        return self.state / "login-message"
+
+    @property
+    def held_back_pin(self) -> Path:
+        return self.root / "etc/apt/preferences.d/altpeter-matrix-held-back.pref"
+
+    @property
     def runtime(self) -> Path:
         return self.root / "run/altpeter-matrix"
 

@@ -1,0 +1,108 @@
+"""Holding a version back: what apt reads, what people read, and what a killed run leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix import held_back, notify
+from altpeter_matrix.errors import Problem
+from altpeter_matrix.paths import Paths
+
+PACKAGE = "matrix-synapse-py3"
+REASON = Problem("Synapse", "rejects the configuration: no good", "correct it")
+OTHER = Problem("PostgreSQL", "is too old", "move to a newer one")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path)
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    sent: list[str] = []
+
+    def mail(subject: str, text: str) -> bool:
+        sent.append(f"{subject}\n{text}")
+        return True
+
+    monkeypatch.setattr(notify, "mail", mail)
+    monkeypatch.setattr(notify, "journal", lambda text, error: None)
+    return sent
+
+
+def test_exactly_this_version_is_pinned_away(paths: Paths, mails: list[str]) -> None:
+    held_back.hold_back(paths, PACKAGE, "1.2+b1", REASON)
+    assert paths.held_back_pin.read_text().splitlines()[1:] == [
+        f"Package: {PACKAGE}",
+        "Pin: version 1.2+b1",
+        "Pin-Priority: -1",
+    ]
+    assert paths.held_back_pin.stat().st_mode & 0o777 == 0o644
+    assert paths.held_back.stat().st_mode & 0o777 == 0o600
+
+
+def test_reason_and_remedy_reach_the_administrator_once(paths: Paths, mails: list[str]) -> None:
+    for _ in range(3):
+        held_back.hold_back(paths, PACKAGE, "1.2", REASON, security=True, retried=True)
+        held_back.settle(paths)
+    (mail,) = mails
+    for text in (mail, paths.login_message.read_text()):
+        assert "SECURITY" in text and "no good" in text and "correct it" in text
+
+
+def test_another_reason_is_told_again(paths: Paths, mails: list[str]) -> None:
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON)
+    since = held_back.held(paths)[0].since
+    held_back.hold_back(paths, PACKAGE, "1.2", OTHER)
+    assert len(mails) == 2
+    (entry,) = held_back.held(paths)
+    assert (entry.reason, entry.since) == (OTHER, since)
+
+
+def test_a_mail_that_was_refused_is_sent_later(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, mails: list[str]
+) -> None:
+    monkeypatch.setattr(notify, "mail", lambda subject, text: False)
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON)
+    monkeypatch.undo()
+    sent: list[str] = []
+    monkeypatch.setattr(notify, "mail", lambda subject, text: not sent.append(subject))  # type: ignore[func-returns-value]
+    held_back.settle(paths)
+    held_back.settle(paths)
+    assert len(sent) == 1
+
+
+def test_release_leaves_no_trace(paths: Paths, mails: list[str]) -> None:
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON)
+    held_back.hold_back(paths, PACKAGE, "1.3", REASON)
+    held_back.release(paths, PACKAGE, "1.2")
+    assert [one.version for one in held_back.held(paths)] == ["1.3"]
+    assert "1.2" not in paths.held_back_pin.read_text()
+    held_back.release(paths, PACKAGE)
+    assert held_back.held(paths) == ()
+    for path in (paths.held_back_pin, paths.held_back, paths.login_message):
+        assert not path.exists()
+
+
+def test_a_run_killed_before_the_pin_is_completed(paths: Paths, mails: list[str]) -> None:
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON)
+    paths.held_back_pin.unlink()
+    held_back.settle(paths)
+    assert "1.2" in paths.held_back_pin.read_text()
+
+
+def test_a_run_killed_while_releasing_is_completed(paths: Paths, mails: list[str]) -> None:
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON)
+    paths.held_back.unlink()
+    held_back.settle(paths)
+    assert not paths.held_back_pin.exists() and not paths.login_message.exists()
+
+
+def test_fields_of_a_later_version_are_no_obstacle(paths: Paths, mails: list[str]) -> None:
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON)
+    data = json.loads(paths.held_back.read_bytes())
+    data["held"][0]["mood"] = "sad"
+    paths.held_back.write_text(json.dumps(data))
+    assert held_back.held(paths)[0].version == "1.2"
