@@ -7,7 +7,7 @@ that was killed anywhere is finished by the next one, and a run without need cha
 
 from pyinfra import config, state
 
-from tasks import apt, certbot, debconf, files, homeserver, timesync, ufw, updates
+from tasks import apt, certbot, debconf, files, homeserver, timesync, ufw
 from tasks.paths import (
     KEYRING,
     PACKAGE_KEYRING,
@@ -118,11 +118,9 @@ if settings.firewall.enabled:
 # Needs nginx to answer the challenge; afterwards nginx changes over from the placeholder.
 certbot.certificate(name="Have a certificate for the names", target=wanted, state=found)
 
+# Only now: until the apply it was what let updates install themselves.
 files.managed_file(
-    name="Let updates install themselves",
-    path=UPDATES,
-    content=updates.configuration(wanted, found),
-    state=found,
+    name="Leave unattended-upgrades to the package", path=UPDATES, content=None, state=found
 )
 timesync.synchronised(name="Keep the clock right", state=found)
 

@@ -72,16 +72,19 @@ def check(
     candidate: Path,
     origins: Mapping[str, str] | None = None,
     instead: Instead = NOTHING,
+    *,
+    network: bool = True,
 ) -> None:
     """ValidationError when Synapse rejects its configuration with the candidate in it.
 
+    network: whether Synapse may use it meanwhile.
     origins: where the administrator wrote an option, by its name. Synapse's message often does not
     tell (some are a bare AttributeError), so the option without which it is content is looked for.
     """
 
     def attempt(without: Collection[str]) -> Result:
         with configuration(paths, candidate, without, instead) as arguments:
-            return as_synapse(paths, synapse, "-m", "synapse.config", *arguments)
+            return as_synapse(paths, synapse, "-m", "synapse.config", *arguments, network=network)
 
     result = attempt(())
     if result.ok:
@@ -149,29 +152,33 @@ def configuration(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def as_synapse(paths: Paths, synapse: Synapse, *arguments: str) -> Result:
+def as_synapse(paths: Paths, synapse: Synapse, *arguments: str, network: bool = True) -> Result:
     """Its Python, with the user of the unit: the same files are readable, or are not."""
     python = paths.on_host(synapse.python)
     if not python.exists():
         raise HostError(Problem(str(python), "is missing", f"reinstall {synapse.package}"))
-    return run(
-        "runuser", "-u", SYNAPSE_USER, "--", python, *arguments,
-        timeout=120, check=False,
-    )  # fmt: skip
+    command = as_synapse_command(python, network=network)
+    return run(*command, *arguments, timeout=120, check=False)
+
+
+def as_synapse_command(python: Path, *, network: bool) -> tuple[str, ...]:
+    """How to start a Python as Synapse's user, with or without a network."""
+    alone = () if network else ("unshare", "--net", "--")
+    return (*alone, "runuser", "-u", SYNAPSE_USER, "--", str(python))
 
 
 def _problem(what: str, result: Result, where: str | None = None) -> Problem:
     if where is not None:
-        return Problem(where, f"Synapse {what}: {_reason(result)}", "correct or remove this option")
+        return Problem(where, f"Synapse {what}: {reason(result)}", "correct or remove this option")
     return Problem(
         "Synapse",
-        f"{what}: {_reason(result)}",
+        f"{what}: {reason(result)}",
         "correct what you changed last in settings.yaml or synapse.d, then run"
         " `altpeter-matrix apply`",
     )
 
 
-def _reason(result: Result) -> str:
+def reason(result: Result) -> str:
     """What Synapse says: its ConfigError, or the last line of a traceback."""
     lines = [line.strip() for line in result.output.splitlines() if line.strip()]
     for index, line in enumerate(lines):

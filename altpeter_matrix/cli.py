@@ -15,6 +15,7 @@ import click
 from .cli_adopt import adopt
 from .cli_database import database
 from .cli_support import host, place, reporting, require_root, say, say_json
+from .cli_upgrade import upgrade
 from .cli_user import user
 from .errors import MatrixConfigError
 from .paths import Paths
@@ -279,4 +280,5 @@ def records(as_json: bool) -> None:
 
 cli.add_command(adopt)
 cli.add_command(database)
+cli.add_command(upgrade)
 cli.add_command(user)

@@ -1,4 +1,4 @@
-"""The links in /etc that make nginx, Synapse and certbot find the current generation.
+"""The links in /etc that make nginx, Synapse, certbot and apt find the current generation.
 
 They are made here and not shipped in the package, because dpkg would bring back one that the
 administrator deleted (Debian Policy 10.7.3). The manifest tells "never made" from "deleted".
@@ -20,6 +20,7 @@ FORMAT = 1
 NGINX_SITE = "etc/nginx/sites-enabled/altpeter-matrix"
 NGINX_AVAILABLE = "etc/nginx/sites-available/altpeter-matrix"
 SYNAPSE = "etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"
+APT = "etc/apt/apt.conf.d/52altpeter-matrix"
 CERTBOT_HOOK = "etc/letsencrypt/renewal-hooks/deploy/altpeter-matrix"
 
 TARGETS: Mapping[str, str] = {
@@ -27,6 +28,7 @@ TARGETS: Mapping[str, str] = {
     NGINX_AVAILABLE: "/usr/share/altpeter-matrix-config/nginx/current-site.conf",
     NGINX_SITE: "../sites-available/altpeter-matrix",
     SYNAPSE: "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml",
+    APT: "/var/lib/altpeter-matrix/current/apt/apt.conf",
     CERTBOT_HOOK: "/usr/lib/altpeter-matrix-config/certbot-deploy-hook",
 }
 # What they led to in an earlier version of this package.
@@ -104,6 +106,8 @@ class Links:
     def _wanted(self, name: str) -> bool:
         if name == CERTBOT_HOOK:
             return self.paths.letsencrypt.is_dir()
+        if name == APT:
+            return True
         if name == SYNAPSE:
             return self.paths.synapse_conf_d.is_dir()
         return self.paths.nginx.is_dir()

@@ -97,6 +97,16 @@ class Paths:
         return self.state / "held-back.json"
 
     @property
+    def upgrade_verdicts(self) -> Path:
+        """What the checks of candidates found last."""
+        return self.state / "upgrade-checks.json"
+
+    @property
+    def candidate(self) -> Path:
+        """Where a package that may be installed is unpacked for its check."""
+        return self.state / "candidate"
+
+    @property
     def login_message(self) -> Path:
         """What people read when they log in; /usr/lib/motd.d has a link to it."""
         return self.state / "login-message"

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from . import nginx_site, synapse_config, well_known
+from . import apt_config, nginx_site, synapse_config, well_known
 from .errors import Problem, SettingsError
 from .facts import HostFacts
 from .paths import Paths
@@ -70,6 +70,7 @@ def render(
     return tuple(
         sorted(
             (
+                _public("apt/apt.conf", apt_config.text(settings)),
                 *nginx,
                 _public("nginx/fingerprint", f"{fingerprint(nginx)}\n"),
                 *synapse,

@@ -22,6 +22,8 @@ NGINX = "nginx"
 UNITS: Mapping[str, str] = {SYNAPSE: "matrix-synapse.service", NGINX: "nginx.service"}
 # Where requests wait while Synapse restarts.
 HOLD = "altpeter-matrix-hold.socket"
+# What starts the check of a newer Synapse.
+GUARDS = ("altpeter-matrix-upgrade-check.timer", "altpeter-matrix-upgrade-check.path")
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,"
@@ -118,7 +120,10 @@ class Services:
         return {program: Unit(name, by_name.get(name, {})) for program, name in UNITS.items()}
 
     def hold_listens(self) -> bool:
-        return run("systemctl", "is-active", "--quiet", HOLD, check=False).returncode == 0
+        return self._is_active(HOLD)
+
+    def _is_active(self, unit: str) -> bool:
+        return run("systemctl", "is-active", "--quiet", unit, check=False).returncode == 0
 
     def loaded(self, program: str) -> str | None:
         try:
@@ -166,6 +171,9 @@ class Services:
         # may only reload; and deb-systemd-invoke starts no static unit.
         if not self.hold_listens():
             run("systemctl", "start", HOLD, check=False)
+        for guard in GUARDS:
+            if not self._is_active(guard):
+                run("systemctl", "start", guard, check=False)
         plan = self.plan()
         for program, action in plan.items():
             if action not in {Action.NOTHING, Action.LEAVE}:

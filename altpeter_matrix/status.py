@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import certificate, certificate_state, database_journal, handmade, inputs
+from . import certificate, certificate_state, database_journal, handmade, held_back, inputs
 from .accounts import read_accounts
 from .activation import Host
 from .certificate_state import CertificateState
@@ -80,6 +80,7 @@ class Survey:
         looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
             self._database, self._settings, self._vendor_files,
+            self._held_back,
         )  # fmt: skip
         for look in (self._services, self._disk) if found else looks:
             found += _guarded(look)
@@ -230,6 +231,10 @@ class Survey:
             yield _error(
                 "nginx", f"does not serve the certificate in {where}", "`systemctl reload nginx`"
             )
+
+    def _held_back(self) -> Iterator[Finding]:
+        for one in held_back.held(self.paths):
+            yield Finding(True, one.problem)
 
     def _vendor_files(self) -> Iterator[Finding]:
         """An edited conffile: dpkg asks about it, or unattended-upgrades holds Synapse back."""

@@ -21,7 +21,7 @@ KEYRING = "/usr/share/keyrings/matrix-org-archive-keyring.gpg"
 PACKAGE_SOURCES = "/etc/apt/sources.list.d/altpeter-matrix.sources"
 PACKAGE_KEYRING = "/etc/apt/keyrings/altpeter-matrix.gpg"
 PACKAGE_PIN = "/etc/apt/preferences.d/altpeter-matrix.pref"
-# It stays when our package goes: Synapse does, too, and still needs its updates.
+# Of earlier deploys. Now the package tells unattended-upgrades what to install.
 UPDATES = "/etc/apt/apt.conf.d/52unattended-upgrades-matrix"
 
 MANAGED_FILES = (

@@ -8,7 +8,8 @@ from typing import Any
 
 from altpeter_matrix.errors import Problem, SettingsError
 
-# apt refuses a repository that changes one of these until somebody agrees: they never change.
+# apt refuses a repository that changes one of these until somebody agrees, and hosts let its
+# updates install themselves by them (altpeter_matrix/apt_config.py): they never change.
 ORIGIN = "Altpeter"
 LABEL = "altpeter-matrix-config"
 # One suite for all releases of Debian, since one package serves them all. Not `stable`: hosts pin
@@ -95,8 +96,3 @@ def sources(uri: str, signed_by: str) -> str:
 def pin(package: str, version: str) -> str:
     """Preferences (apt_preferences(5)) that keep one version, a lower one included."""
     return f"Package: {package}\nPin: version {version}\nPin-Priority: 1001\n"
-
-
-def update_origin() -> str:
-    """What unattended-upgrades knows the repository by."""
-    return f"origin={ORIGIN},label={LABEL},codename={SUITE}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 
-from tasks.paths import KEYRING, SETTINGS, SOURCES, UPDATES
+from tasks.paths import KEYRING, SETTINGS, SOURCES
 from tests.hosts.lab import Host, LabError
 
 from .ansible import Ansible
@@ -16,7 +16,7 @@ from .timing import alternately, seconds
 LIMIT = 0.25
 CONNECTIONS_LIMIT = 1
 # What the playbook copies: the deploy's own files, so that both want the very same state.
-COPIED = {"keyring": KEYRING, "sources": SOURCES, "settings": SETTINGS, "updates": UPDATES}
+COPIED = {"keyring": KEYRING, "sources": SOURCES, "settings": SETTINGS}
 
 
 def measure(server: Server, pairs: int) -> list[Result]:

@@ -16,7 +16,7 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_inventory, ctx_state
 from pyinfra_cli.util import load_deploy_file
 
-from tasks import apt, target, updates
+from tasks import apt, target
 from tasks.host_state import HostState
 from tasks.paths import (
     KEYRING,
@@ -26,7 +26,6 @@ from tasks.paths import (
     PACKAGE_SOURCES,
     SETTINGS,
     SOURCES,
-    UPDATES,
 )
 
 DEPLOY = target.TOP / "deploy.py"
@@ -97,7 +96,6 @@ def deployed(host: Host) -> dict[str, str]:
         SETTINGS: wanted.settings_text.encode(),
         SOURCES: apt.sources(settings.synapse_repository, found) or b"",
         KEYRING: KEY,
-        UPDATES: updates.configuration(wanted, found) or b"",
     }
     keyrings = {KEYRING: KEY}
     if wanted.repository is None:

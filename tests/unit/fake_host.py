@@ -46,7 +46,7 @@ case "$1" in
         done ;;
     is-active) [ ! -e "$FAKE_ROOT/hold-is-down" ] ;;
     start | restart | reload)
-        case "$2" in *.socket) rm -f "$FAKE_ROOT/hold-is-down"; exit ;; esac
+        case "$2" in *.socket | *.timer | *.path) rm -f "$FAKE_ROOT/hold-is-down"; exit ;; esac
         if [ -e "$FAKE_ROOT/power-cut-before/$1" ]; then kill -9 "$PPID"; exit 1; fi
         program=nginx; [ "$2" = nginx.service ] || program=synapse
         cp "$FAKE_ROOT/var/lib/altpeter-matrix/current/$program/fingerprint" \\

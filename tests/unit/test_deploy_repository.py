@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tasks import apt, updates
+from altpeter_matrix import apt_config
+from altpeter_matrix.settings import parse_settings_text
+from tasks import apt, repository
 from tasks.errors import Refused
 from tasks.files import digest
-from tasks.host_state import HostState
-from tasks.paths import PACKAGE_KEYRING
+from tasks.paths import PACKAGE_KEYRING, UPDATES
 from tasks.target import read_target
 from tests.unit.fake_deploy import (
     BARE,
@@ -107,10 +109,21 @@ def test_a_package_that_a_repository_replaced_is_installed_again(tmp_path: Path)
 
 
 def test_unattended_upgrades_follows_the_repository_by_what_never_changes() -> None:
+    text = apt_config.text(
+        parse_settings_text(yaml.safe_dump(dict(SETTINGS_DATA)), source="settings.yaml")
+    )
+    known = f"origin={repository.ORIGIN},label={repository.LABEL},codename={repository.SUITE}"
+    assert f'    "{known}";' in text.splitlines()
+
+
+def test_the_file_of_an_earlier_deploy_goes() -> None:
     with fake_state({"host": data()}) as state:
         [host] = state.inventory
-        text = updates.configuration(read_target(host), HostState()) or b""
-    assert b'"origin=Altpeter,label=altpeter-matrix-config,codename=altpeter";' in text
+        sections = deployed(host)
+    sections["files"] += f"\n{digest(b'old')} {UPDATES}"
+    done = deploy(data(), {}, **sections)
+    assert done.changed == ["Leave unattended-upgrades to the package"]
+    assert any(f"rm -f {UPDATES}" in command for command in done.commands)
 
 
 def test_the_entry_is_what_apt_reads() -> None:

@@ -1,0 +1,61 @@
+"""What apt calls (apt_config.py): after an update of its lists, and before it installs packages.
+
+Fails in one way only, with the status that apt takes for a refusal.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from .apt_config import REFUSED
+from .upgrade_check import PACKAGE
+
+UNIT = "altpeter-matrix-upgrade-check.service"
+# A check takes a quarter of a minute, and only after a new Synapse came. Who does not wait for
+# it may begin an upgrade before the pin is there.
+_PATIENCE = 180.0
+
+
+def after_update() -> int:
+    """Have a new candidate checked, and wait for it: then the pin is there when apt goes on."""
+    if Path("/run/systemd/system").is_dir():
+        with_time_limit = ["timeout", f"{_PATIENCE:.0f}", "systemctl", "start", "--quiet", UNIT]
+        subprocess.run(with_time_limit, check=False, stderr=subprocess.DEVNULL)
+    return 0
+
+
+def before_install(lines: list[str]) -> int:
+    """lines: the package files, as apt writes them to a hook of the first version."""
+    files = [Path(line.strip()) for line in lines if f"/{PACKAGE}_" in line]
+    for deb in files:
+        if status := _check(deb):
+            return status
+    return 0
+
+
+def _check(deb: Path) -> int:
+    # Loaded here: nearly all transactions bring no Synapse.
+    from .cli_support import host, say  # noqa: PLC0415
+    from .upgrade_guard import check_file  # noqa: PLC0415
+
+    verdict = check_file(host(), deb, anew=False)
+    if verdict is None or verdict.ok:
+        return 0
+    say("error", verdict.errors)
+    print(
+        f"altpeter-matrix: {PACKAGE} {verdict.version} would not serve here, so it is held back"
+        " from now on.\nNothing was installed. Run the same command again: it leaves this version"
+        " out.",
+        file=sys.stderr,
+    )
+    return REFUSED
+
+
+def main() -> None:
+    # All of it, before anything else: apt must not write into a closed pipe.
+    lines = [] if sys.stdin.closed else list(sys.stdin)
+    sys.exit(after_update() if sys.argv[1:] == ["update"] else before_install(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Which Synapse apt would install, and its package unpacked to one side.
+
+Nothing of the candidate's maintainer scripts is ever run.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import disk
+from .commands import last_lines, run
+from .errors import HostError, Problem
+from .paths import Paths
+
+_VERSION_LINE = re.compile(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", re.MULTILINE)
+_CANDIDATE_LINE = re.compile(r"^  Candidate: (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What apt knows of one package."""
+
+    candidate: str | None  # what apt would install; None: nothing
+    versions: tuple[str, ...]  # all that it can get or has
+
+
+def offer(package: str) -> Offer:
+    """Read from `apt-cache policy`, as apt's pins are now."""
+    shown = run("apt-cache", "policy", package).stdout
+    found = _CANDIDATE_LINE.search(shown)
+    candidate = found.group(1) if found and found.group(1) != "(none)" else None
+    return Offer(candidate, tuple(_VERSION_LINE.findall(shown)))
+
+
+def is_newer(version: str, than: str) -> bool:
+    """As dpkg orders versions."""
+    return run("dpkg", "--compare-versions", version, "gt", than, check=False).returncode == 0
+
+
+def field(deb: Path, name: str) -> str:
+    """A field of a package's control file; empty when it has none."""
+    return run("dpkg-deb", "--field", deb, name).stdout.strip()
+
+
+@contextmanager
+def downloaded(paths: Paths, package: str, version: str) -> Iterator[Path]:
+    """The package, fetched and checked by apt as for an installation."""
+    directory = paths.candidate / "archive"
+    _clear(directory)
+    directory.mkdir(parents=True, mode=0o755)
+    try:
+        # apt downloads as its own user, when that may write here.
+        shutil.chown(directory, user="_apt")
+        done = run(
+            "sh", "-c", 'cd "$1" && exec apt-get -q download "$2"', "sh", directory,
+            f"{package}={version}", timeout=900, check=False,
+        )  # fmt: skip
+        found = sorted(directory.glob("*.deb"))
+        if not done.ok or not found:
+            raise HostError(
+                Problem(
+                    f"{package} {version}",
+                    f"cannot be downloaded: {last_lines(done.output, 2)}",
+                    "look at `apt-get update`; it is tried again by itself",
+                )
+            )
+        yield found[0]
+    finally:
+        _clear(directory)
+
+
+@contextmanager
+def unpacked(paths: Paths, deb: Path) -> Iterator[Path]:
+    """A directory with the files of the package, readable by every user as when installed."""
+    directory = paths.candidate / "root"
+    _clear(directory)
+    disk.ensure_directory(paths.candidate, 0o755)
+    try:
+        run("dpkg-deb", "--extract", deb, directory, timeout=300)
+        directory.chmod(0o755)
+        yield directory
+    finally:
+        _clear(directory)
+
+
+def _clear(directory: Path) -> None:
+    """Also what a killed run left."""
+    if directory.exists():
+        shutil.rmtree(directory)

@@ -1,0 +1,298 @@
+"""Whether a Synapse that is not installed yet would serve this host: asked of its own code.
+
+The installed one goes on meanwhile; nothing of what it uses is touched.
+"""
+
+import gzip
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from . import candidate_synapse, keyring, synapse_files, upgrade_candidate
+from .activation import Host
+from .commands import run
+from .errors import Finding, HostError, MatrixConfigError, Problem, error, warning
+from .facts import Synapse
+from .failures import problems_of
+from .host_checks import LEAST_FREE, disk_problems
+from .host_facts import SYNAPSE_PYTHONS
+from .paths import Paths
+from .redaction import redacted
+from .rendered import read_settings, render_host
+from .upgrade_verdict import Verdict
+
+PACKAGE = "matrix-synapse-py3"
+PROBE = Path(__file__).with_name("upgrade_probe.py")
+# Older ones have holes that are known: whatever replaces them is a security update.
+SAFE_SINCE = "1.157.2"
+_CHANGELOG = f"usr/share/doc/{PACKAGE}/changelog.Debian.gz"
+_ENTRY = re.compile(r"^\S+ \((?P<version>[^)]+)\) .*urgency=(?P<urgency>\w+)")
+_SECURITY = re.compile(r"CVE-\d{4}-\d+|GHSA-|\bsecurity\b", re.IGNORECASE)
+_BACKUP = "the age of the last backup: this package makes none, so it knows of none"
+_AGAIN = "then `altpeter-matrix upgrade check`"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An unpacked package. root: the directory that stands for /."""
+
+    synapse: Synapse  # the installed one
+    version: str
+    root: Path
+    size: int  # bytes, installed
+
+    @property
+    def name(self) -> str:
+        return f"Synapse {self.version}"
+
+    @property
+    def python(self) -> Path:
+        return self.root / str(SYNAPSE_PYTHONS[PACKAGE]).lstrip("/")
+
+
+def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
+    """Every check on a package file. HostError when it cannot be looked at at all."""
+    paths = host.paths
+    version = upgrade_candidate.field(deb, "Version")
+    size = int(upgrade_candidate.field(deb, "Installed-Size") or 0) * 1024
+    findings = list(_disk(paths, version, size))
+    if findings:
+        return Verdict(PACKAGE, version, synapse.version, False, None, tuple(findings), (_BACKUP,))
+    with upgrade_candidate.unpacked(paths, deb) as root:
+        candidate = Candidate(synapse, version, root, size)
+        return _examine(paths, candidate)
+
+
+def _examine(paths: Paths, candidate: Candidate) -> Verdict:
+    unchecked = [_BACKUP]
+    options = _options(paths)
+    findings: list[Finding] = []
+    way_back = None
+    origins, hints = _settings(paths)
+    findings += hints
+    if not candidate.python.exists():
+        # A release upgrade brings it in the same transaction.
+        target = candidate.python.resolve()
+        unchecked.append(f"what its own code says: its Python ({target}) is not installed yet")
+    else:
+        answers = _ask(candidate, options)
+        if missing := answers.get("library_missing"):
+            unchecked.append(f"what its own code says: {missing}")
+        else:
+            findings += _parser(paths, candidate, origins)
+            findings += _demands(candidate, answers)
+        way_back = _way_back(paths, candidate.synapse, options, answers)
+        findings += _database(candidate, answers, way_back)
+        findings += _removed(paths, candidate, options)
+    found, skipped = keyring.findings(paths)
+    findings += found
+    unchecked += skipped
+    clean = tuple(_redacted(one, options) for one in dict.fromkeys(findings))
+    return Verdict(
+        PACKAGE, candidate.version, candidate.synapse.version, _is_security(candidate),
+        way_back, clean, tuple(unchecked),
+    )  # fmt: skip
+
+
+def _redacted(finding: Finding, options: Mapping[str, Any]) -> Finding:
+    what = redacted(finding.problem.what, options)
+    return replace(finding, problem=replace(finding.problem, what=what))
+
+
+def _options(paths: Paths) -> dict[str, Any]:
+    """What Synapse reads today, merged as it merges."""
+    merged: dict[str, Any] = {}
+    for path in synapse_files.files(paths):
+        merged |= synapse_files.read(path)
+    return merged
+
+
+def _disk(paths: Paths, version: str, size: int) -> Iterator[Finding]:
+    """Room for the copy that is checked, and for dpkg, which unpacks the new beside the old."""
+    for problem in disk_problems(paths):
+        yield Finding("error", problem)
+    for place in (paths.state, paths.on_host("/opt")):
+        free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+        if free < size + LEAST_FREE:
+            yield error(
+                str(place),
+                f"its disk has {free // 1024**2} MiB left, and Synapse {version} needs"
+                f" {(size + LEAST_FREE) // 1024**2}",
+                f"free some space (`apt-get clean`, old logs), {_AGAIN}",
+            )
+
+
+def _settings(paths: Paths) -> tuple[Mapping[str, str], list[Finding]]:
+    """Where each option was written, and what the linter says of unknown or doubled ones."""
+    try:
+        rendered = render_host(paths, read_settings(paths))
+    except (MatrixConfigError, OSError) as refused:
+        # They are not what serves: `status` and the next apply speak of them.
+        return {}, [Finding("warning", problem) for problem in problems_of(refused)]
+    return rendered.origins, [Finding("warning", problem) for problem in rendered.warnings]
+
+
+def _ask(candidate: Candidate, options: Mapping[str, Any]) -> dict[str, Any]:
+    database = options.get("database")
+    if not isinstance(database, dict) or database.get("name") != "psycopg2":
+        database = None
+    # -I: nothing of the surroundings; -B: it could not write there anyway.
+    command = candidate_synapse.as_synapse_command(candidate.python, network=_remote(database))
+    result = run(
+        *command, "-I", "-B", PROBE, input=json.dumps({"database": database}),
+        timeout=300, check=False,
+    )  # fmt: skip
+    try:
+        answers: dict[str, Any] = json.loads(result.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise HostError(
+            Problem(
+                candidate.name,
+                f"its Python cannot be asked: {candidate_synapse.reason(result)}",
+                _AGAIN.removeprefix("then "),
+            )
+        ) from None
+    return answers
+
+
+def _remote(database: Mapping[str, Any] | None) -> bool:
+    arguments = (database or {}).get("args") or {}
+    return not str(arguments.get("host") or "/").startswith("/")
+
+
+def _parser(paths: Paths, candidate: Candidate, origins: Mapping[str, str]) -> Iterator[Finding]:
+    """Its own parser, on the files that Synapse reads now."""
+    current = paths.current.resolve()
+    python = Path("/") / candidate.python.relative_to(paths.root)
+    asked = replace(candidate.synapse, python=python)
+    try:
+        candidate_synapse.check(paths, asked, current, origins, network=False)
+    except MatrixConfigError as refused:
+        for one in refused.problems:
+            known = one.where != "Synapse"
+            what = one.what.removeprefix("Synapse ")
+            remedy = f"{one.remedy}, then `altpeter-matrix apply`" if known else (
+                "correct settings.yaml or synapse.d (Synapse's upgrade notes tell what replaces"
+                " an option), then `altpeter-matrix apply`"
+            )  # fmt: skip
+            yield error(one.where if known else candidate.name, f"{candidate.name} {what}", remedy)
+
+
+def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Finding]:
+    name = candidate.name
+    if answers.get("python_is_enough") is False:
+        yield error(
+            "Python",
+            f"{name} demands {answers['requires_python']}, and {answers['python']} is here",
+            "upgrade this host to the next release of Debian (docs/upgrades.md)",
+        )
+    elif wrong := answers.get("dependencies_error"):
+        yield error(
+            name, f"lacks what it needs: {wrong}", "wait for a newer package; nothing is to be done"
+        )
+    if wrong := answers.get("database_error"):
+        yield error(
+            "PostgreSQL",
+            f"{name} does not accept the database: {wrong}",
+            "`altpeter-matrix database upgrade` moves it to a newer PostgreSQL (docs/upgrades.md);"
+            " for anything else see `altpeter-matrix status`",
+        )
+    schema, compat = answers.get("schema"), answers.get("database_compat")
+    if schema is not None and compat is not None and compat > schema:
+        yield error(
+            "PostgreSQL",
+            f"the database is of a later Synapse (it needs schema {compat}, {name} knows {schema})",
+            "install a newer version instead",
+        )
+
+
+def _way_back(
+    paths: Paths, synapse: Synapse, options: Mapping[str, Any], answers: Mapping[str, Any]
+) -> bool | None:
+    """Whether the installed version accepts the database that the candidate will have changed."""
+    compat = answers.get("compat")
+    if compat is None:
+        return None
+    command = candidate_synapse.as_synapse_command(paths.on_host(synapse.python), network=False)
+    code = "from synapse.storage.schema import SCHEMA_VERSION; print(SCHEMA_VERSION)"
+    result = run(*command, "-I", "-B", "-c", code, timeout=120, check=False)
+    known = result.stdout.strip()
+    return int(known) >= int(compat) if result.ok and known.isdigit() else None
+
+
+def _database(
+    candidate: Candidate, answers: Mapping[str, Any], way_back: bool | None
+) -> Iterator[Finding]:
+    if way_back is False:
+        yield warning(
+            candidate.name,
+            f"changes the database so that {candidate.synapse.version} cannot use it any more",
+            "have a backup: going back means to restore it (docs/recovery.md)",
+        )
+    if pending := answers.get("background_updates"):
+        where = "Synapse's background updates"
+        what = f"{pending} are not finished yet"
+        if way_back is False:
+            yield error(where, f"{what}, and there is no way back", "let them end; this retries")
+        else:
+            yield warning(where, what, "nothing is to be done: they go on after the upgrade")
+    schema, present = answers.get("schema"), answers.get("database_schema")
+    size = answers.get("database_size")
+    if schema is not None and present is not None and schema > present and size:
+        free = shutil.disk_usage("/var/lib").free
+        if free < size:
+            yield warning(
+                "PostgreSQL",
+                f"the migration to schema {schema} may need up to {size // 1024**2} MiB, and"
+                f" {free // 1024**2} are free",
+                "free some space",
+            )
+
+
+def _removed(paths: Paths, candidate: Candidate, options: Mapping[str, Any]) -> Iterator[Finding]:
+    """Options that the installed version reads and the candidate does not know any more.
+
+    Synapse ignores such an option without a word, so its name is looked for in both sources.
+    """
+    installed = paths.on_host(SYNAPSE_PYTHONS[PACKAGE]).parents[1]
+    before, after = _words(installed), _words(candidate.python.parents[1])
+    if not before or not after:
+        return
+    for option in sorted(map(str, options)):
+        if option in before and option not in after:
+            yield warning(
+                option,
+                f"is an option that {candidate.name} does not know any more; it will be ignored",
+                "read Synapse's upgrade notes, then remove it",
+            )
+
+
+def _words(venv: Path) -> frozenset[str]:
+    """Every quoted name in the source of Synapse's configuration."""
+    files = venv.glob("lib/python3*/site-packages/synapse/config/*.py")
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
+    return frozenset(word for text in texts for word in re.findall(r"[\"'](\w+)[\"']", text))
+
+
+def _is_security(candidate: Candidate) -> bool:
+    """By what is known of the installed version, and by the candidate's changelog since."""
+    upstream = re.split(r"[+~-]", candidate.synapse.version)[0]
+    if upgrade_candidate.is_newer(SAFE_SINCE, upstream):
+        return True
+    try:
+        text = gzip.decompress((candidate.root / _CHANGELOG).read_bytes()).decode(errors="replace")
+    except (OSError, EOFError):
+        return False
+    for line in text.splitlines():
+        if entry := _ENTRY.match(line):
+            if not upgrade_candidate.is_newer(entry["version"], candidate.synapse.version):
+                return False
+            if entry["urgency"].lower() in {"high", "emergency", "critical"}:
+                return True
+        elif _SECURITY.search(line):
+            return True
+    return False

@@ -1,0 +1,156 @@
+"""Checks what apt would install, and holds back what would not serve.
+
+Started by hand, by a timer, after each apply and apt update (altpeter-matrix-upgrade-check), and
+by apt itself for a package that was never checked. Whoever starts it, the same is decided.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import (
+    disk,
+    held_back,
+    host_facts,
+    inputs,
+    notify,
+    upgrade_candidate,
+    upgrade_check,
+    upgrade_verdict,
+)
+from .accounts import read_accounts
+from .activation import Host
+from .errors import HostError, Problem
+from .facts import Synapse
+from .outcome import Record
+from .paths import Paths
+from .upgrade_candidate import Offer, is_newer
+from .upgrade_check import PACKAGE
+from .upgrade_verdict import Verdict
+
+Say = Callable[[str], None]
+
+
+def check_offered(
+    host: Host, version: str | None = None, *, anew: bool = True, say: Say = lambda _: None
+) -> tuple[Verdict, ...]:
+    """Check the version that apt would install and those that wait for a cause to go away.
+
+    version: check this one instead. anew: also one whose last check still holds.
+    Raises HostError when a candidate cannot be got; the others are decided by then.
+    """
+    with _alone(host.paths):
+        held_back.settle(host.paths)
+        synapse = _served(host.paths)
+        if synapse is None:
+            return ()
+        offer = upgrade_candidate.offer(PACKAGE)
+        _forget(host.paths, synapse, offer)
+        verdicts: list[Verdict] = []
+        problems: list[Problem] = []
+        state = _inputs(host.paths)
+        for one in [version] if version else _due(host.paths, synapse, offer):
+            last = upgrade_verdict.last_check(host.paths, PACKAGE, one)
+            if not anew and last is not None and last.still_holds(state):
+                continue
+            say(f"Checking Synapse {one}.")
+            try:
+                with upgrade_candidate.downloaded(host.paths, PACKAGE, one) as deb:
+                    verdicts.append(_decide(host, synapse, deb, state))
+            except HostError as error:
+                problems += error.problems
+        if problems:
+            raise HostError(problems)
+        return tuple(verdicts)
+
+
+def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
+    """Check a package file that is about to be installed.
+
+    None: nothing speaks against it: it is not an upgrade, or was checked already.
+    """
+    with _alone(host.paths):
+        synapse = _served(host.paths)
+        version = upgrade_candidate.field(deb, "Version")
+        if synapse is None or not is_newer(version, synapse.version):
+            return None
+        state = _inputs(host.paths)
+        last = upgrade_verdict.last_check(host.paths, PACKAGE, version)
+        if not anew and last is not None and last.ok and last.still_holds(state):
+            return None
+        return _decide(host, synapse, deb, state)
+
+
+def _decide(host: Host, synapse: Synapse, deb: Path, state: str) -> Verdict:
+    paths = host.paths
+    verdict = upgrade_check.check(host, synapse, deb)
+    upgrade_verdict.note(paths, verdict, state)
+    if not is_newer(verdict.version, synapse.version):
+        return verdict  # apt does not install it by itself
+    if verdict.ok:
+        held = [one for one in held_back.held(paths) if one.version == verdict.version]
+        if any(one.retried for one in held):
+            held_back.release(paths, PACKAGE, verdict.version)
+        notify.journal(f"{PACKAGE} {verdict.version} was checked and may be installed", error=False)
+    elif not _is_judged(paths, verdict):
+        held_back.hold_back(
+            paths, PACKAGE, verdict.version, verdict.reason, verdict.security, retried=True
+        )
+    return verdict
+
+
+def _is_judged(paths: Paths, verdict: Verdict) -> bool:
+    """Held back for good, by the health gate: this check must not make that temporary."""
+    return any(
+        one.version == verdict.version and not one.retried
+        for one in held_back.held(paths)
+        if one.package == verdict.package
+    )
+
+
+def _due(paths: Paths, synapse: Synapse, offer: Offer) -> Iterator[str]:
+    """What apt would install, and what it would install were it not held back."""
+    if offer.candidate and is_newer(offer.candidate, synapse.version):
+        yield offer.candidate
+    for one in held_back.held(paths):
+        if one.package == PACKAGE and one.retried and one.version != offer.candidate:
+            yield one.version
+
+
+def _forget(paths: Paths, synapse: Synapse, offer: Offer) -> None:
+    """Release what was installed all the same, and what is not offered any more."""
+    for one in held_back.held(paths):
+        if one.package != PACKAGE:
+            continue
+        passed = not is_newer(one.version, synapse.version)
+        gone = one.retried and one.version not in offer.versions
+        if passed or gone:
+            held_back.release(paths, PACKAGE, one.version)
+
+
+def _served(paths: Paths) -> Synapse | None:
+    """The installed Synapse, when this package configures it; else there is nothing to guard."""
+    if not (paths.current / "synapse/altpeter-matrix.yaml").exists():
+        return None
+    found = host_facts.synapse(paths, read_accounts(paths.root))
+    return found if found is not None and found.package == PACKAGE else None
+
+
+def _inputs(paths: Paths) -> str:
+    return inputs.fingerprint(paths, Record(paths).read().watched)
+
+
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    """One check at a time: apt waits for the one that its own update has started."""
+    disk.ensure_directory(paths.runtime, 0o755)
+    descriptor = os.open(
+        paths.runtime / "upgrade-check.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    )
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
