@@ -1,7 +1,7 @@
 """Newer versions of packages that the test machine has, and a repository that offers them.
 
 A newer version is the same package with another version and, where it is to differ, with text
-appended to some of its files: as if upstream had changed them.
+appended to some of its files or replaced in them: as if upstream had changed them.
 """
 
 import hashlib
@@ -18,6 +18,8 @@ from tests.hosts.lab.layout import RELEASES
 
 SOURCE = "/etc/apt/sources.list.d/upgrades.sources"
 KEYRING = "/usr/share/keyrings/upgrades.gpg"
+# Text to append, or an old text and the new one.
+Change = str | tuple[str, str]
 
 
 def field(package: Path, name: str) -> str:
@@ -25,13 +27,13 @@ def field(package: Path, name: str) -> str:
 
 
 def repack(
-    package: Path, target: Path, version: str, appended: Mapping[str, str] | None = None
+    package: Path, target: Path, version: str, changed: Mapping[str, Change] | None = None
 ) -> Path:
     """The package as another version, in the directory ``target``.
 
-    appended: text to add at the end of files, by their absolute paths.
+    changed: what to change in files, by their absolute paths.
     """
-    changes = {f".{path}": text.encode() for path, text in (appended or {}).items()}
+    changes = {f".{path}": change for path, change in (changed or {}).items()}
     name = f"{field(package, 'Package')}_{version}_{field(package, 'Architecture')}.deb"
     work = target / f"{name}.work"
     work.mkdir(parents=True)
@@ -56,7 +58,7 @@ def _to_file(command: list[str], target: Path) -> None:
         subprocess.run(command, stdout=output, check=True)
 
 
-def _change_data(package: Path, target: Path, changes: Mapping[str, bytes]) -> dict[str, str]:
+def _change_data(package: Path, target: Path, changes: Mapping[str, Change]) -> dict[str, str]:
     """Write the data member with the changes; the new md5sums by path."""
     sums = {}
     reader = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
@@ -70,7 +72,7 @@ def _change_data(package: Path, target: Path, changes: Mapping[str, bytes]) -> d
         for member in old:
             content = old.extractfile(member) if member.isreg() else None
             if content is not None and member.name in changes:
-                text = content.read() + changes[member.name]
+                text = _changed(content.read(), changes[member.name])
                 member.size = len(text)
                 sums[member.name.removeprefix("./")] = hashlib.md5(text).hexdigest()  # noqa: S324
                 content = io.BytesIO(text)
@@ -80,6 +82,14 @@ def _change_data(package: Path, target: Path, changes: Mapping[str, bytes]) -> d
     assert writer.wait() == 0 and reader.wait() == 0
     assert len(sums) == len(changes), f"{package.name} lacks some of {sorted(changes)}"
     return sums
+
+
+def _changed(content: bytes, change: Change) -> bytes:
+    if isinstance(change, str):
+        return content + change.encode()
+    old, new = (text.encode() for text in change)
+    assert content.count(old) == 1, f"{change[0]!r} is there {content.count(old)} times"
+    return content.replace(old, new)
 
 
 def _change_control(package: Path, target: Path, version: str, sums: Mapping[str, str]) -> None:

@@ -1,0 +1,281 @@
+"""A newer Synapse is asked before it is installed; what would not serve waits, and says why.
+
+On each release one clone lives through it all, in order. The candidates are the lab's own Synapse
+with some of its code changed.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.hosts.deployments import Deployment, run_pyinfra
+from tests.hosts.fleet import Fleet
+from tests.hosts.lab import Host, Services
+from tests.hosts.lab.synapse_deb import VERSIONS, packages
+from tests.hosts.people import SETTINGS, change_settings
+from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
+from tests.hosts.upgrades.cells import Upgrade
+from tests.hosts.upgrades.packages import Repository, field, repack
+from tests.hosts.upgrades.stock import Stock
+from tests.hosts.upgrades.ways import unattended, with_closed_stdin
+
+SYNAPSE, OURS = "matrix-synapse-py3", "altpeter-matrix-config"
+PIN = "/etc/apt/preferences.d/altpeter-matrix-held-back.pref"
+STATE = "/var/lib/altpeter-matrix"
+GUARD = "altpeter-matrix-upgrade-check"
+PYTHONS = {"12": "python3.11", "13": "python3.13"}
+REFUSES = """
+
+def _refusing(read):
+    def read_config(self, config, **kwargs):
+        if "user_directory" in config:
+            raise ConfigError("'user_directory' was removed, see the upgrade notes")
+        return read(self, config, **kwargs)
+
+    return read_config
+
+
+ServerConfig.read_config = _refusing(ServerConfig.read_config)
+"""
+# A mail to root is to arrive at the lab's mail server.
+MSMTP = """
+account default
+host mail.lab.test
+port 25
+from root@lab.test
+aliases /etc/aliases.msmtp
+"""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    refusing: Path  # rejects `user_directory`, and is fine without it
+    demanding: Path  # wants PostgreSQL 99 and Python 4
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A server, and the repository whose new versions it is offered."""
+
+    server: Deployment
+    repository: Repository
+    candidates: Candidates
+    stock: Stock
+
+    @property
+    def host(self) -> Host:
+        return self.server.host
+
+    def installed(self, package: str = SYNAPSE) -> str:
+        return self.host.run("dpkg-query", "-W", "-f", "${Version}", package).stdout
+
+    def process(self) -> str:
+        return self.host.run(
+            "systemctl", "show", "-p", "InvocationID", "--value", "matrix-synapse"
+        ).stdout
+
+    def is_held(self, package: Path) -> bool:
+        shown = self.host.sh(f"cat {PIN} 2>/dev/null || true").stdout
+        return f"Pin: version {field(package, 'Version')}\n" in shown
+
+    def status(self) -> str:
+        return self.host.run("altpeter-matrix", "status", check=False).stdout
+
+
+def candidates_for(fleet: Fleet, debian: str) -> Candidates:
+    (original,) = packages(debian).glob(f"*_{VERSIONS[-1]}+*.deb")
+    place = fleet.lab.state / f"candidates-{debian}"
+    suffix = field(original, "Version").partition("+")[2]
+    site = f"/opt/venvs/matrix-synapse/lib/{PYTHONS[debian]}/site-packages"
+    metadata = f"{site}/matrix_synapse-{VERSIONS[-1]}.dist-info/METADATA"
+    return Candidates(
+        refusing=repack(
+            original, place, f"1.164.0+{suffix}", {f"{site}/synapse/config/server.py": REFUSES}
+        ),
+        demanding=repack(
+            original, place, f"1.165.0+{suffix}",
+            {
+                f"{site}/synapse/storage/engines/postgres.py": (
+                    "self._version < 140000:", "self._version < 990000:",
+                ),
+                metadata: ("Requires-Python: >=3.10.0", "Requires-Python: >=4.0.0"),
+            },
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def updated(fleet: Fleet, deployment: Deployment) -> Iterator[Updated]:
+    with fleet.clone(deployment, "updates", dns=True) as server:
+        host = server.host
+        host.sh(
+            "DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends msmtp-mta"
+            " </dev/null 2>&1"
+        )
+        host.write("/etc/msmtprc", MSMTP)
+        host.write("/etc/aliases.msmtp", f"root: root@{host.name}.test\n")
+        wait_until_serving(server)
+        stock = Stock(host, fleet.lab.state / f"stock-updates-{host.debian}")
+        yield Updated(
+            server, Repository(fleet.lab, host), candidates_for(fleet, host.debian), stock
+        )
+
+
+def without(updated: Updated, option: str) -> None:
+    settings = yaml.safe_load(updated.host.read(SETTINGS))
+    del settings["synapse"][option]
+    updated.host.write(SETTINGS, yaml.safe_dump(settings))
+    updated.host.run("altpeter-matrix", "apply")
+
+
+def wait_until(condition: Callable[[], bool], what: str, within: float = 120) -> None:
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, f"not within {within:.0f} s: {what}"
+        time.sleep(0.5)
+
+
+def seen_at_login(host: Host) -> str:
+    """What sshd shows a person who logs in with a terminal."""
+    done = subprocess.run(
+        [*host.ssh_argv, "-tt"], input="exit\n", capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    return done.stdout
+
+
+def mails(services: Services, host: Host) -> list[str]:
+    """What root of this host was sent."""
+    return [
+        f"{mail['Subject']}\n{mail.get_content()}"
+        for mail in services.mails()
+        if mail["X-Lab-Rcpt-To"] == f"root@{host.name}.test"
+    ]
+
+
+def test_a_candidate_that_nobody_checked_stops_apt_once_and_is_then_left_out(
+    updated: Updated,
+) -> None:
+    """The net below the net: apt's update could not start the check."""
+    before, process = updated.installed(), updated.process()
+    updated.host.run("systemctl", "mask", "--runtime", f"{GUARD}.service")
+    updated.repository.publish([updated.candidates.demanding])
+    updated.host.run("systemctl", "unmask", "--runtime", f"{GUARD}.service")
+    refused = with_closed_stdin(updated.host)
+    assert not refused.ok and "held back from now on" in refused.output, refused.output
+    assert updated.is_held(updated.candidates.demanding)
+    again = with_closed_stdin(updated.host)
+    assert again.ok, again.output
+    assert (updated.installed(), updated.process()) == (before, process)
+    assert updated.host.run("dpkg", "--audit").stdout == ""
+
+
+def test_what_a_candidate_demands_is_shown_on_demand(updated: Updated) -> None:
+    done = updated.host.run("altpeter-matrix", "upgrade", "check", "--json", check=False)
+    assert done.returncode == 1
+    (verdict,) = json.loads(done.stdout)["checked"]
+    wrong = {one["where"]: one["what"] for one in verdict["errors"]}
+    assert "demands >=4.0.0" in wrong["Python"]
+    assert "Synapse requires PostgreSQL" in wrong["PostgreSQL"]
+    assert verdict["way_back"] is True
+    assert any("backup" in what for what in verdict["unchecked"])
+    assert not (updated.host.root / STATE.lstrip("/") / "candidate/root").exists()
+
+
+def test_a_candidate_that_refuses_the_configuration_waits_while_all_else_is_upgraded(
+    updated: Updated,
+) -> None:
+    change_settings(updated.server, synapse={"user_directory": {"search_all_users": True}})
+    token, before = login(updated.server), updated.installed()
+    newer = [*updated.stock.packages(Upgrade.NGINX), updated.stock.ours("next")]
+    updated.repository.publish([updated.candidates.refusing, *newer])
+    assert updated.is_held(updated.candidates.refusing)
+    process = updated.process()
+    done = unattended(updated.host)
+    assert done.ok, done.output
+    for package in newer:
+        name = field(package, "Package")
+        assert updated.installed(name) == field(package, "Version"), done.output
+    assert (updated.installed(), updated.process()) == (before, process)
+    whoami = "/_matrix/client/v3/account/whoami"
+    assert request(updated.server, whoami, token=token).status == 200
+
+
+def test_reason_and_remedy_reach_the_administrator(updated: Updated, fleet: Fleet) -> None:
+    version = field(updated.candidates.refusing, "Version")
+    journal = updated.host.sh("journalctl -b -t altpeter-matrix -o cat").stdout
+    sent = [one for one in mails(fleet.lab.services, updated.host) if version in one]
+    assert len(sent) == 1, sent
+    for text in (updated.status(), journal, seen_at_login(updated.host), sent[0]):
+        assert f"{SYNAPSE} to {version} is held back" in text, text
+        assert "'user_directory' was removed" in text, text
+        assert "settings.yaml: synapse.user_directory" in text, text
+        assert "correct or remove this option" in text, text
+
+
+def test_it_installs_itself_once_the_cause_is_gone(updated: Updated) -> None:
+    token = login(updated.server)
+    without(updated, "user_directory")
+    refusing = updated.candidates.refusing
+    wait_until(lambda: not updated.is_held(refusing), "the next apply releases it")
+    done = unattended(updated.host)
+    assert updated.installed() == field(refusing, "Version"), done.output
+    wait_until_serving(updated.server)
+    assert_healthy(updated.server)
+    assert request(updated.server, "/_matrix/client/v3/account/whoami", token=token).status == 200
+    assert "held back" not in seen_at_login(updated.host)
+    assert updated.host.sh(f"ls {PIN} {STATE}/held-back.json 2>&1", check=False).returncode != 0
+
+
+@pytest.mark.upgrades
+def test_the_deploy_leaves_out_what_is_held_back(updated: Updated, fleet: Fleet) -> None:
+    before = updated.installed()
+    updated.repository.publish([updated.candidates.demanding])
+    assert updated.is_held(updated.candidates.demanding)
+    updated.host.sh("DEBIAN_FRONTEND=noninteractive apt-get -qy remove certbot </dev/null 2>&1")
+    run_pyinfra(fleet.inventory(updated.server), "-y")
+    assert updated.installed() == before
+    assert updated.host.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "certbot").stdout == (
+        "installed"
+    )
+
+
+@pytest.mark.upgrades
+def test_a_check_that_is_killed_leaves_nothing_and_is_made_again(updated: Updated) -> None:
+    updated.host.run("altpeter-matrix", "upgrade", "release", _version(updated))
+    updated.host.run("rm", "-f", f"{STATE}/upgrade-checks.json")
+    updated.host.run("systemctl", "start", "--no-block", f"{GUARD}.service")
+    scratch = updated.host.root / STATE.lstrip("/") / "candidate/root"
+    wait_until(scratch.exists, "the candidate is unpacked")
+    updated.host.run("systemctl", "kill", "--signal=KILL", f"{GUARD}.service")
+    wait_until(lambda: _is_idle(updated), "the killed check ends")
+    assert scratch.exists()
+    updated.host.run("systemctl", "start", f"{GUARD}.service")
+    assert updated.is_held(updated.candidates.demanding)
+    assert not scratch.exists()
+
+
+def _version(updated: Updated) -> str:
+    return field(updated.candidates.demanding, "Version")
+
+
+def _is_idle(updated: Updated) -> bool:
+    state = updated.host.run("systemctl", "is-active", f"{GUARD}.service", check=False).stdout
+    return state.strip() in {"inactive", "failed"}
+
+
+@pytest.mark.upgrades
+def test_purging_the_package_leaves_apt_nothing_to_complain_about(updated: Updated) -> None:
+    updated.host.sh(f"DEBIAN_FRONTEND=noninteractive apt-get -qy remove {OURS} </dev/null 2>&1")
+    removed = updated.host.sh("apt-get update 2>&1; apt-get -s upgrade 2>&1; apt-config dump")
+    assert "apt.conf.d" not in removed.stdout and "packages.lab.test" in removed.stdout
+    updated.host.sh(f"DEBIAN_FRONTEND=noninteractive apt-get -qy purge {OURS} </dev/null 2>&1")
+    purged = updated.host.sh("apt-get update 2>&1; apt-get -s upgrade 2>&1; ls /etc/apt/*")
+    assert "apt.conf.d/52altpeter" not in purged.stdout and "Ignoring" not in purged.stdout
+    assert "52altpeter-matrix" not in purged.stdout and "held-back" not in purged.stdout

@@ -1,0 +1,185 @@
+"""What is made of a candidate's answers, of apt's, and of what other programs say."""
+
+import gzip
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from altpeter_matrix import (
+    apt_config,
+    apt_hook,
+    keyring,
+    upgrade_candidate,
+    upgrade_check,
+    upgrade_verdict,
+)
+from altpeter_matrix.commands import Result
+from altpeter_matrix.errors import Finding, Problem, error, warning
+from altpeter_matrix.facts import Synapse
+from altpeter_matrix.paths import Paths
+from altpeter_matrix.redaction import redacted
+from altpeter_matrix.settings import parse_settings_text
+from altpeter_matrix.upgrade_check import Candidate
+from altpeter_matrix.upgrade_verdict import Verdict
+
+POLICY = """\
+matrix-synapse-py3:
+  Installed: 1.157.2+b1
+  Candidate: 1.157.2+b1
+  Version table:
+     1.164.0+b1 -1
+        500 http://packages.example.org bookworm/main amd64 Packages
+ *** 1.157.2+b1 500
+        500 http://packages.example.org bookworm/main amd64 Packages
+        100 /var/lib/dpkg/status
+"""
+NOT_OFFERED = "matrix-synapse-py3:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n"
+
+
+def candidate(root: Path, installed: str = "1.163.2+b1") -> Candidate:
+    synapse = Synapse("matrix-synapse-py3", installed, Path("/python"), "matrix-synapse", "a.test")
+    return Candidate(synapse, "1.164.0+b1", root, 0)
+
+
+def verdict(*findings: Finding) -> Verdict:
+    return Verdict("matrix-synapse-py3", "1.164", "1.163", False, True, findings)
+
+
+def whats(findings: Any) -> str:
+    return "\n".join(f"{one.severity} {one.problem}" for one in findings)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [(POLICY, ("1.157.2+b1", ("1.164.0+b1", "1.157.2+b1"))), (NOT_OFFERED, (None, ()))],
+)
+def test_what_apt_offers(said: str, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade_candidate, "run", lambda *argv: Result(argv, 0, said, ""))
+    found = upgrade_candidate.offer("matrix-synapse-py3")
+    assert (found.candidate, found.versions) == expected
+
+
+def test_a_newer_python_or_postgresql_that_is_demanded_holds_back(tmp_path: Path) -> None:
+    answers = {
+        "python": "3.11.2",
+        "requires_python": ">=3.12",
+        "python_is_enough": False,
+        "database_error": "Synapse requires PostgreSQL 16 or above.",
+    }
+    found = list(upgrade_check._demands(candidate(tmp_path), answers))
+    assert [one.severity for one in found] == ["error", "error"]
+    assert "demands >=3.12, and 3.11.2 is here" in whats(found)
+    assert "`altpeter-matrix database upgrade`" in whats(found)
+
+
+def test_a_database_of_a_later_synapse_holds_back(tmp_path: Path) -> None:
+    answers = {"schema": 90, "compat": 84, "database_compat": 91}
+    assert "error PostgreSQL" in whats(upgrade_check._demands(candidate(tmp_path), answers))
+    answers["database_compat"] = 90
+    assert list(upgrade_check._demands(candidate(tmp_path), answers)) == []
+
+
+def test_background_updates_hold_back_only_what_has_no_way_back(tmp_path: Path) -> None:
+    answers = {"background_updates": 3}
+    for way_back, kind in ((False, "error"), (True, "warning"), (None, "warning")):
+        found = whats(upgrade_check._database(candidate(tmp_path), answers, way_back))
+        assert f"{kind} Synapse's background updates" in found
+
+
+def test_an_option_that_is_not_known_any_more_is_named(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    place = "opt/venvs/matrix-synapse/lib/python3.11/site-packages/synapse/config"
+    for root, source in ((tmp_path, "'old_option' 'kept'"), (tmp_path / "new", "'kept'")):
+        (root / place).mkdir(parents=True)
+        (root / place / "server.py").write_text(source)
+    options = {"old_option": 1, "kept": 2, "never_known": 3}
+    found = whats(upgrade_check._removed(paths, candidate(tmp_path / "new"), options))
+    assert "old_option" in found and "kept" not in found and "never_known" not in found
+
+
+@pytest.mark.parametrize(
+    ("installed", "entry", "security"),
+    [
+        ("1.157.1+b1", "New release.", True),  # has known holes
+        ("1.163.2+b1", "New release.", False),
+        ("1.163.2+b1", "Fixes CVE-2026-12345.", True),
+        ("1.164.0+b1", "Fixes CVE-2026-12345.", False),  # is installed already
+    ],
+)
+def test_a_security_update_is_known_as_one(
+    tmp_path: Path, installed: str, entry: str, security: bool
+) -> None:
+    file = tmp_path / upgrade_check._CHANGELOG
+    file.parent.mkdir(parents=True)
+    text = f"matrix-synapse-py3 (1.164.0+b1) stable; urgency=medium\n\n  * {entry}\n\n -- A <a@b>\n"
+    file.write_bytes(gzip.compress(text.encode()))
+    assert upgrade_check._is_security(candidate(tmp_path, installed)) is security
+
+
+def test_a_verdict_holds_for_the_same_host_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    upgrade_verdict.note(paths, verdict(), "as it is")
+    check = upgrade_verdict.last_check(paths, "matrix-synapse-py3", "1.164")
+    assert check is not None and check.ok
+    assert check.still_holds("as it is") and not check.still_holds("changed")
+    now = time.time()
+    for moved in (21 * 3600, -3600):  # later, and before a clock that was set back
+        monkeypatch.setattr(time, "time", lambda moved=moved: now + moved)
+        assert not check.still_holds("as it is")
+
+
+def test_all_reasons_are_told_at_once() -> None:
+    found = verdict(error("A", "first", "do"), warning("B", "w", "x"), error("C", "second", "y"))
+    assert found.reason == Problem("A", "first; C: second", "do")
+    assert json.loads(json.dumps(found.as_json()))["ok"] is False
+
+
+def test_secrets_do_not_travel_in_what_programs_say() -> None:
+    options = {
+        "database": {"args": {"password": "Pa55word!", "user": "matrix-synapse"}},
+        "form_secret_path": "/etc/altpeter-matrix/secrets/form_secret",
+        "turn_shared_secret": "0123456789",
+    }
+    text = "Pa55word! of matrix-synapse, 0123456789, /etc/altpeter-matrix/secrets/form_secret"
+    assert redacted(text, options) == (
+        "«secret» of matrix-synapse, «secret», /etc/altpeter-matrix/secrets/form_secret"
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(400, ""), (None, ""), (10, "expires in 10 days"), (-3, "has expired")]
+)
+def test_a_key_that_expires_is_told_before(days: int | None, words: str) -> None:
+    expiry = "" if days is None else str(int(time.time() + days * 86400 + 60))
+    colons = f"pub:-:256:22:ABC:1700000000:{expiry}::-:::scESC::::::23::0:\n"
+    found = whats(keyring._expiry(Path("/k.gpg"), colons))
+    assert (words in found) if words else not found
+
+
+def test_the_hook_of_apt_looks_at_nothing_but_synapse(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def refuse(deb: Path) -> int:
+        asked.append(deb)
+        return apt_config.REFUSED
+
+    monkeypatch.setattr(apt_hook, "_check", refuse)
+    assert apt_hook.before_install(["/var/cache/apt/archives/nginx_1_amd64.deb\n"]) == 0
+    assert asked == []
+    deb = "/var/cache/apt/archives/matrix-synapse-py3_1.164_amd64.deb"
+    assert apt_hook.before_install([f"{deb}\n"]) == apt_config.REFUSED
+    assert asked == [Path(deb)]
+
+
+@pytest.mark.parametrize("unattended", [True, False])
+def test_hooks_are_there_whether_or_not_updates_install_themselves(unattended: bool) -> None:
+    text = f"server_name: a.test\nupdates: {{unattended: {str(unattended).lower()}}}\n"
+    written = apt_config.text(parse_settings_text(text, source="settings.yaml"))
+    assert "DPkg::Pre-Install-Pkgs" in written and "Post-Invoke-Success" in written
+    assert ("site=packages.matrix.org" in written) is unattended
