@@ -307,6 +307,13 @@ def test_database_upgrade_has_nothing_to_do_on_this_release(server: Deployment) 
     assert server.host.run("altpeter-matrix", "database", "upgrade").stdout == "Nothing to do.\n"
 
 
+@proves("altpeter-matrix upgrade check")
+def test_upgrade_check_finds_the_newest_synapse_installed(server: Deployment) -> None:
+    # test_updates.py has newer ones.
+    said = server.host.run("altpeter-matrix", "upgrade", "check").stdout
+    assert said == "apt offers no newer Synapse.\n"
+
+
 @proves("altpeter-matrix records")
 def test_records(server: Deployment) -> None:
     assert server.host.ipv4 in server.host.run("altpeter-matrix", "records").stdout
