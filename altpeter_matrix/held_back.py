@@ -20,6 +20,8 @@ from .errors import Problem
 from .paths import Paths
 
 FORMAT = 1
+# A security update is told of each day, at the check that the timer starts.
+_SHOUT_AGAIN = 20 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,17 @@ class HeldBack:
     since: str
     security: bool = False
     retried: bool = False
-    told: bool = False  # the administrator got a mail, or there is no way to send one
+    told: float = 0  # seconds since 1970: the last mail, or when there was no way to send one
 
     def __str__(self) -> str:
         kind = "the SECURITY update" if self.security else "the update"
         return f"{kind} of {self.package} to {self.version} is held back: {self.reason.what}"
+
+    @property
+    def due(self) -> bool:
+        """Whether the administrator is to be told, for the first time or again."""
+        # A clock that was set back must not silence it.
+        return not self.told or (self.security and abs(time.time() - self.told) > _SHOUT_AGAIN)
 
     @property
     def problem(self) -> Problem:
@@ -67,7 +75,8 @@ def hold_back(
     *,
     retried: bool = False,
 ) -> HeldBack:
-    """Keep exactly this version away from apt, and tell the administrator once why.
+    """Keep exactly this version away from apt, and tell the administrator why: once, or each day
+    for a security update.
 
     retried: the check of candidates may release it. Raises OSError when the disk refuses.
     """
@@ -78,10 +87,10 @@ def hold_back(
         )
         entry = HeldBack(
             package, version, reason, same.since if same else _now(), security, retried,
-            told=same is not None and same.told and same.reason == reason,
+            told=same.told if same is not None and same.reason == reason else 0,
         )  # fmt: skip
         _write(paths, (*(one for one in before if one is not same), entry))
-    if not entry.told:
+    if entry.due:
         _tell(paths, entry)
     return entry
 
@@ -105,7 +114,7 @@ def settle(paths: Paths) -> None:
     with _alone(paths):
         _show(paths, held(paths))
     for one in held(paths):
-        if not one.told:
+        if one.due:
             _tell(paths, one)
 
 
@@ -173,7 +182,7 @@ def _same(one: HeldBack, other: HeldBack) -> bool:
 
 
 def _told(entry: HeldBack) -> HeldBack:
-    return HeldBack(**{**vars(entry), "told": True})
+    return HeldBack(**{**vars(entry), "told": time.time()})
 
 
 def _parse(raw: dict[str, Any]) -> HeldBack:

@@ -1,6 +1,7 @@
 """Holding a version back: what apt reads, what people read, and what a killed run leaves."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_reason_and_remedy_reach_the_administrator_once(paths: Paths, mails: lis
     (mail,) = mails
     for text in (mail, paths.login_message.read_text()):
         assert "SECURITY" in text and "no good" in text and "correct it" in text
+
+
+def test_a_security_update_is_shouted_each_day(
+    paths: Paths, mails: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON, security=True, retried=True)
+    held_back.hold_back(paths, "other", "1.2", REASON)
+    now = time.time()
+    for day in (1, 2):
+        monkeypatch.setattr(time, "time", lambda day=day: now + day * 86400)
+        for _ in range(2):
+            held_back.settle(paths)
+    assert ["SECURITY" in mail for mail in mails] == [True, False, True, True]
 
 
 def test_another_reason_is_told_again(paths: Paths, mails: list[str]) -> None:
