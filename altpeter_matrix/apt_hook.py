@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from .apt_config import REFUSED
+from .errors import MatrixConfigError
 from .upgrade_check import PACKAGE
 
 UNIT = "altpeter-matrix-upgrade-check.service"
@@ -36,9 +37,15 @@ def before_install(lines: list[str]) -> int:
 def _check(deb: Path) -> int:
     # Loaded here: nearly all transactions bring no Synapse.
     from .cli_support import host, say  # noqa: PLC0415
+    from .failures import problems_of  # noqa: PLC0415
     from .upgrade_guard import check_file  # noqa: PLC0415
 
-    verdict = check_file(host(), deb, anew=False)
+    try:
+        verdict = check_file(host(), deb, anew=False)
+    except (MatrixConfigError, OSError) as error:
+        # Nothing is known against it, and a host on which apt does nothing cannot be repaired.
+        say("warning", problems_of(error))
+        return 0
     if verdict is None or verdict.ok:
         return 0
     say("error", verdict.errors)

@@ -28,10 +28,13 @@ def check(version: str | None, as_json: bool, automatic: bool) -> None:
 
     VERSION: another one than apt would install. Exit status 1: it would not serve.
     """
-    from .upgrade_guard import check_offered
+    from .upgrade_guard import check_automatically, check_offered
 
     progress = (lambda text: click.echo(text, err=True)) if not as_json else (lambda text: None)
-    verdicts = check_offered(host(), version, anew=not automatic, say=progress)
+    if automatic:
+        verdicts = check_automatically(host(), say=progress)
+    else:
+        verdicts = check_offered(host(), version, say=progress)
     if as_json:
         say_json(
             {"ok": all(one.ok for one in verdicts), "checked": [v.as_json() for v in verdicts]}

@@ -24,7 +24,12 @@ class Offer:
     """What apt knows of one package."""
 
     candidate: str | None  # what apt would install; None: nothing
-    versions: tuple[str, ...]  # all that it can get or has
+    versions: tuple[str, ...]  # all that it can get or has, the newest first
+
+    @property
+    def newest(self) -> str | None:
+        """Whether or not a pin forbids it."""
+        return self.versions[0] if self.versions else None
 
 
 def offer(package: str) -> Offer:
@@ -86,7 +91,11 @@ def unpacked(paths: Paths, deb: Path) -> Iterator[Path]:
         _clear(directory)
 
 
+def tidy(paths: Paths) -> None:
+    """Remove what a killed check left: hundreds of megabytes."""
+    _clear(paths.candidate)
+
+
 def _clear(directory: Path) -> None:
-    """Also what a killed run left."""
     if directory.exists():
         shutil.rmtree(directory)

@@ -79,13 +79,17 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
         target = candidate.python.resolve()
         unchecked.append(f"what its own code says: its Python ({target}) is not installed yet")
     else:
-        answers = _ask(candidate, options)
+        try:
+            answers = _ask(candidate, options)
+        except HostError as mute:
+            answers = {}
+            findings += [Finding("error", problem) for problem in mute.problems]
         if missing := answers.get("library_missing"):
             unchecked.append(f"what its own code says: {missing}")
         else:
             findings += _parser(paths, candidate, origins)
             findings += _demands(candidate, answers)
-        way_back = _way_back(paths, candidate.synapse, options, answers)
+        way_back = _way_back(paths, answers)
         findings += _database(candidate, answers, way_back)
         findings += _removed(paths, candidate, options)
     found, skipped = keyring.findings(paths)
@@ -210,18 +214,15 @@ def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Findi
         )
 
 
-def _way_back(
-    paths: Paths, synapse: Synapse, options: Mapping[str, Any], answers: Mapping[str, Any]
-) -> bool | None:
+def _way_back(paths: Paths, answers: Mapping[str, Any]) -> bool | None:
     """Whether the installed version accepts the database that the candidate will have changed."""
     compat = answers.get("compat")
-    if compat is None:
-        return None
-    command = candidate_synapse.as_synapse_command(paths.on_host(synapse.python), network=False)
-    code = "from synapse.storage.schema import SCHEMA_VERSION; print(SCHEMA_VERSION)"
-    result = run(*command, "-I", "-B", "-c", code, timeout=120, check=False)
-    known = result.stdout.strip()
-    return int(known) >= int(compat) if result.ok and known.isdigit() else None
+    venv = paths.on_host(SYNAPSE_PYTHONS[PACKAGE]).parents[1]
+    for file in venv.glob("lib/python3*/site-packages/synapse/storage/schema/__init__.py"):
+        known = re.search(r"^SCHEMA_VERSION = (\d+)", file.read_text("utf-8"), re.MULTILINE)
+        if known and compat is not None:
+            return int(known[1]) >= int(compat)
+    return None
 
 
 def _database(

@@ -24,6 +24,7 @@ from .accounts import read_accounts
 from .activation import Host
 from .errors import HostError, Problem
 from .facts import Synapse
+from .failures import problems_of
 from .outcome import Record
 from .paths import Paths
 from .upgrade_candidate import Offer, is_newer
@@ -31,6 +32,7 @@ from .upgrade_check import PACKAGE
 from .upgrade_verdict import Verdict
 
 Say = Callable[[str], None]
+_ROUNDS = 5
 
 
 def check_offered(
@@ -42,6 +44,7 @@ def check_offered(
     Raises HostError when a candidate cannot be got; the others are decided by then.
     """
     with _alone(host.paths):
+        upgrade_candidate.tidy(host.paths)
         held_back.settle(host.paths)
         synapse = _served(host.paths)
         if synapse is None:
@@ -66,12 +69,32 @@ def check_offered(
         return tuple(verdicts)
 
 
+def check_automatically(host: Host, *, say: Say) -> tuple[Verdict, ...]:
+    """What is new, and again for as long as something changes meanwhile.
+
+    systemd starts the service once: a settings file or a list of packages that changes while it
+    runs would otherwise wait for the next day.
+    """
+    verdicts: tuple[Verdict, ...] = ()
+    for _ in range(_ROUNDS):
+        before = _situation(host.paths)
+        verdicts += check_offered(host, anew=False, say=say)
+        if _situation(host.paths) == before:
+            break
+    return verdicts
+
+
+def _situation(paths: Paths) -> tuple[str, str | None]:
+    return _inputs(paths), upgrade_candidate.offer(PACKAGE).newest
+
+
 def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
     """Check a package file that is about to be installed.
 
     None: nothing speaks against it: it is not an upgrade, or was checked already.
     """
     with _alone(host.paths):
+        upgrade_candidate.tidy(host.paths)
         synapse = _served(host.paths)
         version = upgrade_candidate.field(deb, "Version")
         if synapse is None or not is_newer(version, synapse.version):
@@ -86,9 +109,19 @@ def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
 def _decide(host: Host, synapse: Synapse, deb: Path, state: str) -> Verdict:
     paths = host.paths
     verdict = upgrade_check.check(host, synapse, deb)
+    try:
+        _act_on(paths, synapse, verdict, state)
+    except OSError as error:
+        # A full disk: the verdict itself is what counts, apt's hook acts on it.
+        for problem in problems_of(error):
+            notify.journal(str(problem), error=True)
+    return verdict
+
+
+def _act_on(paths: Paths, synapse: Synapse, verdict: Verdict, state: str) -> None:
     upgrade_verdict.note(paths, verdict, state)
     if not is_newer(verdict.version, synapse.version):
-        return verdict  # apt does not install it by itself
+        return  # apt does not install it by itself
     if verdict.ok:
         held = [one for one in held_back.held(paths) if one.version == verdict.version]
         if any(one.retried for one in held):
@@ -98,7 +131,6 @@ def _decide(host: Host, synapse: Synapse, deb: Path, state: str) -> Verdict:
         held_back.hold_back(
             paths, PACKAGE, verdict.version, verdict.reason, verdict.security, retried=True
         )
-    return verdict
 
 
 def _is_judged(paths: Paths, verdict: Verdict) -> bool:

@@ -102,9 +102,10 @@ def candidates_for(fleet: Fleet, debian: str) -> Candidates:
             original, place, f"1.165.0+{suffix}",
             {
                 f"{site}/synapse/storage/engines/postgres.py": (
-                    "self._version < 140000:", "self._version < 990000:",
+                    "self._version < 140000:",
+                    "self._version < 99 * 10000:",  # another length: the .pyc is out of date
                 ),
-                metadata: ("Requires-Python: >=3.10.0", "Requires-Python: >=4.0.0"),
+                metadata: ("Requires-Python: >=3.10.0, <4.0.0", "Requires-Python: >=4.0.0"),
             },
         ),
     )  # fmt: skip
