@@ -156,7 +156,9 @@ def _forget(paths: Paths, synapse: Synapse, offer: Offer) -> None:
     for one in held_back.held(paths):
         if one.package != PACKAGE:
             continue
-        passed = not is_newer(one.version, synapse.version)
+        # The health gate holds a version back while that is still installed, on its way back.
+        here = one.retried and one.version == synapse.version
+        passed = here or is_newer(synapse.version, one.version)
         gone = one.retried and one.version not in offer.versions
         if passed or gone:
             held_back.release(paths, PACKAGE, one.version)

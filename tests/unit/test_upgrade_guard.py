@@ -1,0 +1,173 @@
+"""What is checked, held back and released, and by whom."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix import (
+    held_back,
+    notify,
+    upgrade_candidate,
+    upgrade_check,
+    upgrade_guard,
+    upgrade_verdict,
+)
+from altpeter_matrix.activation import Host
+from altpeter_matrix.errors import HostError, Problem, error
+from altpeter_matrix.facts import Synapse
+from altpeter_matrix.paths import Paths
+from altpeter_matrix.services import Services
+from altpeter_matrix.upgrade_candidate import Offer
+from altpeter_matrix.upgrade_verdict import Verdict
+
+PACKAGE = upgrade_check.PACKAGE
+CAUSE = Problem("Synapse", "no good", "mend it")
+
+
+class World:
+    """An apt with its offers, and candidates that are good or not."""
+
+    def __init__(self, root: Path) -> None:
+        self.paths = Paths(root)
+        self.host = Host(self.paths, Services(self.paths))
+        self.installed = "1.0"
+        self.versions: tuple[str, ...] = ("1.0",)
+        self.bad: set[str] = set()
+        self.checked: list[str] = []
+        self.inputs = "settings"
+        self.during: Callable[[], None] = lambda: None
+        self.unreachable = False
+
+    def offer(self, _package: str) -> Offer:
+        pinned = {one.version for one in held_back.held(self.paths)}
+        return Offer(next(v for v in self.versions if v not in pinned), self.versions)
+
+    @contextmanager
+    def downloaded(self, _paths: Paths, _package: str, version: str) -> Iterator[Path]:
+        if self.unreachable:
+            raise HostError(Problem(version, "cannot be downloaded", "wait"))
+        yield Path(version)
+
+    def check(self, _host: Host, synapse: Synapse, deb: Path) -> Verdict:
+        self.checked.append(str(deb))
+        self.during()
+        found = (error(CAUSE.where, CAUSE.what, CAUSE.remedy),) if str(deb) in self.bad else ()
+        return Verdict(PACKAGE, str(deb), synapse.version, False, True, found)
+
+    def automatic(self) -> None:
+        upgrade_guard.check_automatically(self.host, say=lambda _: None)
+
+    @property
+    def held(self) -> list[str]:
+        return [one.version for one in held_back.held(self.paths)]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path)
+    made.paths.state.mkdir(parents=True)
+    monkeypatch.setattr(notify, "mail", lambda *_: True)
+    monkeypatch.setattr(notify, "journal", lambda *_, **__: None)
+    monkeypatch.setattr(upgrade_candidate, "offer", made.offer)
+    monkeypatch.setattr(upgrade_candidate, "downloaded", made.downloaded)
+    monkeypatch.setattr(upgrade_candidate, "field", lambda deb, _: str(deb))
+    monkeypatch.setattr(upgrade_check, "check", made.check)
+    monkeypatch.setattr(upgrade_guard, "_inputs", lambda _: made.inputs)
+    monkeypatch.setattr(
+        upgrade_guard,
+        "_served",
+        lambda _: Synapse(PACKAGE, made.installed, Path("/p"), "g", "a.test"),
+    )
+    return made
+
+
+def test_a_good_candidate_is_checked_once(world: World) -> None:
+    world.versions = ("2.0", "1.0")
+    world.automatic()
+    world.automatic()
+    assert (world.checked, world.held) == (["2.0"], [])
+
+
+def test_a_bad_one_is_held_back_until_its_cause_is_gone(world: World) -> None:
+    world.versions, world.bad = ("2.0", "1.0"), {"2.0"}
+    world.automatic()
+    assert world.held == ["2.0"]
+    world.bad, world.inputs = set(), "other settings"
+    world.automatic()
+    assert world.held == []
+
+
+def test_a_newer_one_is_not_affected(world: World) -> None:
+    world.versions, world.bad = ("2.0", "1.0"), {"2.0"}
+    world.automatic()
+    world.versions = ("3.0", "2.0", "1.0")
+    world.automatic()
+    assert world.checked[-1] == "3.0" and world.held == ["2.0"]
+    world.installed = "3.0"
+    world.automatic()
+    assert world.held == []
+
+
+def test_what_the_health_gate_holds_back_is_not_released_by_a_good_check(world: World) -> None:
+    world.versions = ("2.0", "1.0")
+    held_back.hold_back(world.paths, PACKAGE, "2.0", CAUSE)
+    upgrade_guard.check_offered(world.host, "2.0")
+    world.installed = "2.0"  # the gate is on its way back
+    world.automatic()
+    assert world.held == ["2.0"]
+    world.versions = ("1.0",)
+    world.installed = "1.0"
+    world.automatic()
+    assert world.held == ["2.0"]
+
+
+def test_what_changes_during_a_check_is_looked_at_before_it_ends(world: World) -> None:
+    world.versions = ("2.0", "1.0")
+
+    def newer_list() -> None:
+        world.versions = ("3.0", "2.0", "1.0")
+
+    world.during = newer_list
+    world.automatic()
+    assert world.checked == ["2.0", "3.0"]
+
+
+def test_apt_is_refused_a_package_that_would_not_serve(world: World) -> None:
+    world.bad = {"2.0"}
+    verdict = upgrade_guard.check_file(world.host, Path("2.0"), anew=False)
+    assert verdict is not None and not verdict.ok and world.held == ["2.0"]
+
+
+def test_apt_may_go_back_to_an_older_version_whatever_that_says(world: World) -> None:
+    world.bad = {"0.9"}
+    assert upgrade_guard.check_file(world.host, Path("0.9"), anew=False) is None
+    assert world.checked == []
+
+
+def test_a_checked_package_is_not_checked_again_by_apt(world: World) -> None:
+    world.versions = ("2.0", "1.0")
+    world.automatic()
+    assert upgrade_guard.check_file(world.host, Path("2.0"), anew=False) is None
+    assert world.checked == ["2.0"]
+
+
+def test_a_candidate_that_cannot_be_got_is_an_error_and_holds_nothing_back(world: World) -> None:
+    world.versions, world.unreachable = ("2.0", "1.0"), True
+    with pytest.raises(HostError, match="cannot be downloaded"):
+        world.automatic()
+    assert world.held == []
+
+
+def test_a_full_disk_does_not_let_a_refused_package_through(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bad = {"2.0"}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/var/lib")
+
+    monkeypatch.setattr(upgrade_verdict, "note", full)
+    verdict = upgrade_guard.check_file(world.host, Path("2.0"))
+    assert verdict is not None and not verdict.ok
