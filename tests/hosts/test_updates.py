@@ -5,9 +5,10 @@ with some of its code changed.
 """
 
 import json
+import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.hosts.lab.synapse_deb import VERSIONS, packages
 from tests.hosts.people import SETTINGS, change_settings
 from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
 from tests.hosts.upgrades.cells import Upgrade
-from tests.hosts.upgrades.packages import Repository, field, repack
+from tests.hosts.upgrades.packages import Change, Repository, field, repack
 from tests.hosts.upgrades.stock import Stock
 from tests.hosts.upgrades.ways import unattended, with_closed_stdin
 
@@ -29,6 +30,7 @@ SYNAPSE, OURS = "matrix-synapse-py3", "altpeter-matrix-config"
 PIN = "/etc/apt/preferences.d/altpeter-matrix-held-back.pref"
 STATE = "/var/lib/altpeter-matrix"
 GUARD = "altpeter-matrix-upgrade-check"
+WHO_AM_I = "/_matrix/client/v3/account/whoami"
 PYTHONS = {"12": "python3.11", "13": "python3.13"}
 REFUSES = """
 
@@ -54,19 +56,16 @@ aliases /etc/aliases.msmtp
 
 
 @dataclass(frozen=True)
-class Candidates:
-    refusing: Path  # rejects `user_directory`, and is fine without it
-    demanding: Path  # wants PostgreSQL 99 and Python 4
-
-
-@dataclass(frozen=True)
 class Updated:
-    """A server, and the repository whose new versions it is offered."""
+    """A server, and the repository whose new versions it is offered.
+
+    refusing: a candidate that rejects `user_directory`, and is fine without it.
+    """
 
     server: Deployment
     repository: Repository
-    candidates: Candidates
     stock: Stock
+    refusing: Path
 
     @property
     def host(self) -> Host:
@@ -84,31 +83,41 @@ class Updated:
         shown = self.host.sh(f"cat {PIN} 2>/dev/null || true").stdout
         return f"Pin: version {field(package, 'Version')}\n" in shown
 
+    def is_idle(self) -> bool:
+        state = self.host.run("systemctl", "is-active", f"{GUARD}.service", check=False).stdout
+        return state.strip() in {"inactive", "failed"}
+
     def status(self) -> str:
         return self.host.run("altpeter-matrix", "status", check=False).stdout
 
 
-def candidates_for(fleet: Fleet, debian: str) -> Candidates:
+def candidate(
+    fleet: Fleet, debian: str, version: str, changes: Callable[[str], Mapping[str, Change]]
+) -> Path:
+    """A newer Synapse with some files changed; changes: of its site-packages."""
     (original,) = packages(debian).glob(f"*_{VERSIONS[-1]}+*.deb")
-    place = fleet.lab.state / f"candidates-{debian}"
     suffix = field(original, "Version").partition("+")[2]
     site = f"/opt/venvs/matrix-synapse/lib/{PYTHONS[debian]}/site-packages"
-    metadata = f"{site}/matrix_synapse-{VERSIONS[-1]}.dist-info/METADATA"
-    return Candidates(
-        refusing=repack(
-            original, place, f"1.164.0+{suffix}", {f"{site}/synapse/config/server.py": REFUSES}
+    place = fleet.lab.state / f"candidates-{debian}"
+    return repack(original, place, f"{version}+{suffix}", changes(site))
+
+
+def refuses(site: str) -> Mapping[str, Change]:
+    return {f"{site}/synapse/config/server.py": REFUSES}
+
+
+def demands(site: str) -> Mapping[str, Change]:
+    """PostgreSQL 99 and Python 4."""
+    return {
+        f"{site}/synapse/storage/engines/postgres.py": (
+            "self._version < 140000:",
+            "self._version < 99 * 10000:",  # another length: the .pyc is out of date
         ),
-        demanding=repack(
-            original, place, f"1.165.0+{suffix}",
-            {
-                f"{site}/synapse/storage/engines/postgres.py": (
-                    "self._version < 140000:",
-                    "self._version < 99 * 10000:",  # another length: the .pyc is out of date
-                ),
-                metadata: ("Requires-Python: >=3.10.0, <4.0.0", "Requires-Python: >=4.0.0"),
-            },
+        f"{site}/matrix_synapse-{VERSIONS[-1]}.dist-info/METADATA": (
+            "Requires-Python: >=3.10.0, <4.0.0",
+            "Requires-Python: >=4.0.0",
         ),
-    )  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +132,19 @@ def updated(fleet: Fleet, deployment: Deployment) -> Iterator[Updated]:
         host.write("/etc/aliases.msmtp", f"root: root@{host.name}.test\n")
         wait_until_serving(server)
         stock = Stock(host, fleet.lab.state / f"stock-updates-{host.debian}")
-        yield Updated(
-            server, Repository(fleet.lab, host), candidates_for(fleet, host.debian), stock
-        )
+        refusing = candidate(fleet, host.debian, "1.164.0", refuses)
+        yield Updated(server, Repository(fleet.lab, host), stock, refusing)
+
+
+@pytest.fixture(scope="module")
+def newer(updated: Updated) -> list[Path]:
+    """What has nothing to do with Synapse: nginx's packages and ours."""
+    return [*updated.stock.packages(Upgrade.NGINX), updated.stock.ours("next")]
+
+
+@pytest.fixture(scope="module")
+def demanding(fleet: Fleet, updated: Updated) -> Path:
+    return candidate(fleet, updated.host.debian, "1.165.0", demands)
 
 
 def without(updated: Updated, option: str) -> None:
@@ -160,23 +179,82 @@ def mails(services: Services, host: Host) -> list[str]:
     ]
 
 
-def test_a_candidate_that_nobody_checked_stops_apt_once_and_is_then_left_out(
-    updated: Updated,
+def test_a_candidate_that_nobody_checked_stops_apt_before_anything_is_installed(
+    updated: Updated, newer: list[Path]
 ) -> None:
     """The net below the net: apt's update could not start the check."""
+    change_settings(updated.server, synapse={"user_directory": {"search_all_users": True}})
     before, process = updated.installed(), updated.process()
+    wait_until(updated.is_idle, "the check that the apply started ends")
     updated.host.run("systemctl", "mask", "--runtime", f"{GUARD}.service")
-    updated.repository.publish([updated.candidates.demanding])
+    updated.repository.publish([updated.refusing, *newer])
     updated.host.run("systemctl", "unmask", "--runtime", f"{GUARD}.service")
+    assert not updated.is_held(updated.refusing)
     refused = with_closed_stdin(updated.host)
     assert not refused.ok and "held back from now on" in refused.output, refused.output
-    assert updated.is_held(updated.candidates.demanding)
-    again = with_closed_stdin(updated.host)
-    assert again.ok, again.output
+    assert updated.is_held(updated.refusing)
     assert (updated.installed(), updated.process()) == (before, process)
     assert updated.host.run("dpkg", "--audit").stdout == ""
 
 
+def test_unattended_upgrades_goes_on_with_everything_else(
+    updated: Updated, newer: list[Path]
+) -> None:
+    token, before, process = login(updated.server), updated.installed(), updated.process()
+    done = unattended(updated.host)
+    assert done.ok, done.output
+    for package in newer:
+        name = field(package, "Package")
+        assert updated.installed(name) == field(package, "Version"), done.output
+    assert (updated.installed(), updated.process()) == (before, process)
+    assert request(updated.server, WHO_AM_I, token=token).status == 200
+
+
+def test_reason_and_remedy_reach_the_administrator(updated: Updated, fleet: Fleet) -> None:
+    version = field(updated.refusing, "Version")
+    journal = updated.host.sh("journalctl -b -t altpeter-matrix -o cat").stdout
+    sent = [one for one in mails(fleet.lab.services, updated.host) if version in one]
+    assert len(sent) == 1, sent
+    for text in (updated.status(), journal, seen_at_login(updated.host), sent[0]):
+        assert f"{SYNAPSE} to {version} is held back" in text, text
+        assert "'user_directory' was removed" in text, text
+        assert "settings.yaml: synapse.user_directory" in text, text
+        assert "correct or remove this option" in text, text
+
+
+def test_it_is_let_go_once_the_cause_is_gone(updated: Updated) -> None:
+    without(updated, "user_directory")
+    # Started by the apply, not by us.
+    wait_until(lambda: not updated.is_held(updated.refusing), "the apply has it checked again")
+    said = updated.host.run("unattended-upgrade", "--dry-run", "--verbose", timeout=300).stdout
+    assert re.search(rf"^Packages that will be upgraded: .*{SYNAPSE}", said, re.MULTILINE), said
+    assert_healthy(updated.server)
+    assert "held back" not in seen_at_login(updated.host)
+    assert updated.host.sh(f"ls {PIN} {STATE}/held-back.json 2>&1", check=False).returncode != 0
+
+
+@pytest.mark.upgrades
+def test_then_it_installs_itself(updated: Updated) -> None:
+    token = login(updated.server)
+    done = unattended(updated.host)
+    assert updated.installed() == field(updated.refusing, "Version"), done.output
+    wait_until_serving(updated.server)
+    assert_healthy(updated.server)
+    assert request(updated.server, WHO_AM_I, token=token).status == 200
+
+
+@pytest.mark.upgrades
+def test_after_an_update_of_the_lists_a_bad_candidate_is_held_back(
+    updated: Updated, demanding: Path
+) -> None:
+    before = updated.installed()
+    updated.repository.publish([demanding])
+    assert updated.is_held(demanding)
+    again = with_closed_stdin(updated.host)
+    assert again.ok and updated.installed() == before, again.output
+
+
+@pytest.mark.upgrades
 def test_what_a_candidate_demands_is_shown_on_demand(updated: Updated) -> None:
     done = updated.host.run("altpeter-matrix", "upgrade", "check", "--json", check=False)
     assert done.returncode == 1
@@ -189,56 +267,12 @@ def test_what_a_candidate_demands_is_shown_on_demand(updated: Updated) -> None:
     assert not (updated.host.root / STATE.lstrip("/") / "candidate/root").exists()
 
 
-def test_a_candidate_that_refuses_the_configuration_waits_while_all_else_is_upgraded(
-    updated: Updated,
-) -> None:
-    change_settings(updated.server, synapse={"user_directory": {"search_all_users": True}})
-    token, before = login(updated.server), updated.installed()
-    newer = [*updated.stock.packages(Upgrade.NGINX), updated.stock.ours("next")]
-    updated.repository.publish([updated.candidates.refusing, *newer])
-    assert updated.is_held(updated.candidates.refusing)
-    process = updated.process()
-    done = unattended(updated.host)
-    assert done.ok, done.output
-    for package in newer:
-        name = field(package, "Package")
-        assert updated.installed(name) == field(package, "Version"), done.output
-    assert (updated.installed(), updated.process()) == (before, process)
-    whoami = "/_matrix/client/v3/account/whoami"
-    assert request(updated.server, whoami, token=token).status == 200
-
-
-def test_reason_and_remedy_reach_the_administrator(updated: Updated, fleet: Fleet) -> None:
-    version = field(updated.candidates.refusing, "Version")
-    journal = updated.host.sh("journalctl -b -t altpeter-matrix -o cat").stdout
-    sent = [one for one in mails(fleet.lab.services, updated.host) if version in one]
-    assert len(sent) == 1, sent
-    for text in (updated.status(), journal, seen_at_login(updated.host), sent[0]):
-        assert f"{SYNAPSE} to {version} is held back" in text, text
-        assert "'user_directory' was removed" in text, text
-        assert "settings.yaml: synapse.user_directory" in text, text
-        assert "correct or remove this option" in text, text
-
-
-def test_it_installs_itself_once_the_cause_is_gone(updated: Updated) -> None:
-    token = login(updated.server)
-    without(updated, "user_directory")
-    refusing = updated.candidates.refusing
-    wait_until(lambda: not updated.is_held(refusing), "the next apply releases it")
-    done = unattended(updated.host)
-    assert updated.installed() == field(refusing, "Version"), done.output
-    wait_until_serving(updated.server)
-    assert_healthy(updated.server)
-    assert request(updated.server, "/_matrix/client/v3/account/whoami", token=token).status == 200
-    assert "held back" not in seen_at_login(updated.host)
-    assert updated.host.sh(f"ls {PIN} {STATE}/held-back.json 2>&1", check=False).returncode != 0
-
-
 @pytest.mark.upgrades
-def test_the_deploy_leaves_out_what_is_held_back(updated: Updated, fleet: Fleet) -> None:
+def test_the_deploy_leaves_out_what_is_held_back(
+    updated: Updated, demanding: Path, fleet: Fleet
+) -> None:
     before = updated.installed()
-    updated.repository.publish([updated.candidates.demanding])
-    assert updated.is_held(updated.candidates.demanding)
+    assert updated.is_held(demanding)
     updated.host.sh("DEBIAN_FRONTEND=noninteractive apt-get -qy remove certbot </dev/null 2>&1")
     package = str(updated.stock.ours("next"))
     run_pyinfra(fleet.inventory(updated.server, data={"package": package}), "-y")
@@ -249,27 +283,20 @@ def test_the_deploy_leaves_out_what_is_held_back(updated: Updated, fleet: Fleet)
 
 
 @pytest.mark.upgrades
-def test_a_check_that_is_killed_leaves_nothing_and_is_made_again(updated: Updated) -> None:
-    updated.host.run("altpeter-matrix", "upgrade", "release", _version(updated))
+def test_a_check_that_is_killed_leaves_nothing_and_is_made_again(
+    updated: Updated, demanding: Path
+) -> None:
+    updated.host.run("altpeter-matrix", "upgrade", "release", field(demanding, "Version"))
     updated.host.run("rm", "-f", f"{STATE}/upgrade-checks.json")
     updated.host.run("systemctl", "start", "--no-block", f"{GUARD}.service")
     scratch = updated.host.root / STATE.lstrip("/") / "candidate/root"
     wait_until(scratch.exists, "the candidate is unpacked")
     updated.host.run("systemctl", "kill", "--signal=KILL", f"{GUARD}.service")
-    wait_until(lambda: _is_idle(updated), "the killed check ends")
+    wait_until(updated.is_idle, "the killed check ends")
     assert scratch.exists()
     updated.host.run("systemctl", "start", f"{GUARD}.service")
-    assert updated.is_held(updated.candidates.demanding)
+    assert updated.is_held(demanding)
     assert not scratch.exists()
-
-
-def _version(updated: Updated) -> str:
-    return field(updated.candidates.demanding, "Version")
-
-
-def _is_idle(updated: Updated) -> bool:
-    state = updated.host.run("systemctl", "is-active", f"{GUARD}.service", check=False).stdout
-    return state.strip() in {"inactive", "failed"}
 
 
 @pytest.mark.upgrades
