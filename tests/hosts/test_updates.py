@@ -138,8 +138,9 @@ def updated(fleet: Fleet, deployment: Deployment) -> Iterator[Updated]:
 
 @pytest.fixture(scope="module")
 def newer(updated: Updated) -> list[Path]:
-    """What has nothing to do with Synapse: nginx's packages and ours."""
-    return [*updated.stock.packages(Upgrade.NGINX), updated.stock.ours("next")]
+    """What is to go on: nginx's packages, a minor version of PostgreSQL, and ours."""
+    offered = (*updated.stock.packages(Upgrade.NGINX), *updated.stock.packages(Upgrade.POSTGRESQL))
+    return [*offered, updated.stock.ours("next")]
 
 
 @pytest.fixture(scope="module")
