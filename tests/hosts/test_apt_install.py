@@ -192,6 +192,7 @@ def test_packages_are_in_order_and_no_conffile_is_ours(installed: Installation) 
     assert conffiles == ""
 
 
+@pytest.mark.parametrize("installed", ["plain12", "plain13", "plainsid"], indirect=True)
 def test_it_is_back_after_a_reboot(installed: Installation) -> None:
     case, host = installed.case, installed.host
     host.reboot()

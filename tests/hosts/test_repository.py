@@ -66,6 +66,14 @@ def upgrade(server: Deployment) -> str:
     return f"{done.stdout}\n{done.stderr}"
 
 
+@pytest.fixture(
+    scope="module", params=[pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"]
+)
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    found: Deployment = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture(scope="module")
 def publisher(lab: Lab, deployment: Deployment) -> Iterator[Publisher]:
     """A repository for each server in turn: its releases appear while that server looks on."""
