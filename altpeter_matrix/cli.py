@@ -16,6 +16,7 @@ from .cli_adopt import adopt
 from .cli_database import database
 from .cli_support import host, place, reporting, require_root, say, say_json
 from .cli_upgrade import upgrade
+from .cli_upgrades import upgrades
 from .cli_user import user
 from .errors import MatrixConfigError
 from .paths import Paths
@@ -134,6 +135,7 @@ def _apply_for_package() -> None:
 
     from .failures import problems_of
 
+    place()[1].look_for_upgrade()
     try:
         report = _apply_now(from_postinst=True)
     except (MatrixConfigError, OSError) as error:
@@ -281,4 +283,5 @@ def records(as_json: bool) -> None:
 cli.add_command(adopt)
 cli.add_command(database)
 cli.add_command(upgrade)
+cli.add_command(upgrades)
 cli.add_command(user)

@@ -31,7 +31,7 @@ def _postgres(program: str, *arguments: str, check: bool = True) -> Result:
     )  # fmt: skip
 
 
-def _query(database: str, sql: str) -> str:
+def query(database: str, sql: str) -> str:
     result = _postgres(
         "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet",
         f"--dbname={database}", f"--command={sql}", check=False,
@@ -53,7 +53,7 @@ def _literal(text: str) -> str:
 
 def inspect(name: str) -> Database | None:
     """The database as it is; None when it does not exist."""
-    found = _query(
+    found = query(
         "postgres",
         "select json_build_object('encoding', pg_encoding_to_char(encoding),"
         " 'collate', datcollate, 'ctype', datctype, 'owner', pg_get_userbyid(datdba),"
@@ -68,7 +68,7 @@ def inspect(name: str) -> Database | None:
         collate=data["collate"],
         ctype=data["ctype"],
         owner=data["owner"],
-        users=_query(name, "select to_regclass('users') is not null") == "t",
+        users=query(name, "select to_regclass('users') is not null") == "t",
         place=data.get("place", ""),
     )
 
@@ -104,7 +104,7 @@ def _remedy() -> str:
 
 def ensure(name: str) -> bool:
     """Make what is missing of role and database; whether anything was."""
-    role = _query("postgres", f"select 1 from pg_roles where rolname = {_literal(SYNAPSE_USER)}")
+    role = query("postgres", f"select 1 from pg_roles where rolname = {_literal(SYNAPSE_USER)}")
     if not role:
         _postgres(
             "createuser", "--no-superuser", "--no-createdb", "--no-createrole", "--login",

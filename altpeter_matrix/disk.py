@@ -15,6 +15,15 @@ def synchronise_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def synchronise_file(path: Path) -> None:
+    """Make the content of a file that another program wrote survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_new(path: Path, content: bytes, mode: int, group: int | None = None) -> None:
     """Write a file that does not exist yet; nobody can open it before it has its mode."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

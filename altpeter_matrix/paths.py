@@ -116,12 +116,32 @@ class Paths:
         return self.root / "etc/apt/preferences.d/altpeter-matrix-held-back.pref"
 
     @property
+    def upgrades(self) -> Path:
+        """What became of each upgrade of Synapse."""
+        return self.state / "upgrades.json"
+
+    @property
+    def kept_packages(self) -> Path:
+        """The packages to go back to."""
+        return self.state / "packages"
+
+    @property
+    def canary(self) -> Path:
+        """The account with which a new version of Synapse is tried."""
+        return self.state / "canary.json"
+
+    @property
     def runtime(self) -> Path:
         return self.root / "run/altpeter-matrix"
 
     @property
     def lock(self) -> Path:
         return self.runtime / "lock"
+
+    @property
+    def refused(self) -> Path:
+        """While it exists, Synapse does not start: its version is being undone."""
+        return self.runtime / "synapse-refused"
 
     def loaded(self, program: str) -> Path:
         """The fingerprint of what the running `program` (synapse, nginx) has loaded."""

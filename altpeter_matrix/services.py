@@ -24,6 +24,8 @@ UNITS: Mapping[str, str] = {SYNAPSE: "matrix-synapse.service", NGINX: "nginx.ser
 HOLD = "altpeter-matrix-hold.socket"
 # What starts the check of a newer Synapse.
 GUARDS = ("altpeter-matrix-upgrade-check.timer", "altpeter-matrix-upgrade-check.path")
+# Watches a version of Synapse that is new here.
+GATE = "altpeter-matrix-gate.service"
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,"
@@ -179,6 +181,11 @@ class Services:
             if action not in {Action.NOTHING, Action.LEAVE}:
                 self._act(program, action)
         return plan
+
+    def look_for_upgrade(self) -> None:
+        """Have the health gate look, without waiting for it: dpkg may be waiting for us."""
+        if self.present:
+            run("systemctl", "start", "--no-block", GATE, check=False)
 
     def start(self, program: str) -> None:
         """Start one service; HostError when it does not run afterwards."""

@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import certificate, certificate_state, database_journal, handmade, held_back, inputs
+from . import (
+    certificate,
+    certificate_state,
+    database_journal,
+    handmade,
+    held_back,
+    inputs,
+    upgrade_history,
+    upgrade_report,
+)
 from .accounts import read_accounts
 from .activation import Host
 from .certificate_state import CertificateState
@@ -79,8 +88,7 @@ class Survey:
         # The rest asks for what only an adopted server has.
         looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
-            self._database, self._settings, self._vendor_files,
-            self._held_back,
+            self._database, self._settings, self._vendor_files, self._held_back, self._upgrades,
         )  # fmt: skip
         for look in (self._services, self._disk) if found else looks:
             found += _guarded(look)
@@ -193,6 +201,12 @@ class Survey:
             yield Finding(True, problem)
         for notice in version_notices(self.host):
             yield Finding(False, notice)
+
+    def _upgrades(self) -> Iterator[Finding]:
+        for is_error, problem in upgrade_report.findings(upgrade_history.read(self.paths)):
+            yield Finding(is_error, problem)
+        for one in held_back.held(self.paths):
+            yield Finding(True, one.problem)
 
     def _settings(self) -> Iterator[Finding]:
         # The host is asked for what it was told to serve; what settings.yaml asks for meanwhile

@@ -1,0 +1,70 @@
+"""A package made again from what is installed: when no repository has the version any more."""
+
+import shutil
+from pathlib import Path
+
+from .commands import run
+from .errors import HostError, Problem
+from .paths import Paths
+from .upgrade_history import Release
+
+_CONTROL = ("preinst", "postinst", "prerm", "postrm", "config", "templates", "triggers", "shlibs",
+            "conffiles", "md5sums")  # fmt: skip
+# Of dpkg's own, not of the package.
+_NOT_IN_CONTROL = {"Status", "Conffiles", "Config-Version"}
+
+
+def repack(paths: Paths, release: Release, target: Path) -> Path:
+    """Build the .deb of the installed version in a directory; HostError when it is not whole.
+
+    A conffile comes as it is on this host, so that going back keeps what was edited.
+    """
+    tree = target / "tree"
+    lists = paths.package_lists
+    try:
+        names = (lists / f"{release.package}.list").read_text(encoding="utf-8").splitlines()
+        for name in names:
+            _copy(paths.on_host(name), tree / name.lstrip("/"))
+    except OSError as error:
+        raise HostError(
+            Problem(
+                str(release), f"is not whole on this host ({error})",
+                f"`apt install --reinstall {release.package}`",
+            )
+        ) from error  # fmt: skip
+    control = tree / "DEBIAN"
+    control.mkdir(mode=0o755)
+    (control / "control").write_text(_control(release), encoding="utf-8")
+    for name in _CONTROL:
+        file = lists / f"{release.package}.{name}"
+        if file.exists():
+            shutil.copy2(file, control / name)
+    made = target / "repacked.deb"
+    run("dpkg-deb", "--build", "-Zgzip", "-z1", tree, made, timeout=600)
+    shutil.rmtree(tree)
+    return made
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_symlink():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source.readlink())
+    elif source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copystat(source, target)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+def _control(release: Release) -> str:
+    """The control file, from dpkg's status: all fields but dpkg's own, with their long lines."""
+    shown = run("dpkg-query", "--status", release.package).stdout
+    fields: list[list[str]] = []
+    for line in shown.splitlines():
+        if line.startswith(" ") and fields:
+            fields[-1].append(line)
+        elif ":" in line:
+            fields.append([line])
+    kept = [field for field in fields if field[0].partition(":")[0] not in _NOT_IN_CONTROL]
+    return "".join(f"{line}\n" for field in kept for line in field)

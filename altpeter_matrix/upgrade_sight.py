@@ -1,0 +1,150 @@
+"""What the health gate sees of this host: Synapse's unit, its database, dpkg."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import database, host_facts
+from .accounts import SYNAPSE_USER
+from .commands import run
+from .errors import HostError
+from .paths import Paths
+from .services import SYNAPSE, UNITS
+from .upgrade_history import Release
+
+_PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,InvocationID,LoadState,UnitFileState"
+_LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock")
+# A process that leaves the host less than this, and has most of it itself, is about to fall.
+_LEAST_AVAILABLE = 0.04
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The Synapse that dpkg has. configured: nothing is left to do for it."""
+
+    release: Release
+    configured: bool
+
+
+def installed() -> Installed | None:
+    """What dpkg says; None when Synapse is not installed."""
+    shown = run(
+        "dpkg-query", "--show", "--showformat=${Package}\t${Version}\t${db:Status-Status}\n",
+        *host_facts.SYNAPSE_PYTHONS, check=False,
+    )  # fmt: skip
+    for line in shown.stdout.splitlines():
+        package, version, status = line.split("\t")
+        if version and status not in {"not-installed", "config-files"}:
+            return Installed(Release(package, version), status == "installed")
+    return None
+
+
+def unit() -> Mapping[str, str]:
+    """Synapse's unit, as `systemctl show` has it."""
+    shown = run("systemctl", "show", "--property", _PROPERTIES, UNITS[SYNAPSE], timeout=30)
+    return dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
+
+
+def listens(port: int) -> bool:
+    """Does anything accept connections there?"""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        return True
+    return False
+
+
+def works_in_database(name: str | None) -> tuple[bool | None, bool]:
+    """Whether PostgreSQL answers (None: it is not on this host), and whether Synapse is just at
+    work there, in a transaction that is not waiting for it."""
+    if name is None:
+        return None, False
+    at_work = (
+        "select count(*) from pg_stat_activity"
+        f" where datname = current_database() and usename = '{SYNAPSE_USER}'"
+        " and xact_start is not null"
+        " and (state = 'active' or state_change > clock_timestamp() - interval '10 seconds')"
+    )
+    try:
+        return True, database.query(name, at_work) not in {"", "0"}
+    except HostError:
+        return False, False
+
+
+def hungry(paths: Paths, pid: int) -> str | None:
+    """Why the memory of a process is too much for the host; None: it is not.
+
+    Said before the kernel's out-of-memory killer chooses, which may take PostgreSQL.
+    """
+    try:
+        memory = _kilobytes(paths.root / "proc/meminfo")
+        process = _kilobytes(paths.root / f"proc/{pid}/status")
+    except (OSError, ValueError):
+        return None
+    total, available = memory.get("MemTotal", 0), memory.get("MemAvailable", 0)
+    resident = process.get("VmRSS", 0)
+    if not total or available > total * _LEAST_AVAILABLE or resident < total / 2:
+        return None
+    return f"uses {resident // 1024} MB of memory and leaves {available // 1024} MB"
+
+
+def _kilobytes(file: Path) -> dict[str, int]:
+    rows = (line.split() for line in file.read_text(encoding="ascii").splitlines())
+    return {row[0].rstrip(":"): int(row[1]) for row in rows if len(row) == 3 and row[2] == "kB"}
+
+
+def dpkg_busy(paths: Paths) -> bool:
+    """Is apt or dpkg at work?"""
+    try:
+        with dpkg_locked(paths):
+            return False
+    except BlockingIOError:
+        return True
+
+
+@contextmanager
+def dpkg_locked(paths: Paths) -> Iterator[None]:
+    """Keep apt and other dpkgs out; BlockingIOError when one is at work.
+
+    A dpkg that is started meanwhile needs DPKG_FRONTEND_LOCKED=1 in its environment.
+    """
+    descriptors: list[int] = []
+    try:
+        for name in _LOCKS:
+            path = paths.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptors.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            try:
+                fcntl.lockf(descriptors[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except PermissionError as refused:  # POSIX allows EACCES for "locked", too
+                raise BlockingIOError from refused
+        # The second is dpkg's own: a frontend, as we are, leaves it to dpkg.
+        os.close(descriptors.pop())
+        yield
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def boot_id(paths: Paths) -> str:
+    try:
+        return (paths.root / "proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def said(lines: int = 60) -> str | None:
+    """What Synapse or systemd said last about a failure, on one line."""
+    shown = run(
+        "journalctl", "--unit", UNITS[SYNAPSE], f"--lines={lines}", "--output=cat", "--no-pager",
+        check=False,
+    )  # fmt: skip
+    marks = ("error", "exception", "fatal", "killed", "out of memory", "oom")
+    telling = [
+        line.strip()
+        for line in shown.stdout.splitlines()
+        if any(mark in line.lower() for mark in marks) and "Failed with result" not in line
+    ]
+    return telling[-1][:300] if telling else None

@@ -1,0 +1,168 @@
+"""Is a new version of Synapse well? A pure function of what was seen, look by look.
+
+Times are seconds. All of it, with the way back, has to fit into two minutes; only a version that
+migrates the database has as long as it needs.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .errors import Problem
+
+# From its start to READY=1, while it does nothing with the database.
+READY_WITHIN = 60.0
+# From READY=1 until it answers everything.
+ANSWERS_WITHIN = 20.0
+# What crashes after a minute has to be seen.
+SETTLED_AFTER = 70.0
+# A start may fail once or twice because something else was just restarting.
+FAILED_STARTS = 3
+_LOG = "read `journalctl -u matrix-synapse`"
+
+
+class Verdict(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    STOPPED = "stopped"  # by a person; to be judged when it runs again
+    INTERRUPTED = "interrupted"  # dpkg was, so what is installed is not a version
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is seen at a moment.
+
+    restarts: how often systemd has restarted it since somebody started it.
+    answers: it accepts connections. wrong: what the canary found; asked only once it is ready.
+    in_database: it is just doing something there. database: PostgreSQL answers; None: not asked.
+    configured: dpkg has nothing left to do with the package; busy: dpkg or apt is at work.
+    hungry: why its memory is too much, if it is.
+    """
+
+    at: float
+    state: str  # systemd's ActiveState
+    restarting: bool = False
+    restarts: int = 0
+    result: str = "success"
+    stopped: bool = False
+    answers: bool = False
+    wrong: Problem | None = None
+    thorough: bool = False
+    in_database: bool = False
+    database: bool | None = None
+    configured: bool = True
+    busy: bool = False
+    hungry: str | None = None
+
+
+@dataclass
+class Watch:
+    """Sees one look after the other; afterwards `reason` and `migrating` say more.
+
+    settle: seconds to go on watching a version that answers.
+    """
+
+    settle: float = SETTLED_AFTER
+    ready: bool = False  # it was, once
+    migrating: bool = False
+    reason: Problem | None = None
+    _restarts: int = 0
+    _starting_since: float | None = None
+    _ready_since: float | None = None
+    _wrong_since: float | None = None
+    _idle_since: float | None = None
+    _proved: bool = False  # it did everything, once
+
+    def see(self, look: Look) -> Verdict | None:
+        """The verdict; None: go on."""
+        verdict = self._died(look) or self._crashed(look)
+        if verdict is not None:
+            return verdict
+        if look.state == "inactive":
+            return self._inactive(look)
+        self._idle_since = None
+        if look.state in {"active", "reloading"}:
+            return self._running(look)
+        self._ready_since, self._wrong_since, self._proved = None, None, False
+        starts = look.state == "activating" and not look.restarting
+        return self._starting(look) if starts else None
+
+    def _died(self, look: Look) -> Verdict | None:
+        if look.result == "oom-kill":
+            return self.failed("was killed because it used up the memory")
+        if look.hungry:
+            return self.failed(look.hungry)
+        if look.state == "failed":
+            return self.failed(f"does not start ({look.result}), and systemd has given up")
+        return None
+
+    def wants_thorough(self, at: float) -> bool:
+        """Is it time to ask for everything: first, and before it passes?"""
+        if self._ready_since is None or not self._proved:
+            return True
+        return at - self._ready_since >= self.settle
+
+    def _crashed(self, look: Look) -> Verdict | None:
+        if look.restarts < self._restarts:  # somebody started it anew
+            self._restarts = 0
+            self._starting_since = self._ready_since = self._wrong_since = None
+        if look.restarts == self._restarts:
+            return None
+        self._restarts = look.restarts
+        self._starting_since = None
+        if look.database is False:
+            return None  # without PostgreSQL no version can run
+        if self.ready:
+            return self.failed("was ready, and then crashed")
+        if look.restarts >= FAILED_STARTS:
+            return self.failed(f"does not start: {look.restarts} starts have failed")
+        return None
+
+    def _inactive(self, look: Look) -> Verdict | None:
+        """Nobody wants it to run; or it is just between stop and start."""
+        self._idle_since = look.at if self._idle_since is None else self._idle_since
+        idle = look.at - self._idle_since
+        if look.busy or idle < 10:
+            return None
+        return Verdict.STOPPED
+
+    def _starting(self, look: Look) -> Verdict | None:
+        if self._starting_since is None or look.database is False:
+            self._starting_since = look.at
+        # A migration is over before it listens.
+        self.migrating = look.in_database and not look.answers
+        if self.migrating:
+            self._starting_since = look.at
+        if look.at - self._starting_since < READY_WITHIN:
+            return None
+        how = "it answers requests" if look.answers else "it does nothing with the database"
+        return self.failed(f"has not become ready for {READY_WITHIN:.0f} s, though {how}")
+
+    def _running(self, look: Look) -> Verdict | None:
+        self.ready, self.migrating, self._starting_since = True, False, None
+        if self._ready_since is None:
+            self._ready_since = look.at
+        if look.wrong is not None:
+            return self._wrong(look, look.wrong)
+        self._wrong_since = None
+        self._proved = self._proved or look.thorough
+        if look.at - self._ready_since < self.settle or not look.thorough:
+            return None
+        if not look.configured:
+            return None if look.busy else Verdict.INTERRUPTED
+        return Verdict.PASSED
+
+    def _wrong(self, look: Look, wrong: Problem) -> Verdict | None:
+        if look.database is False:
+            self._wrong_since = None
+            return None
+        if self._wrong_since is None:
+            self._wrong_since = look.at
+        if look.at - self._wrong_since < ANSWERS_WITHIN:
+            return None
+        self.reason = wrong
+        return Verdict.FAILED
+
+    def failed(self, what: str) -> Verdict:
+        """Note why it is wrong."""
+        self.reason = Problem("matrix-synapse.service", what, _LOG)
+        return Verdict.FAILED

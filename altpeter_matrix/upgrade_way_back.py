@@ -1,0 +1,125 @@
+"""Bringing back the version of Synapse that worked.
+
+Each step may be repeated: a run that was killed anywhere is completed by the next one.
+"""
+
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from . import disk, kept_packages, schema_numbers, upgrade_sight
+from .commands import last_lines, run
+from .errors import HostError, MatrixConfigError, Problem
+from .paths import Paths
+from .services import SYNAPSE, UNITS
+from .upgrade_history import Release
+
+UNIT = UNITS[SYNAPSE]
+_STOP_WITHIN = 30.0
+_LOCK_WITHIN = 3600.0
+# dpkg waits for Synapse to be ready; a Synapse that is not would keep it waiting for ever.
+_DPKG_WITHIN = 150.0
+
+
+def find(paths: Paths, release: Release, database_name: str | None) -> Path:
+    """The package to go back to; HostError says why there is no way back, and what to do.
+
+    Asks the repositories when it is not at hand.
+    """
+    deb = kept_packages.keep(paths, release, installed=False)
+    own, demanded = schema_numbers.of_package(deb), None
+    if own is not None:
+        demanded = schema_numbers.demanded_now(paths, database_name)
+    if own is not None and demanded is not None and demanded > own:
+        raise HostError(
+            Problem(
+                "database",
+                f"was changed by the new version so that {release} cannot use it any more"
+                f" (it demands schema {demanded}, and that version has {own})",
+                "wait for a corrected version, or restore the backup from before the upgrade"
+                " and then the old version, as docs/undo.md says",
+            )
+        )  # fmt: skip
+    return deb
+
+
+def stop(paths: Paths) -> None:
+    """Stop Synapse and have nothing start it: neither dpkg, which may be waiting for it to be
+    ready, nor apply, nor systemd."""
+    disk.ensure_directory(paths.runtime, 0o755)
+    paths.refused.touch()
+    with suppress(HostError):
+        run("systemctl", "stop", UNIT, timeout=_STOP_WITHIN, check=False)
+        return
+    # It ignores SIGTERM. systemd's own patience is three times ours.
+    run("systemctl", "kill", "--signal=KILL", UNIT, check=False)
+
+
+def install(paths: Paths, deb: Path, *, running: bool) -> None:
+    """Install the package once apt and dpkg are done, and have Synapse started by it.
+
+    running: the version that is there serves to some degree, so it is stopped at the last moment.
+    """
+    if not running:
+        stop(paths)
+    begun = time.monotonic()
+    while True:
+        try:
+            with upgrade_sight.dpkg_locked(paths):
+                stop(paths)
+                paths.refused.unlink(missing_ok=True)
+                _dpkg(deb)
+                return
+        except BlockingIOError:
+            if time.monotonic() - begun > _LOCK_WITHIN:
+                raise HostError(
+                    Problem(
+                        "dpkg", "another program has kept its lock for an hour",
+                        "look at `fuser -v /var/lib/dpkg/lock-frontend`",
+                    )
+                ) from None  # fmt: skip
+            time.sleep(0.5)
+
+
+def _dpkg(deb: Path) -> None:
+    """dpkg alone, not apt: a host with half-installed packages must not stand in the way.
+
+    A conffile that nobody edited becomes the old version's without a word. For an edited one dpkg
+    would ask: the answer is to keep it, and where there is nothing to choose, what dpkg prefers.
+    """
+    command = [
+        "dpkg", "--force-confdef", "--force-confold", "--force-downgrade", "--install", str(deb)
+    ]  # fmt: skip
+    environment = {
+        "DEBIAN_FRONTEND": "noninteractive",
+        "DPKG_FRONTEND_LOCKED": "1",
+        "LC_ALL": "C.UTF-8",
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", env=environment, cwd="/",
+    )  # fmt: skip
+    while True:
+        try:
+            output, _ = process.communicate(timeout=_DPKG_WITHIN)
+            break
+        except subprocess.TimeoutExpired:
+            # Never dpkg itself, which must not be killed half-way.
+            run("systemctl", "stop", UNIT, timeout=_STOP_WITHIN * 4, check=False)
+    if process.returncode != 0:
+        raise HostError(
+            Problem(
+                "dpkg", f"could not install {deb.name}: {last_lines(output)}",
+                f"`dpkg --configure -a`, then `dpkg --install {deb}`",
+            )
+        )  # fmt: skip
+
+
+def give_up(paths: Paths) -> None:
+    """Let Synapse run as it is: better than nothing."""
+    paths.refused.unlink(missing_ok=True)
+    with suppress(MatrixConfigError):
+        run("systemctl", "reset-failed", UNIT, check=False)
+        run("systemctl", "start", "--no-block", UNIT, check=False)
