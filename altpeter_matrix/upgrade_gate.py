@@ -162,9 +162,18 @@ class Gate:
 
     def _passed(self, trial: Trial) -> None:
         self._close(trial, "passed", good=trial.release)
-        held_back.release(self.paths, trial.release.package)
+        self._release(trial.release)
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
+
+    def _release(self, release: Release) -> None:
+        """Take the pins away that versions before this one got here; not those of the check of
+        candidates, which looks after its own."""
+        for one in held_back.held(self.paths):
+            if one.package == release.package and (
+                one.version == release.version or not one.retried
+            ):
+                held_back.release(self.paths, one.package, one.version)
 
     def _keep(self, release: Release, *others: Release) -> None:
         """Have the package at hand while the repository still has it."""

@@ -3,6 +3,7 @@
 One file, replaced by rename: whoever reads it after a kill or a power cut sees a whole step.
 """
 
+import calendar
 import json
 import time
 from collections.abc import Mapping
@@ -116,7 +117,7 @@ def now() -> str:
 def seconds_between(began: str, ended: str) -> int:
     """Whole seconds between two of our times; never less than 0, as the clock may have jumped."""
     parsed = [time.strptime(one, "%Y-%m-%dT%H:%M:%SZ") for one in (began, ended)]
-    return max(0, int(time.mktime(parsed[1]) - time.mktime(parsed[0])))
+    return max(0, calendar.timegm(parsed[1]) - calendar.timegm(parsed[0]))
 
 
 def _known(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:

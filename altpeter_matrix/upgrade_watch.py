@@ -33,7 +33,8 @@ class Look:
 
     restarts: how often systemd has restarted it since somebody started it.
     answers: it accepts connections. wrong: what the canary found; asked only once it is ready.
-    in_database: it is just doing something there. database: PostgreSQL answers; None: not asked.
+    in_database: it is just doing something there. database: PostgreSQL answers; None: it is
+    elsewhere.
     configured: dpkg has nothing left to do with the package; busy: dpkg or apt is at work.
     hungry: why its memory is too much, if it is.
     """
@@ -43,7 +44,6 @@ class Look:
     restarting: bool = False
     restarts: int = 0
     result: str = "success"
-    stopped: bool = False
     answers: bool = False
     wrong: Problem | None = None
     thorough: bool = False
@@ -128,8 +128,9 @@ class Watch:
     def _starting(self, look: Look) -> Verdict | None:
         if self._starting_since is None or look.database is False:
             self._starting_since = look.at
-        # A migration is over before it listens.
-        self.migrating = look.in_database and not look.answers
+        # A migration is over before it listens. One in a database elsewhere cannot be seen, and
+        # must not be killed.
+        self.migrating = (look.in_database or look.database is None) and not look.answers
         if self.migrating:
             self._starting_since = look.at
         if look.at - self._starting_since < READY_WITHIN:

@@ -281,6 +281,7 @@ def typed(host: Host, command: str, *answers: str) -> str:
     "altpeter-matrix apply",
     "altpeter-matrix generations",
     "altpeter-matrix rollback",
+    "altpeter-matrix upgrades",
 )
 def test_changing_a_setting_and_going_back(server: Deployment) -> None:
     host = server.host
@@ -294,6 +295,7 @@ def test_changing_a_setting_and_going_back(server: Deployment) -> None:
     assert "test.readme" in shown.stdout
     host.run("altpeter-matrix", "apply")
     assert well_known_client(server)["test.readme"] is True
+    assert "matrix-synapse-py3" in host.run("altpeter-matrix", "upgrades").stdout
     assert host.run("altpeter-matrix", "diff").stdout == ""
     assert host.run("altpeter-matrix", "generations").stdout.count("(current)") == 1
     host.run("altpeter-matrix", "rollback")

@@ -1,0 +1,165 @@
+"""Versions of Synapse that are broken, each in its own way: the newest one with text appended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.hosts.lab.synapse_deb import VERSIONS, packages
+
+from .packages import field as deb_field
+from .packages import repack
+
+PYTHON = {"12": "python3.11", "13": "python3.13"}
+UPSTREAM = "matrix-synapse-py3"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A broken version.
+
+    changes: text to append to modules of Synapse. says: what the reason has to name.
+    memory: the limit of the unit while it is there, for those that would take it all.
+    """
+
+    name: str
+    changes: Mapping[str, str]
+    says: str
+    memory: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name.replace(" ", "_")
+
+
+ANSWERS_500 = Candidate(
+    "answers 500",
+    {
+        "http/server.py": """
+async def _broken(self, request):
+    raise RuntimeError("broken candidate")
+
+JsonResource._async_render = _broken
+"""
+    },
+    says="answers 500",
+)
+DOES_NOT_START = Candidate(
+    "does not start",
+    {"app/_base.py": "\nraise RuntimeError('broken candidate')\n"},
+    says="broken candidate",
+)
+# Like Synapse's own schema check, it comes after the configuration is read and before it listens.
+HANGS = Candidate(
+    "hangs before it is ready",
+    {
+        "storage/prepare_database.py": """
+def prepare_database(*args, **kwargs):
+    import time
+    time.sleep(100000)
+"""
+    },
+    says="does nothing with the database",
+)
+NEVER_SAYS_READY = Candidate(
+    "never says that it is ready",
+    {"app/_base.py": "\ndef sdnotify(state):\n    pass\n"},
+    says="though it answers requests",
+)
+CRASHES_AFTER_A_MINUTE = Candidate(
+    "crashes after a minute",
+    {
+        "app/_base.py": """
+_notify = sdnotify
+
+def sdnotify(state):
+    import os, threading
+    _notify(state)
+    if state.startswith(b"READY=1"):
+        threading.Timer(60, os._exit, (3,)).start()
+"""
+    },
+    says="was ready, and then crashed",
+)
+REJECTS_THE_CONFIGURATION = Candidate(
+    "rejects the configuration",
+    {
+        "config/server.py": """
+def _refuse(self, config, **kwargs):
+    raise ConfigError("this option was removed", ("public_baseurl",))
+
+ServerConfig.read_config = _refuse
+"""
+    },
+    says="this option was removed",
+)
+EATS_ALL_MEMORY = Candidate(
+    "eats all memory",
+    {
+        "app/_base.py": """
+_notify = sdnotify
+
+def _eat():
+    import time
+    eaten = []
+    while True:
+        eaten.append(bytearray(b"x" * 20_000_000))
+        time.sleep(0.2)
+
+def sdnotify(state):
+    import threading
+    _notify(state)
+    if state.startswith(b"READY=1"):
+        threading.Thread(target=_eat, daemon=True).start()
+"""
+    },
+    says="memory",
+    memory="700M",
+)
+CHANGES_THE_DATABASE = Candidate(
+    "changes the database for good and answers 500",
+    {
+        **ANSWERS_500.changes,
+        "storage/schema/__init__.py": "\nSCHEMA_VERSION = 1000\nSCHEMA_COMPAT_VERSION = 1000\n",
+    },
+    says="it demands schema 1000",
+)
+BROKEN = (
+    ANSWERS_500,
+    DOES_NOT_START,
+    HANGS,
+    NEVER_SAYS_READY,
+    CRASHES_AFTER_A_MINUTE,
+    REJECTS_THE_CONFIGURATION,
+    EATS_ALL_MEMORY,
+)
+
+
+def slow_migration(seconds: int) -> Candidate:
+    """A sound version whose migration takes a while, in the database as real ones do."""
+    return Candidate(
+        f"migrates for {seconds} s",
+        {
+            "storage/prepare_database.py": f"""
+_upgrade = _upgrade_existing_database
+
+def _upgrade_existing_database(cur, *args, **kwargs):
+    cur.execute("SELECT pg_sleep({seconds})")
+    _upgrade(cur, *args, **kwargs)
+"""
+        },
+        says="",
+    )
+
+
+def original(debian: str) -> Path:
+    (found,) = packages(debian).glob(f"*_{VERSIONS[-1]}+*.deb")
+    return found
+
+
+def build(candidate: Candidate, debian: str, number: int, directory: Path) -> Path:
+    """The candidate as the number-th version after the newest."""
+    source = original(debian)
+    place = f"/opt/venvs/matrix-synapse/lib/{PYTHON[debian]}/site-packages/synapse"
+    changes = {f"{place}/{name}": text for name, text in candidate.changes.items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    return repack(source, directory, f"{deb_field(source, 'Version')}+b{number}", changes)

@@ -1,0 +1,141 @@
+"""When a new version of Synapse counts as well, as wrong, or as still at work."""
+
+from altpeter_matrix.errors import Problem
+from altpeter_matrix.upgrade_watch import (
+    ANSWERS_WITHIN,
+    READY_WITHIN,
+    SETTLED_AFTER,
+    Look,
+    Verdict,
+    Watch,
+)
+
+WRONG = Problem("/_matrix/client/versions", "answers 500", "read the log")
+
+
+def until_verdict(watch: Watch, *looks: Look) -> tuple[Verdict | None, float]:
+    """The first verdict, and when."""
+    for look in looks:
+        verdict = watch.see(look)
+        if verdict is not None:
+            return verdict, look.at
+    return None, looks[-1].at
+
+
+def starting(
+    begin: float, end: float, in_database: bool = False, answers: bool = False
+) -> list[Look]:
+    return [
+        Look(float(at), "activating", in_database=in_database, answers=answers, database=True)
+        for at in range(int(begin), int(end))
+    ]
+
+
+def running(begin: float, end: float, wrong: Problem | None = None) -> list[Look]:
+    return [
+        Look(float(at), "active", thorough=wrong is None, wrong=wrong, database=True)
+        for at in range(int(begin), int(end))
+    ]
+
+
+def test_a_version_that_answers_for_more_than_a_minute_is_well() -> None:
+    verdict, at = until_verdict(Watch(), *starting(0, 8), *running(8, 200))
+    assert verdict is Verdict.PASSED
+    assert at == 8 + SETTLED_AFTER
+
+
+def test_no_version_passes_before_it_was_asked_for_everything() -> None:
+    shallow = [Look(float(at), "active") for at in range(200)]
+    assert until_verdict(Watch(), *shallow)[0] is None
+
+
+def test_no_version_passes_while_dpkg_is_at_work_on_it() -> None:
+    looks = [
+        Look(float(at), "active", thorough=True, configured=False, busy=True) for at in range(200)
+    ]
+    assert until_verdict(Watch(), *looks)[0] is None
+    broken_off = [Look(float(at), "active", thorough=True, configured=False) for at in range(200)]
+    assert until_verdict(Watch(), *broken_off)[0] is Verdict.INTERRUPTED
+
+
+def test_wrong_answers_for_a_moment_are_forgiven() -> None:
+    looks = [*running(0, 30), *running(30, 45, WRONG), *running(45, 90)]
+    assert until_verdict(Watch(), *looks)[0] is Verdict.PASSED
+
+
+def test_wrong_answers_that_last_are_a_failure() -> None:
+    watch = Watch()
+    verdict, at = until_verdict(watch, *starting(0, 8), *running(8, 200, WRONG))
+    assert (verdict, at, watch.reason) == (Verdict.FAILED, 8 + ANSWERS_WITHIN, WRONG)
+
+
+def test_a_version_that_is_never_ready_is_a_failure() -> None:
+    watch = Watch()
+    verdict, at = until_verdict(watch, *starting(0, 300))
+    assert (verdict, at) == (Verdict.FAILED, READY_WITHIN)
+    assert watch.reason is not None and "does nothing with the database" in watch.reason.what
+
+
+def test_a_migration_may_take_as_long_as_it_needs() -> None:
+    watch = Watch()
+    looks = [*starting(0, 4000, in_database=True)]
+    assert until_verdict(watch, *looks)[0] is None
+    assert watch.migrating
+    assert until_verdict(watch, *starting(4000, 4020), *running(4020, 4200))[0] is Verdict.PASSED
+
+
+def test_work_in_the_database_is_no_migration_once_it_answers() -> None:
+    watch = Watch()
+    verdict, _ = until_verdict(watch, *starting(0, 300, in_database=True, answers=True))
+    assert verdict is Verdict.FAILED
+    assert watch.reason is not None and "answers requests" in watch.reason.what
+
+
+def test_failed_starts_are_counted() -> None:
+    looks = [
+        Look(float(at), "activating", restarting=at % 6 > 2, restarts=at // 6, database=True)
+        for at in range(200)
+    ]
+    assert until_verdict(Watch(), *looks) == (Verdict.FAILED, 18)
+
+
+def test_without_postgresql_no_version_is_judged() -> None:
+    looks = [Look(float(at), "activating", restarts=at // 6, database=False) for at in range(200)]
+    assert until_verdict(Watch(), *looks)[0] is None
+    wrong = [Look(float(at), "active", wrong=WRONG, database=False) for at in range(200)]
+    assert until_verdict(Watch(), *wrong)[0] is None
+
+
+def test_one_crash_after_it_was_ready_is_enough() -> None:
+    watch = Watch()
+    crash = Look(69, "activating", restarting=True, restarts=1, database=True)
+    verdict, at = until_verdict(watch, *running(8, 69), crash, *running(75, 200))
+    assert (verdict, at) == (Verdict.FAILED, 69)
+
+
+def test_a_restart_by_a_person_is_no_crash() -> None:
+    looks = [
+        *running(0, 20), Look(20, "deactivating"), *starting(21, 28), *running(28, 28 + 100)
+    ]  # fmt: skip
+    assert until_verdict(Watch(), *looks) == (Verdict.PASSED, 28 + SETTLED_AFTER)
+
+
+def test_memory_is_a_reason() -> None:
+    for look in (Look(3, "active", result="oom-kill"), Look(3, "active", hungry="uses 3000 MB")):
+        watch = Watch()
+        assert watch.see(look) is Verdict.FAILED
+        assert watch.reason is not None
+
+
+def test_a_stopped_synapse_is_left_alone() -> None:
+    looks = [Look(float(at), "inactive") for at in range(60)]
+    assert until_verdict(Watch(), *looks)[0] is Verdict.STOPPED
+    while_dpkg = [Look(float(at), "inactive", busy=True) for at in range(60)]
+    assert until_verdict(Watch(), *while_dpkg)[0] is None
+
+
+def test_a_migration_in_a_database_elsewhere_is_not_killed() -> None:
+    looks = [Look(float(at), "activating", database=None) for at in range(1000)]
+    watch = Watch()
+    assert until_verdict(watch, *looks)[0] is None
+    assert watch.migrating
