@@ -55,7 +55,8 @@ def keep(paths: Paths, release: Release, *, installed: bool) -> Path:
     try:
         source, made = _obtain(paths, release, scratch, installed)
         disk.synchronise_file(made)
-        name = f"{release.package}_{disk.sha256(made)[:16]}.deb"
+        # An epoch's colon is written as in apt's cache.
+        name = f"{release.package}_{release.version.replace(':', '%3a')}.deb"
         kept = Kept(release.package, release.version, name, disk.sha256(made), source)
         made.chmod(0o600)
         made.replace(paths.kept_packages / name)

@@ -6,7 +6,7 @@ comes. They are installed by dpkg alone, as if they had come past the check of c
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -49,6 +49,12 @@ class Patient:
             self.host.run("altpeter-matrix", "upgrades", "--json").stdout
         )
         return found
+
+    def until(self, true: Callable[[], bool], within: float) -> None:
+        end = time.monotonic() + within
+        while not true():
+            assert time.monotonic() < end, f"{self.history()}\n{self.journal()}"
+            time.sleep(0.3)
 
     def until_good(self, within: float = 120) -> str:
         """Wait until the gate is content with what is installed, and can come back to it."""
@@ -123,7 +129,7 @@ class Patient:
         raise AssertionError(f"{version} does not serve: {seen}\n{self.journal()}")
 
     def assert_undone(self, candidate: Candidate, version: str, good: str) -> None:
-        entry = self.until_over(version, 30)
+        entry = self.until_over(version, 90)
         assert entry["result"] == "undone", entry
         assert (entry["before"], entry["note"]) == (good, ""), entry
         assert candidate.says in entry["reason"]["what"], entry["reason"]
@@ -155,17 +161,113 @@ def undone(patient: Patient, candidate: Candidate) -> None:
     good = patient.until_good()
     try:
         version = patient.install(candidate)
-        begun = time.monotonic()
         patient.until_installed(version)
-        patient.until_serving_as(good, WITHIN - (time.monotonic() - begun))
+        begun = time.monotonic()
+        patient.until_serving_as(good, WITHIN)
         print(f"Debian {patient.host.debian}, {candidate.name}: {time.monotonic() - begun:.0f} s")
         patient.assert_undone(candidate, version, good)
     finally:
         patient.host.sh(f"if [ -e {DROP_IN} ]; then rm {DROP_IN}; systemctl daemon-reload; fi")
 
 
-@pytest.mark.parametrize("candidate", candidates.BROKEN, ids=str)
+def short_form(candidate: Candidate) -> object:
+    chosen = candidate is candidates.DOES_NOT_START
+    return candidate if chosen else pytest.param(candidate, marks=pytest.mark.upgrades)
+
+
+@pytest.mark.parametrize("candidate", map(short_form, candidates.BROKEN), ids=str)
 def test_a_broken_version_is_undone_within_two_minutes(
     patient: Patient, candidate: Candidate
 ) -> None:
     undone(patient, candidate)
+
+
+@pytest.mark.upgrades
+@pytest.mark.parametrize("seconds", [90, 600])
+def test_a_long_migration_is_neither_killed_nor_undone(patient: Patient, seconds: int) -> None:
+    good = patient.until_good()
+    candidate = candidates.slow_migration(seconds)
+    version = patient.install(candidate)
+    patient.until_installed(version)
+    patient.until(lambda: bool((patient.history()["trial"] or {}).get("migrating")), 60)
+    assert "do not interrupt it" in patient.host.run("altpeter-matrix", "upgrades").stdout
+    status = patient.host.run("altpeter-matrix", "status", check=False).stdout
+    assert "migrates the database" in status
+    patient.until_serving_as(version, seconds + 60)
+    restarts = patient.host.run("systemctl", "show", "-P", "NRestarts", "matrix-synapse").stdout
+    assert restarts.strip() == "0"
+    entry = patient.until_over(version, 120)
+    assert entry["result"] == "passed"
+    assert patient.until_good() == version
+    assert set(patient.kept()) == {good, version}
+    assert "held back" not in patient.host.run("altpeter-matrix", "status").stdout
+
+
+@pytest.mark.upgrades
+def test_a_gate_that_is_killed_at_any_moment_finishes(patient: Patient) -> None:
+    """kill -9 every three seconds, while it watches and while it goes back."""
+    good = patient.until_good()
+    version = patient.install(candidates.NEVER_SAYS_READY)
+    patient.until_installed(version)
+    end = time.monotonic() + 45
+    while time.monotonic() < end:
+        patient.host.run(
+            "systemctl", "kill", "--signal=KILL", "--kill-whom=main", GATE, check=False
+        )
+        time.sleep(3)
+    patient.until(lambda: (patient.history()["trial"] or {}).get("phase") == "going back", 120)
+    while (patient.history()["trial"] or {}).get("phase") == "going back":
+        patient.host.run(
+            "systemctl", "kill", "--signal=KILL", "--kill-whom=main", GATE, check=False
+        )
+        time.sleep(3)
+    patient.until_serving_as(good, 120)
+    patient.assert_undone(candidates.NEVER_SAYS_READY, version, good)
+    assert patient.host.sh("test ! -e /run/altpeter-matrix/synapse-refused").returncode == 0
+
+
+@pytest.mark.upgrades
+@pytest.mark.parametrize("stage", ["upgrade", "status half-installed", "configure"])
+def test_a_power_cut_while_it_goes_back_is_survived(patient: Patient, stage: str) -> None:
+    good = patient.until_good()
+    version = patient.install(candidates.DOES_NOT_START)
+    patient.until_installed(version)
+    log = patient.host.root / "var/log/dpkg.log"
+    patient.until(lambda: (patient.history()["trial"] or {}).get("phase") == "going back", 120)
+    seen = log.read_text().count(f"{stage} {UPSTREAM}")
+    patient.until(lambda: log.read_text().count(f"{stage} {UPSTREAM}") > seen, 60)
+    patient.host.kill()
+    patient.host.start()
+    patient.until_serving_as(good, 180)
+    patient.assert_undone(candidates.DOES_NOT_START, version, good)
+
+
+@pytest.mark.upgrades
+def test_a_version_that_changed_the_database_for_good_stays_and_status_says_why(
+    patient: Patient,
+) -> None:
+    good = patient.until_good()
+    candidate = candidates.CHANGES_THE_DATABASE
+    version = patient.install(candidate)
+    patient.until_installed(version)
+    entry = patient.until_over(version, WITHIN)
+    assert entry["result"] == "failed"
+    assert candidate.says in entry["reason"]["what"]
+    assert patient.installed() == version
+    status = patient.host.run("altpeter-matrix", "status", check=False)
+    assert status.returncode == 1
+    assert candidate.says in status.stdout and "docs/undo.md" in status.stdout
+    assert "is held back" not in status.stdout, "it is installed"
+    # As the page says, with a smaller number standing for a backup.
+    backup = (
+        "update schema_compat_version set compat_version = 84;"
+        " update schema_version set version = 94"
+    )
+    patient.host.sh(
+        "systemctl stop matrix-synapse;"
+        f" runuser -u postgres -- psql --quiet synapse --command='{backup}';"
+        f" dpkg --install /var/lib/altpeter-matrix/packages/{UPSTREAM}_{good}.deb </dev/null;"
+        " altpeter-matrix apply"
+    )
+    patient.until_serving_as(good, 60)
+    assert patient.until_good() == good
