@@ -10,7 +10,7 @@ from enum import StrEnum
 from .errors import Problem
 
 # From its start to READY=1, while it does nothing with the database.
-READY_WITHIN = 60.0
+READY_WITHIN = 45.0
 # From READY=1 until it answers everything.
 ANSWERS_WITHIN = 20.0
 # What crashes after a minute has to be seen.

@@ -1,13 +1,12 @@
 """Versions of Synapse that are broken, each in its own way: the newest one with text appended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.hosts.lab.synapse_deb import VERSIONS, packages
 
-from .packages import field as deb_field
-from .packages import repack
+from .packages import field, repack
 
 PYTHON = {"12": "python3.11", "13": "python3.13"}
 UPSTREAM = "matrix-synapse-py3"
@@ -19,13 +18,14 @@ class Candidate:
 
     changes: text to append to modules of Synapse. says: what the reason has to name.
     memory: the limit of the unit while it is there, for those that would take it all.
+    sound_for: seconds after it is ready in which nothing is wrong with it.
     """
 
     name: str
     changes: Mapping[str, str]
     says: str
     memory: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    sound_for: int = 0
 
     def __str__(self) -> str:
         return self.name.replace(" ", "_")
@@ -79,6 +79,7 @@ def sdnotify(state):
 """
     },
     says="was ready, and then crashed",
+    sound_for=60,
 )
 REJECTS_THE_CONFIGURATION = Candidate(
     "rejects the configuration",
@@ -162,4 +163,4 @@ def build(candidate: Candidate, debian: str, number: int, directory: Path) -> Pa
     place = f"/opt/venvs/matrix-synapse/lib/{PYTHON[debian]}/site-packages/synapse"
     changes = {f"{place}/{name}": text for name, text in candidate.changes.items()}
     directory.mkdir(parents=True, exist_ok=True)
-    return repack(source, directory, f"{deb_field(source, 'Version')}+b{number}", changes)
+    return repack(source, directory, f"{field(source, 'Version')}+b{number}", changes)
