@@ -1,0 +1,229 @@
+"""What the health gate does with its verdicts, and how it goes on after it was killed."""
+
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix import (
+    held_back,
+    kept_packages,
+    notify,
+    upgrade_gate,
+    upgrade_history,
+    upgrade_requests,
+    upgrade_sight,
+    upgrade_way_back,
+)
+from altpeter_matrix.commands import Result
+from altpeter_matrix.errors import HostError, Problem
+from altpeter_matrix.paths import Paths
+from altpeter_matrix.upgrade_gate import Gate
+from altpeter_matrix.upgrade_history import Book, Release, Trial
+from altpeter_matrix.upgrade_requests import Requests
+from altpeter_matrix.upgrade_sight import Installed
+from altpeter_matrix.upgrade_watch import Verdict, Watch
+
+OLD, NEW = Release("matrix-synapse-py3", "1.0"), Release("matrix-synapse-py3", "2.0")
+NEWER = Release("matrix-synapse-py3", "3.0")
+
+
+class Killed(BaseException):
+    """The gate was."""
+
+
+class World:
+    """A host on which dpkg and Synapse are only remembered."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.installed = Installed(OLD, True)
+        self.broken: set[Release] = set()
+        self.events: list[str] = []
+        self.no_way: Problem | None = None
+        self.dpkg_refuses = False
+        self.kill_at = ""
+
+    def happens(self, event: str) -> None:
+        self.events.append(event)
+        if event.startswith(self.kill_at) and self.kill_at:
+            self.kill_at = ""
+            raise Killed
+
+    def mail(self, _subject: str, _text: str) -> bool:
+        self.events.append("mail")
+        return True
+
+    def judge(self, watch: Watch, release: Release) -> Verdict:
+        self.happens(f"judge {release.version}")
+        return watch.failed("answers 500") if release in self.broken else Verdict.PASSED
+
+    def find(self, _paths: Paths, release: Release, _database: str | None) -> Path:
+        self.happens(f"find {release.version}")
+        if self.no_way:
+            raise HostError(self.no_way)
+        return Path(f"/{release.version}.deb")
+
+    def install(self, _paths: Paths, deb: Path, *, running: bool) -> None:
+        self.happens(f"install {deb.stem}")
+        if self.dpkg_refuses:
+            raise HostError(Problem("dpkg", "no space", "free some"))
+        self.installed = Installed(Release(OLD.package, deb.stem), True)
+        self.happens(f"installed {deb.stem}")
+
+    def book(self) -> Book:
+        return upgrade_history.read(self.paths)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    paths = Paths(tmp_path)
+    world = World(paths)
+    monkeypatch.setattr(upgrade_gate, "settings_in_use", lambda _paths: None)
+    monkeypatch.setattr(upgrade_gate, "database_of", lambda _paths: None)
+    monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
+    monkeypatch.setattr(notify, "mail", world.mail)
+    monkeypatch.setattr(upgrade_gate, "run", lambda *argv, **_k: Result(argv, 0, "", ""))
+    monkeypatch.setattr(Gate, "_judge", lambda *args: world.judge(*args[1:3]))
+    monkeypatch.setattr(upgrade_sight, "installed", lambda: world.installed)
+    monkeypatch.setattr(upgrade_sight, "unit", lambda: {"ActiveState": "active"})
+    monkeypatch.setattr(upgrade_sight, "said", lambda: None)
+    monkeypatch.setattr(upgrade_sight, "boot_id", lambda _paths: "boot")
+    monkeypatch.setattr(
+        kept_packages, "keep",
+        lambda _paths, release, installed: world.events.append(f"keep {release.version}"),
+    )  # fmt: skip
+    monkeypatch.setattr(kept_packages, "keep_only", lambda *_a: None)
+    monkeypatch.setattr(upgrade_requests, "between", lambda *_a: Requests(1, None))
+    monkeypatch.setattr(upgrade_way_back, "find", world.find)
+    monkeypatch.setattr(upgrade_way_back, "install", world.install)
+    monkeypatch.setattr(upgrade_way_back, "give_up", lambda _paths: world.events.append("give up"))
+    return world
+
+
+def gate(world: World) -> None:
+    Gate(world.paths).run()
+
+
+def upgraded(world: World, to: Release = NEW) -> None:
+    """The old version has proved itself, and another one is installed."""
+    gate(world)
+    assert world.book().good == OLD
+    world.events.clear()
+    world.installed = Installed(to, True)
+
+
+def results(world: World) -> list[tuple[str, str]]:
+    return [(one.version, one.result) for one in world.book().entries]
+
+
+def test_a_version_that_works_is_remembered_and_its_package_kept(world: World) -> None:
+    upgraded(world)
+    gate(world)
+    assert world.book().good == NEW
+    assert results(world) == [("1.0", "passed"), ("2.0", "passed")]
+    assert world.events == ["judge 2.0", "keep 2.0"]
+
+
+def test_a_version_that_is_known_is_not_judged_again(world: World) -> None:
+    gate(world)
+    world.events.clear()
+    gate(world)
+    assert world.events == ["keep 1.0"]
+
+
+def test_a_wrong_version_is_pinned_before_it_is_undone(world: World) -> None:
+    upgraded(world)
+    world.broken = {NEW}
+    gate(world)
+    assert results(world)[-1] == ("2.0", "undone")
+    assert (world.book().good, world.book().trial) == (OLD, None)
+    (pin,) = held_back.held(world.paths)
+    assert (pin.version, pin.retried) == ("2.0", False)
+    assert "answers 500" in pin.reason.what
+    assert world.events.count("mail") in {0, 1}
+
+
+@pytest.mark.parametrize(
+    "moment", ["judge 2.0", "find", "install 1.0", "installed 1.0", "judge 1.0"]
+)
+def test_a_gate_killed_at_any_moment_is_completed_by_the_next(world: World, moment: str) -> None:
+    upgraded(world)
+    world.broken, world.kill_at = {NEW}, moment
+    with pytest.raises(Killed):
+        gate(world)
+    gate(world)
+    assert results(world)[-1] == ("2.0", "undone")
+    assert world.installed.release == OLD
+    assert (world.book().good, world.book().trial) == (OLD, None)
+    assert [one.version for one in held_back.held(world.paths)] == ["2.0"]
+
+
+def test_a_newer_version_that_works_takes_the_pin_away(world: World) -> None:
+    upgraded(world)
+    world.broken = {NEW}
+    gate(world)
+    held_back.hold_back(
+        world.paths, NEW.package, "4.0", Problem("x", "needs PostgreSQL 16", "y"), retried=True
+    )
+    world.installed = Installed(NEWER, True)
+    gate(world)
+    assert world.book().good == NEWER
+    # What the check of candidates holds back is its own matter.
+    assert [one.version for one in held_back.held(world.paths)] == ["4.0"]
+
+
+def test_without_a_way_back_it_stays_and_is_told_once(world: World) -> None:
+    upgraded(world)
+    world.broken, world.no_way = {NEW}, Problem("database", "demands schema 95", "wait")
+    gate(world)
+    gate(world)
+    gate(world)
+    assert results(world) == [("1.0", "passed"), ("2.0", "failed")]
+    trial = world.book().trial
+    assert trial is not None and trial.phase == "stuck" and trial.reason is not None
+    assert "demands schema 95" in trial.reason.what
+    assert held_back.held(world.paths) == ()
+    assert world.events.count("mail") == 1
+
+
+def test_what_was_stuck_may_recover(world: World) -> None:
+    upgraded(world)
+    world.broken, world.no_way = {NEW}, Problem("database", "demands schema 95", "wait")
+    gate(world)
+    world.broken.clear()
+    gate(world)
+    assert (world.book().good, world.book().trial) == (NEW, None)
+
+
+def test_a_dpkg_that_refuses_is_tried_again_but_not_for_ever(world: World) -> None:
+    upgraded(world)
+    world.broken, world.dpkg_refuses = {NEW}, True
+    for _ in range(4):
+        with pytest.raises(HostError):
+            gate(world)
+    gate(world)
+    assert results(world)[-1] == ("2.0", "failed")
+    assert held_back.held(world.paths) == ()
+    assert world.events.count("give up") == 5
+
+
+def test_a_first_version_that_is_wrong_has_no_way_back(world: World) -> None:
+    world.broken = {OLD}
+    gate(world)
+    assert results(world) == [("1.0", "failed")]
+    assert world.book().good is None
+    assert not [one for one in world.events if one.startswith("install")]
+
+
+def test_a_version_that_replaces_one_on_trial_goes_back_to_the_one_that_worked(
+    world: World,
+) -> None:
+    upgraded(world)
+    book = world.book()
+    upgrade_history.write(
+        world.paths, Book(book.good, Trial(NEW, OLD, upgrade_history.now()), book.entries)
+    )
+    world.installed, world.broken = Installed(NEWER, True), {NEWER}
+    gate(world)
+    assert results(world)[-2:] == [("2.0", "replaced"), ("3.0", "undone")]
+    assert world.installed.release == OLD
