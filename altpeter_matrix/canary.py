@@ -2,6 +2,7 @@
 
 The account has no rights, one private room of its own, and a random password that only root can
 read. It is of the type "support": Synapse leaves those out of its user directory and statistics.
+What is not Synapse's doing, such as a full disk or its limit of requests, is no mistake of its.
 Synapse is asked at its own port, so that what is wrong with nginx is not laid at its door.
 """
 
@@ -22,6 +23,7 @@ from .settings import Settings
 
 NAME = "altpeter-matrix-canary"
 _TIMEOUT = 10.0
+_SYNCS = 5
 _LOG = "read `journalctl -u matrix-synapse`"
 
 
@@ -29,6 +31,7 @@ _LOG = "read `journalctl -u matrix-synapse`"
 class Secret:
     """The content of canary.json."""
 
+    name: str
     password: str
     room: str = ""
 
@@ -41,12 +44,27 @@ class Wrong(Exception):
         self.problem = Problem(where, what, _LOG)
 
 
+class Unable(Exception):
+    """The canary cannot ask, and Synapse is not to blame."""
+
+
+class Busy(Exception):
+    """Synapse says that there were too many requests: to be asked again."""
+
+
 @dataclass
 class Canary:
-    """One session; nothing is asked before `look`."""
+    """One session; nothing is asked before `look`.
+
+    demanding: whether logging in, sending and reading has to work; else `session` only says that
+    it did, since settings (no passwords, a consent to be given) may forbid it to every version.
+    """
 
     paths: Paths
     settings: Settings
+    demanding: bool = True
+    session: bool = False
+    proved: bool = False  # the last look was thorough, and went through
     token: str = ""
     since: str = ""
     _password_login: bool = True
@@ -55,21 +73,35 @@ class Canary:
 
     def look(self, *, thorough: bool) -> Problem | None:
         """What is wrong, if anything. thorough: also send, and the other questions that write."""
+        self.proved = False
         try:
             self._versions()
             if thorough:
                 self._server_key()
-                self._log_in()
-            if self.token:
-                if thorough:
-                    self._send_and_see()
-                self._sync()
+            wrong = self._in_session(thorough)
+            self.proved = thorough and wrong is None
+            return wrong
+        except Unable:
+            self.proved = thorough
+            return None
+        except Busy:
+            return None
         except Wrong as wrong:
             return wrong.problem
         except (OSError, http.client.HTTPException) as error:
             return Problem(self._where(""), f"does not answer ({error})", _LOG)
-        except HostError as error:
-            return error.problems[0]
+
+    def _in_session(self, thorough: bool) -> Problem | None:
+        try:
+            if thorough:
+                self._log_in()
+            if self.token:
+                if thorough:
+                    self._send_and_see()
+                    self.session = True
+                self._sync()
+        except Wrong as wrong:
+            return wrong.problem if self.demanding else None
         return None
 
     def leave(self) -> None:
@@ -77,7 +109,7 @@ class Canary:
         if self.token:
             try:
                 self._ask("POST", "/_matrix/client/v3/logout", {})
-            except (OSError, http.client.HTTPException, Wrong):
+            except (OSError, http.client.HTTPException, Wrong, Unable, Busy):
                 pass
             self.token = ""
 
@@ -100,48 +132,67 @@ class Canary:
         if not any(flow.get("type") == "m.login.password" for flow in flows):
             self._password_login = False  # passwords are switched off: nothing more to try
             return
-        secret = self._secret()
+        status, answer = self._try_to_log_in(self._secret())
+        if status == 403:
+            # Never made, or not in this database.
+            status, answer = self._try_to_log_in(self._registered(self._secret()))
+        if status != 200 or "access_token" not in answer:
+            raise Wrong(self._where("/_matrix/client/v3/login"), _said(status, answer))
+        self.token = str(answer["access_token"])
+
+    def _try_to_log_in(self, secret: Secret) -> tuple[int, dict[str, Any]]:
         body = {
             "type": "m.login.password",
-            "identifier": {"type": "m.id.user", "user": NAME},
+            "identifier": {"type": "m.id.user", "user": secret.name},
             "password": secret.password,
             "device_id": "HEALTHGATE",
             "initial_device_display_name": "health gate",
         }
-        status, answer = self._answer("POST", "/_matrix/client/v3/login", body)
-        if status == 403:
-            # Never made, or on a database from a backup.
-            self._register(secret.password)
-            status, answer = self._answer("POST", "/_matrix/client/v3/login", body)
-        if status == 429:
-            return  # it works, and says that there were many
-        if status != 200 or "access_token" not in answer:
-            raise Wrong(self._where("/_matrix/client/v3/login"), _said(status, answer))
-        self.token = str(answer["access_token"])
+        return self._answer("POST", "/_matrix/client/v3/login", body)
 
     def _secret(self) -> Secret:
         try:
             return Secret(**json.loads(self.paths.canary.read_bytes()))
         except (OSError, ValueError, TypeError):
-            secret = Secret(secrets.token_urlsafe(32))
-            self._write(secret)
-            return secret
+            return self._new_secret()
+
+    def _new_secret(self) -> Secret:
+        """Another name each time: the account of a secret that was lost is still there."""
+        secret = Secret(f"{NAME}-{secrets.token_hex(3)}", secrets.token_urlsafe(32))
+        self._write(secret)
+        return secret
 
     def _write(self, secret: Secret) -> None:
-        disk.replace(self.paths.canary, f"{json.dumps(asdict(secret))}\n".encode(), 0o600)
+        try:
+            disk.replace(self.paths.canary, f"{json.dumps(asdict(secret))}\n".encode(), 0o600)
+        except OSError as error:
+            raise Unable from error
 
-    def _register(self, password: str) -> None:
+    def _registered(self, secret: Secret) -> Secret:
+        """The account of a secret, made; under another name where that one is taken."""
+        status, answer = self._register(secret)
+        if answer.get("errcode") == "M_USER_IN_USE":
+            secret = self._new_secret()
+            status, answer = self._register(secret)
+        if status != 200:
+            raise Wrong(self._where("/_synapse/admin/v1/register"), _said(status, answer))
+        return secret
+
+    def _register(self, secret: Secret) -> tuple[int, dict[str, Any]]:
         """Synapse's documentation: "Shared-Secret Registration", with a user type."""
         path = "/_synapse/admin/v1/register"
         nonce = str(self._ask("GET", path).get("nonce"))
-        key = secrets_store.registration_secret(self.paths).encode()
-        parts = (nonce, NAME, password, "notadmin", "support")
+        try:
+            key = secrets_store.registration_secret(self.paths).encode()
+        except HostError as error:
+            raise Unable from error
+        parts = (nonce, secret.name, secret.password, "notadmin", "support")
         mac = hmac.new(key, b"\0".join(part.encode() for part in parts), hashlib.sha1)
         body = {
-            "nonce": nonce, "username": NAME, "password": password, "admin": False,
+            "nonce": nonce, "username": secret.name, "password": secret.password, "admin": False,
             "user_type": "support", "mac": mac.hexdigest(),
         }  # fmt: skip
-        self._ask("POST", path, body)
+        return self._answer("POST", path, body)
 
     def _room(self) -> str:
         secret = self._secret()
@@ -154,6 +205,7 @@ class Canary:
 
     def _send_and_see(self) -> None:
         room = self._room()
+        self._sync()
         self._sent += 1
         text = f"Seen at {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
         transaction = f"{self._begun:.0f}.{self._sent}"
@@ -161,23 +213,22 @@ class Canary:
         status, answer = self._answer("PUT", path, {"msgtype": "m.notice", "body": text})
         if status in {403, 404}:
             self._write(replace(self._secret(), room=""))  # that room is gone; another next time
-        if status == 429:
-            return
         if status != 200:
             raise Wrong(self._where("/_matrix/client/v3/rooms/…/send"), _said(status, answer))
-        event = answer.get("event_id")
-        limit = quote('{"room":{"timeline":{"limit":20}},"presence":{"not_types":["*"]}}')
-        seen = self._ask("GET", f"/_matrix/client/v3/sync?timeout=0&filter={limit}")
-        rooms = (seen.get("rooms") or {}).get("join") or {}
-        events = ((rooms.get(room) or {}).get("timeline") or {}).get("events") or []
-        if event not in {one.get("event_id") for one in events}:
-            raise Wrong(self._where("/_matrix/client/v3/sync"), "lacks what was just sent")
-        self.since = str(seen.get("next_batch") or "")
+        for _ in range(_SYNCS):
+            if answer.get("event_id") in self._sync(room, wait=1000):
+                return
+        raise Wrong(self._where("/_matrix/client/v3/sync"), "lacks what was just sent")
 
-    def _sync(self) -> None:
-        if self.since:
-            path = f"/_matrix/client/v3/sync?timeout=0&since={quote(self.since)}"
-            self.since = str(self._ask("GET", path).get("next_batch") or "")
+    def _sync(self, room: str = "", wait: int = 0) -> set[str]:
+        """What is new in the room since the last time: IDs of events. wait: milliseconds."""
+        # Synapse answers a sync without `since` from a cache, for two minutes.
+        since = f"&since={quote(self.since)}" if self.since else ""
+        answer = self._ask("GET", f"/_matrix/client/v3/sync?timeout={wait}{since}")
+        self.since = str(answer.get("next_batch") or "")
+        joined = (answer.get("rooms") or {}).get("join") or {}
+        events = ((joined.get(room) or {}).get("timeline") or {}).get("events") or []
+        return {str(one.get("event_id")) for one in events}
 
     def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         status, answer = self._answer(method, path, body)
@@ -204,6 +255,8 @@ class Canary:
             text = response.read(4 * 1024**2)
         finally:
             link.close()
+        if response.status == 429:
+            raise Busy
         try:
             answer = json.loads(text)
         except ValueError:

@@ -33,6 +33,8 @@ _LOOK_EVERY = 1.0
 _ASK_EVERY = 5.0
 # A version that brings the machine down with it, again and again.
 _MOST_BOOTS = 3
+# A full disk does not get emptier within seconds.
+_AGAIN_AFTER = 15.0
 _MOST_ATTEMPTS = 5
 # The old version has no need to prove itself for long.
 _SETTLE_AFTER_RETURN = 3.0
@@ -103,7 +105,7 @@ class Gate:
         self, watch: Watch, release: Release, changed: Callable[[], None] = lambda: None
     ) -> Verdict | None:
         """Look until there is a verdict. None: another version came meanwhile."""
-        canary = Canary(self.paths, self.settings)
+        canary = Canary(self.paths, self.settings, demanding=self.book.session)
         asked, wrong = -_ASK_EVERY, None
         try:
             while True:
@@ -116,13 +118,15 @@ class Gate:
                 if unit.get("ActiveState") != "active":
                     wrong, asked = None, -_ASK_EVERY
                 elif at - asked >= _ASK_EVERY or wrong is not None:
-                    thorough = watch.wants_thorough(at)
-                    wrong, asked = canary.look(thorough=thorough), at
+                    wrong, asked = canary.look(thorough=watch.wants_thorough(at)), at
+                    thorough = canary.proved
                 before = watch.ready, watch.migrating
-                look = self._look(at, unit, found.configured, wrong, thorough and wrong is None)
+                look = self._look(at, unit, found.configured, wrong, thorough)
                 verdict = watch.see(look)
                 if before != (watch.ready, watch.migrating):
                     changed()
+                if verdict is Verdict.PASSED:
+                    self.book = replace(self.book, session=canary.session)
                 if verdict is not None:
                     return verdict
                 time.sleep(max(0.0, at + _LOOK_EVERY - time.monotonic()))
@@ -189,7 +193,7 @@ class Gate:
     def _failed(self, trial: Trial, reason: Problem) -> None:
         if trial.phase == "stuck":
             return  # that is known
-        telling = upgrade_sight.said()
+        telling = upgrade_sight.said(upgrade_history.epoch(trial.began))
         if telling and telling not in reason.what:
             reason = replace(reason, what=f"{reason.what} ({telling})")
         trial = replace(trial, reason=reason, migrating=False)
@@ -247,12 +251,19 @@ class Gate:
             why = watch.reason.what if watch.reason else "it was stopped"
             note = f"the version before does not work either: {why}"
             notify.journal(f"{trial.before}: {note}", error=True)
+            if watch.reason is not None and _same_answer(watch.reason, trial.reason):
+                self._not_its_fault(trial.release)
         # What apply noted while the wrong version was there must not stand.
         done = run("altpeter-matrix", "apply", timeout=900, check=False)
         if not done.ok:
             notify.journal(f"apply after going back: {done.output}", error=True)
         self._close(trial, "undone", good=trial.before, note=note)
         notify.journal(f"{trial.before} serves again instead of {trial.release}", error=False)
+
+    def _not_its_fault(self, release: Release) -> None:
+        """The old version gives the same wrong answer: it is the settings, or the canary."""
+        held_back.release(self.paths, release.package, release.version)
+        self.book = replace(self.book, session=False)
 
     def _stuck(self, trial: Trial, why: str) -> None:
         assert trial.reason is not None
@@ -301,6 +312,13 @@ class Gate:
         )
 
 
+def _same_answer(one: Problem, other: Problem | None) -> bool:
+    """Whether both name the same answer of the canary; `other` may say more about it."""
+    if other is None or not one.where.startswith("http"):
+        return False
+    return one.where == other.where and other.what.startswith(one.what)
+
+
 def _final(error: Exception) -> bool:
     """No use to try again: the database forbids it, or the package is nowhere."""
     return isinstance(error, HostError) and error.problems[0].where != "dpkg"
@@ -315,6 +333,7 @@ def main() -> int:
     except (MatrixConfigError, OSError) as error:
         for problem in problems_of(error):
             notify.journal(f"health gate: {problem}", error=True)
+        time.sleep(_AGAIN_AFTER)
         return 1  # systemd tries again
     return 0
 

@@ -78,11 +78,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Book:
-    """The content of upgrades.json."""
+    """The content of upgrades.json.
+
+    session: the canary could log in, send and read with the version that works.
+    """
 
     good: Release | None = None
     trial: Trial | None = None
     entries: tuple[Entry, ...] = ()
+    session: bool = False
 
     def closed(self, entry: Entry, good: Release | None) -> "Book":
         """The book once a trial is over, with the version that works now."""
@@ -96,6 +100,7 @@ def read(paths: Paths) -> Book:
         trial = data.get("trial")
         return Book(
             good=_release(data.get("good")),
+            session=data.get("session") is True,
             trial=None if trial is None else _trial(trial),
             entries=tuple(_entry(one) for one in data.get("entries", ())),
         )
@@ -116,8 +121,12 @@ def now() -> str:
 
 def seconds_between(began: str, ended: str) -> int:
     """Whole seconds between two of our times; never less than 0, as the clock may have jumped."""
-    parsed = [time.strptime(one, "%Y-%m-%dT%H:%M:%SZ") for one in (began, ended)]
-    return max(0, calendar.timegm(parsed[1]) - calendar.timegm(parsed[0]))
+    return max(0, epoch(ended) - epoch(began))
+
+
+def epoch(text: str) -> int:
+    """The Unix time of one of our times."""
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _known(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:

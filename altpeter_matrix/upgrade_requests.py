@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .commands import run
 from .errors import HostError
 from .paths import Paths
+from .upgrade_history import epoch
 
 _HOLD = "altpeter-matrix-hold.service"
 _RELEASED = re.compile(r"^released (\d+) request")
@@ -28,18 +29,14 @@ class Requests:
 
 def between(paths: Paths, began: str, ended: str) -> Requests:
     """The requests between two of our UTC times, ends included."""
-    return Requests(_held(began), _failed(paths, _epoch(began), _epoch(ended)))
-
-
-def _epoch(text: str) -> int:
-    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    return Requests(_held(began), _failed(paths, epoch(began), epoch(ended)))
 
 
 def _held(began: str) -> int | None:
     """What the hold said that it released. It speaks some seconds after the last one."""
     try:
         shown = run(
-            "journalctl", f"--unit={_HOLD}", f"--since=@{_epoch(began)}", "--output=cat",
+            "journalctl", f"--unit={_HOLD}", f"--since=@{epoch(began)}", "--output=cat",
             "--no-pager", "--quiet", check=False,
         )  # fmt: skip
     except HostError:

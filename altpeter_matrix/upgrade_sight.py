@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ from .services import SYNAPSE, UNITS
 from .upgrade_history import Release
 
 _PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,InvocationID,LoadState,UnitFileState"
+_TELLING = re.compile(r"error|exception|fatal|\bkilled\b|out of memory", re.IGNORECASE)
+_ORDINARY = re.compile(r" - (INFO|DEBUG) - ")
 _LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock")
 # A process that leaves the host less than this, and has most of it itself, is about to fall.
 _LEAST_AVAILABLE = 0.04
@@ -83,7 +86,8 @@ def hungry(paths: Paths, pid: int) -> str | None:
         process = _kilobytes(paths.root / f"proc/{pid}/status")
     except (OSError, ValueError):
         return None
-    total, available = memory.get("MemTotal", 0), memory.get("MemAvailable", 0)
+    total = memory.get("MemTotal", 0)
+    available = memory.get("MemAvailable", 0) + memory.get("SwapFree", 0)
     resident = process.get("VmRSS", 0)
     if not total or available > total * _LEAST_AVAILABLE or resident < total / 2:
         return None
@@ -135,16 +139,15 @@ def boot_id(paths: Paths) -> str:
         return ""
 
 
-def said(lines: int = 60) -> str | None:
-    """What Synapse or systemd said last about a failure, on one line."""
+def said(since: int, lines: int = 200) -> str | None:
+    """What Synapse or systemd said last about a failure, on one line. since: a Unix time."""
     shown = run(
-        "journalctl", "--unit", UNITS[SYNAPSE], f"--lines={lines}", "--output=cat", "--no-pager",
-        check=False,
+        "journalctl", "--unit", UNITS[SYNAPSE], f"--since=@{since}", f"--lines={lines}",
+        "--output=cat", "--no-pager", check=False,
     )  # fmt: skip
-    marks = ("error", "exception", "fatal", "killed", "out of memory", "oom")
     telling = [
         line.strip()
         for line in shown.stdout.splitlines()
-        if any(mark in line.lower() for mark in marks) and "Failed with result" not in line
+        if _TELLING.search(line) and not _ORDINARY.search(line)
     ]
     return telling[-1][:300] if telling else None

@@ -135,8 +135,8 @@ class Watch:
             self._starting_since = look.at
         if look.at - self._starting_since < READY_WITHIN:
             return None
-        how = "it answers requests" if look.answers else "it does nothing with the database"
-        return self.failed(f"has not become ready for {READY_WITHIN:.0f} s, though {how}")
+        how = "though it answers" if look.answers else "and does nothing in the database"
+        return self.failed(f"has not become ready for {READY_WITHIN:.0f} s, {how}")
 
     def _running(self, look: Look) -> Verdict | None:
         self.ready, self.migrating, self._starting_since = True, False, None

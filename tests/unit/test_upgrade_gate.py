@@ -86,7 +86,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(Gate, "_judge", lambda *args: world.judge(*args[1:3]))
     monkeypatch.setattr(upgrade_sight, "installed", lambda: world.installed)
     monkeypatch.setattr(upgrade_sight, "unit", lambda: {"ActiveState": "active"})
-    monkeypatch.setattr(upgrade_sight, "said", lambda: None)
+    monkeypatch.setattr(upgrade_sight, "said", lambda _since: None)
     monkeypatch.setattr(upgrade_sight, "boot_id", lambda _paths: "boot")
     monkeypatch.setattr(
         kept_packages, "keep",

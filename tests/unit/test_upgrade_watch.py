@@ -73,7 +73,7 @@ def test_a_version_that_is_never_ready_is_a_failure() -> None:
     watch = Watch()
     verdict, at = until_verdict(watch, *starting(0, 300))
     assert (verdict, at) == (Verdict.FAILED, READY_WITHIN)
-    assert watch.reason is not None and "does nothing with the database" in watch.reason.what
+    assert watch.reason is not None and "does nothing in the database" in watch.reason.what
 
 
 def test_a_migration_may_take_as_long_as_it_needs() -> None:
@@ -88,7 +88,7 @@ def test_work_in_the_database_is_no_migration_once_it_answers() -> None:
     watch = Watch()
     verdict, _ = until_verdict(watch, *starting(0, 300, in_database=True, answers=True))
     assert verdict is Verdict.FAILED
-    assert watch.reason is not None and "answers requests" in watch.reason.what
+    assert watch.reason is not None and "though it answers" in watch.reason.what
 
 
 def test_failed_starts_are_counted() -> None:

@@ -58,12 +58,12 @@ def prepare_database(*args, **kwargs):
     time.sleep(100000)
 """
     },
-    says="does nothing with the database",
+    says="does nothing in the database",
 )
 NEVER_SAYS_READY = Candidate(
     "never says that it is ready",
     {"app/_base.py": "\ndef sdnotify(state):\n    pass\n"},
-    says="though it answers requests",
+    says="though it answers",
 )
 CRASHES_AFTER_A_MINUTE = Candidate(
     "crashes after a minute",
