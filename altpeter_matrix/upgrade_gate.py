@@ -74,17 +74,19 @@ class Gate:
             if trial is not None:
                 self._close(trial, "replaced", note=f"by {release.version}")
             before = self.book.good if self.book.good != release else None
-            trial = Trial(release, before, upgrade_history.now())
+            trial = Trial(
+                release, before, upgrade_history.now(), boot=boot, boots=1, restarts=_restarts()
+            )
             notify.journal(f"{release} is new here: watching it", error=False)
         if trial.boot != boot:
-            trial = replace(trial, boot=boot, boots=trial.boots + 1, ready=False)
+            trial = replace(trial, boot=boot, boots=trial.boots + 1, ready=False, restarts=0)
         self._note(trial)
         return trial
 
     def _watch(self, trial: Trial) -> None:
         # Where there is nothing to go back to, there is nothing to wait for.
         settle = SETTLED_AFTER if trial.before is not None else 0.0
-        watch = Watch(settle=settle, ready=trial.ready)
+        watch = Watch(settle=settle, restarts=trial.restarts, ready=trial.ready)
 
         def changed() -> None:
             nonlocal trial
@@ -244,7 +246,7 @@ class Gate:
         self.paths.refused.unlink(missing_ok=True)
         self._pin(trial)
         run("systemctl", "start", "--no-block", upgrade_way_back.UNIT, check=False)
-        watch = Watch(settle=_SETTLE_AFTER_RETURN)
+        watch = Watch(settle=_SETTLE_AFTER_RETURN, restarts=_restarts())
         verdict = self._judge(watch, trial.before)
         note = ""
         if verdict is not Verdict.PASSED:
@@ -310,6 +312,10 @@ class Gate:
             held=seen.held,
             failed=seen.failed,
         )
+
+
+def _restarts() -> int:
+    return int(upgrade_sight.unit().get("NRestarts") or 0)
 
 
 def _same_answer(one: Problem, other: Problem | None) -> bool:

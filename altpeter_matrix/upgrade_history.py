@@ -41,7 +41,8 @@ class Trial:
     """An installed version that has not shown yet that it works.
 
     before: what to go back to; None: nothing, as on a first installation.
-    began: UTC. boot: the boot that saw it last; boots: how many have.
+    began: UTC. boot: the boot that saw it last; boots: how many have. restarts: how many systemd
+    had counted when it began.
     """
 
     release: Release
@@ -53,6 +54,7 @@ class Trial:
     migrating: bool = False
     boot: str = ""
     boots: int = 0
+    restarts: int = 0
     attempts: int = 0  # to go back
 
 

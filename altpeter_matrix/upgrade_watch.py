@@ -58,14 +58,16 @@ class Look:
 class Watch:
     """Sees one look after the other; afterwards `reason` and `migrating` say more.
 
-    settle: seconds to go on watching a version that answers.
+    settle: seconds to go on watching a version that answers. restarts: how many systemd had counted
+    before; it does not always begin anew when somebody starts the service.
     """
 
     settle: float = SETTLED_AFTER
+    restarts: int = 0
     ready: bool = False  # it was, once
     migrating: bool = False
     reason: Problem | None = None
-    _restarts: int = 0
+    _crashes: int = 0
     _starting_since: float | None = None
     _ready_since: float | None = None
     _wrong_since: float | None = None
@@ -102,19 +104,20 @@ class Watch:
         return at - self._ready_since >= self.settle
 
     def _crashed(self, look: Look) -> Verdict | None:
-        if look.restarts < self._restarts:  # somebody started it anew
-            self._restarts = 0
+        if look.restarts < self.restarts + self._crashes:  # somebody started it anew
+            self.restarts = self._crashes = 0
             self._starting_since = self._ready_since = self._wrong_since = None
-        if look.restarts == self._restarts:
+        crashes = look.restarts - self.restarts
+        if crashes == self._crashes:
             return None
-        self._restarts = look.restarts
+        self._crashes = crashes
         self._starting_since = None
         if look.database is False:
             return None  # without PostgreSQL no version can run
         if self.ready:
             return self.failed("was ready, and then crashed")
-        if look.restarts >= FAILED_STARTS:
-            return self.failed(f"does not start: {look.restarts} starts have failed")
+        if crashes >= FAILED_STARTS:
+            return self.failed(f"does not start: {crashes} starts have failed")
         return None
 
     def _inactive(self, look: Look) -> Verdict | None:

@@ -49,11 +49,13 @@ def stop(paths: Paths) -> None:
     ready, nor apply, nor systemd."""
     disk.ensure_directory(paths.runtime, 0o755)
     paths.refused.touch()
-    with suppress(HostError):
+    try:
         run("systemctl", "stop", UNIT, timeout=_STOP_WITHIN, check=False)
-        return
-    # It ignores SIGTERM. systemd's own patience is three times ours.
-    run("systemctl", "kill", "--signal=KILL", UNIT, check=False)
+    except HostError:
+        # It ignores SIGTERM. systemd's own patience is three times ours.
+        run("systemctl", "kill", "--signal=KILL", UNIT, check=False)
+    # Its limit on failed starts must not forbid the next one.
+    run("systemctl", "reset-failed", UNIT, check=False)
 
 
 def install(paths: Paths, deb: Path, *, running: bool) -> None:
