@@ -1,0 +1,214 @@
+"""The canary, against a homeserver that knows just enough to answer it, rightly or wrongly."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from altpeter_matrix.canary import Canary
+from altpeter_matrix.paths import Paths
+from altpeter_matrix.settings import Settings, parse_settings_text
+
+NAME = "example.org"
+
+
+class Homeserver(ThreadingHTTPServer):
+    """Accounts, one room, and answers that a test replaces: path prefix -> (status, body)."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.accounts: dict[str, str] = {}
+        self.events: list[str] = []
+        self.instead: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.asked: list[str] = []
+        self.forgets_messages = False
+
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        self.asked.append(f"{method} {path.partition('?')[0]}")
+        for prefix, instead in self.instead.items():
+            if path.startswith(prefix):
+                return instead
+        for prefix, usual in self._usual(body).items():
+            if f"{method} {path}".startswith(prefix):
+                return usual() if callable(usual) else (200, usual)
+        return 200, {}
+
+    def _usual(self, body: Any) -> Mapping[str, Any]:
+        return {
+            "GET /_matrix/client/versions": {"versions": ["v1.1"]},
+            "GET /_matrix/key/v2/server": {"server_name": NAME, "signatures": {NAME: {}}},
+            "GET /_matrix/client/v3/login": {"flows": [{"type": "m.login.password"}]},
+            "POST /_matrix/client/v3/login": lambda: self._log_in(body),
+            "GET /_synapse/admin/v1/register": {"nonce": "n"},
+            "POST /_synapse/admin/v1/register": lambda: self._register(body),
+            "POST /_matrix/client/v3/createRoom": {"room_id": "!room"},
+            "PUT /_matrix/client/v3/rooms/": self._send,
+            "GET /_matrix/client/v3/sync?timeout=0&since=s": lambda: self._sync(0),
+            "GET /_matrix/client/v3/sync?timeout=1000&since=s": lambda: self._sync(1),
+            # From a cache, as in Synapse: nothing new.
+            "GET /_matrix/client/v3/sync": lambda: self._sync(0),
+        }
+
+    def _log_in(self, body: Any) -> tuple[int, dict[str, Any]]:
+        if self.accounts.get(body["identifier"]["user"]) != body["password"]:
+            return 403, {"errcode": "M_FORBIDDEN"}
+        return 200, {"access_token": "token"}
+
+    def _register(self, body: Any) -> tuple[int, dict[str, Any]]:
+        if body["username"] in self.accounts:
+            return 400, {"errcode": "M_USER_IN_USE"}
+        assert body["user_type"] == "support" and body["admin"] is False
+        self.accounts[body["username"]] = body["password"]
+        return 200, {"user_id": f"@{body['username']}:{NAME}"}
+
+    def _send(self) -> tuple[int, dict[str, Any]]:
+        self.events.append(f"$event{len(self.events)}")
+        return 200, {"event_id": self.events[-1]}
+
+    def _sync(self, newest: int) -> tuple[int, dict[str, Any]]:
+        shown = [] if self.forgets_messages or not newest else self.events[-newest:]
+        joined = {"!room": {"timeline": {"events": [{"event_id": one} for one in shown]}}}
+        return 200, {"next_batch": f"s{len(self.events)}", "rooms": {"join": joined}}
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Homeserver
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        status, answer = self.server.answer(self.command, self.path, body)
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    do_GET = do_PUT = do_POST = _serve
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def homeserver() -> Iterator[Homeserver]:
+    server = Homeserver()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    paths.secrets.mkdir(parents=True)
+    (paths.secrets / "registration_shared_secret").write_text("secret\n")
+    return paths
+
+
+def settings_for(homeserver: Homeserver) -> Settings:
+    port = homeserver.server_address[1]
+    return parse_settings_text(f"server_name: {NAME}\nlistener: {{port: {port}}}\n", source="test")
+
+
+def new_canary(paths: Paths, homeserver: Homeserver, demanding: bool = True) -> Canary:
+    return Canary(paths, settings_for(homeserver), demanding=demanding)
+
+
+def test_a_homeserver_that_works_is_asked_for_everything(
+    paths: Paths, homeserver: Homeserver
+) -> None:
+    canary = new_canary(paths, homeserver)
+    assert canary.look(thorough=True) is None
+    assert canary.proved and canary.session
+    assert len(homeserver.events) == 1
+    canary.leave()
+    assert homeserver.asked[-1] == "POST /_matrix/client/v3/logout"
+    assert paths.canary.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_account_and_its_room_are_used_again(paths: Paths, homeserver: Homeserver) -> None:
+    for _ in range(3):
+        assert new_canary(paths, homeserver).look(thorough=True) is None
+    assert len(homeserver.accounts) == 1
+    assert homeserver.asked.count("POST /_matrix/client/v3/createRoom") == 1
+
+
+def test_an_account_whose_password_was_lost_is_replaced(
+    paths: Paths, homeserver: Homeserver
+) -> None:
+    assert new_canary(paths, homeserver).look(thorough=True) is None
+    (name,) = homeserver.accounts
+    homeserver.accounts[name] = "changed by somebody"
+    assert new_canary(paths, homeserver).look(thorough=True) is None
+    assert len(homeserver.accounts) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_matrix/client/versions",
+        "/_matrix/key/v2/server",
+        "/_matrix/client/v3/login",
+        "/_synapse/admin/v1/register",
+        "/_matrix/client/v3/createRoom",
+        "/_matrix/client/v3/rooms/",
+        "/_matrix/client/v3/sync",
+    ],
+)
+def test_each_wrong_answer_is_noticed(paths: Paths, homeserver: Homeserver, path: str) -> None:
+    homeserver.instead[path] = (500, {"error": "Internal server error"})
+    canary = new_canary(paths, homeserver)
+    wrong = canary.look(thorough=True)
+    assert wrong is not None and "answers 500: Internal server error" in wrong.what
+    assert not canary.proved
+
+
+def test_a_message_that_does_not_arrive_is_noticed(paths: Paths, homeserver: Homeserver) -> None:
+    homeserver.forgets_messages = True
+    wrong = new_canary(paths, homeserver).look(thorough=True)
+    assert wrong is not None and "lacks what was just sent" in wrong.what
+
+
+def test_no_answer_is_noticed(paths: Paths, homeserver: Homeserver) -> None:
+    canary = new_canary(paths, homeserver)
+    homeserver.shutdown()
+    homeserver.server_close()
+    wrong = canary.look(thorough=False)
+    assert wrong is not None and "does not answer" in wrong.what
+
+
+def test_too_many_requests_are_neither_wrong_nor_a_proof(
+    paths: Paths, homeserver: Homeserver
+) -> None:
+    homeserver.instead["/_matrix/client/v3/login"] = (429, {"errcode": "M_LIMIT_EXCEEDED"})
+    canary = new_canary(paths, homeserver)
+    assert canary.look(thorough=True) is None
+    assert not canary.proved
+
+
+def test_where_passwords_are_off_nothing_is_sent(paths: Paths, homeserver: Homeserver) -> None:
+    homeserver.instead["/_matrix/client/v3/login"] = (200, {"flows": [{"type": "m.login.sso"}]})
+    canary = new_canary(paths, homeserver)
+    assert canary.look(thorough=True) is None
+    assert canary.proved and not canary.session
+
+
+def test_what_never_worked_is_not_demanded(paths: Paths, homeserver: Homeserver) -> None:
+    homeserver.instead["/_matrix/client/v3/createRoom"] = (403, {"error": "consent not given"})
+    canary = new_canary(paths, homeserver, demanding=False)
+    assert canary.look(thorough=True) is None
+    assert canary.proved and not canary.session
+
+
+def test_what_is_wrong_with_this_host_is_not_laid_at_its_door(
+    paths: Paths, homeserver: Homeserver
+) -> None:
+    (paths.secrets / "registration_shared_secret").unlink()
+    canary = new_canary(paths, homeserver)
+    assert canary.look(thorough=True) is None
+    assert canary.proved
