@@ -4,6 +4,7 @@ altpeter-matrix-gate.service, started by each start of Synapse, and by a timer. 
 dpkg before it judges: dpkg may itself be waiting for a Synapse that will never be ready.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -51,19 +52,23 @@ class Gate:
 
     def run(self) -> None:
         """Judge what is installed, if that is new, and do what follows from it."""
+        trial = self.book.trial
+        if trial is not None and trial.phase == "going back":
+            upgrade_way_back.wait_for_dpkg(self.paths, trial.release)
         found = upgrade_sight.installed()
         if found is None:
             return
-        trial = self.book.trial
         if trial is None and found.configured and found.release == self.book.good:
             self._keep(found.release)
             return
         if trial is not None and trial.phase == "going back":
-            if found.release == trial.release or not found.configured:
-                self._go_back(trial)
-                return
-            if found.release == trial.before:
+            # What a power cut has left of an installation may be empty files.
+            rebooted = trial.boot != upgrade_sight.boot_id(self.paths)
+            if found.release == trial.before and found.configured and not rebooted:
                 self._returned(trial)
+                return
+            if found.release in {trial.release, trial.before}:
+                self._go_back(trial)
                 return
         self._watch(self._trial(found.release))
 
@@ -224,6 +229,8 @@ class Gate:
                 self._stuck(trial, "; ".join(map(str, problems_of(error))))
                 return
             raise
+        trial = replace(trial, boot=upgrade_sight.boot_id(self.paths))
+        self._note(trial)
         self._returned(trial)
 
     def _pin(self, trial: Trial) -> None:
@@ -259,6 +266,7 @@ class Gate:
         done = run("altpeter-matrix", "apply", timeout=900, check=False)
         if not done.ok:
             notify.journal(f"apply after going back: {done.output}", error=True)
+        os.sync()
         self._close(trial, "undone", good=trial.before, note=note)
         notify.journal(f"{trial.before} serves again instead of {trial.release}", error=False)
 

@@ -27,10 +27,14 @@ _LEAST_AVAILABLE = 0.04
 
 @dataclass(frozen=True)
 class Installed:
-    """The Synapse that dpkg has. configured: nothing is left to do for it."""
+    """The Synapse that dpkg has. status: as dpkg-query(1) has it, `installed` when all is done."""
 
     release: Release
-    configured: bool
+    status: str = "installed"
+
+    @property
+    def configured(self) -> bool:
+        return self.status == "installed"
 
 
 def installed() -> Installed | None:
@@ -42,7 +46,7 @@ def installed() -> Installed | None:
     for line in shown.stdout.splitlines():
         package, version, status = line.split("\t")
         if version and status not in {"not-installed", "config-files"}:
-            return Installed(Release(package, version), status == "installed")
+            return Installed(Release(package, version), status)
     return None
 
 

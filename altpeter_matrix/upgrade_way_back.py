@@ -58,6 +58,16 @@ def stop(paths: Paths) -> None:
     run("systemctl", "reset-failed", UNIT, check=False)
 
 
+def wait_for_dpkg(paths: Paths, release: Release) -> None:
+    """Wait for a dpkg that is replacing this version, such as one that a killed run has left; not
+    for one that waits for this very version to be ready."""
+    while upgrade_sight.dpkg_busy(paths):
+        found = upgrade_sight.installed()
+        if found is not None and found.release == release and found.status != "half-installed":
+            return
+        time.sleep(0.5)
+
+
 def install(paths: Paths, deb: Path, *, running: bool) -> None:
     """Install the package once apt and dpkg are done, and have Synapse started by it.
 
@@ -89,9 +99,12 @@ def _dpkg(deb: Path) -> None:
 
     A conffile that nobody edited becomes the old version's without a word. For an edited one dpkg
     would ask: the answer is to keep it, and where there is nothing to choose, what dpkg prefers.
+    Its many small writes are not waited for, because the server stands still meanwhile: after a
+    power cut all is done again, and the gate synchronises before it closes the matter.
     """
     command = [
-        "dpkg", "--force-confdef", "--force-confold", "--force-downgrade", "--install", str(deb)
+        "dpkg", "--force-confdef", "--force-confold", "--force-downgrade", "--force-unsafe-io",
+        "--install", str(deb),
     ]  # fmt: skip
     environment = {
         "DEBIAN_FRONTEND": "noninteractive",

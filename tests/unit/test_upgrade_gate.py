@@ -36,12 +36,13 @@ class World:
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
-        self.installed = Installed(OLD, True)
+        self.installed = Installed(OLD)
         self.broken: set[Release] = set()
         self.events: list[str] = []
         self.no_way: Problem | None = None
         self.dpkg_refuses = False
         self.kill_at = ""
+        self.boot = "first"
 
     def happens(self, event: str) -> None:
         self.events.append(event)
@@ -67,7 +68,7 @@ class World:
         self.happens(f"install {deb.stem}")
         if self.dpkg_refuses:
             raise HostError(Problem("dpkg", "no space", "free some"))
-        self.installed = Installed(Release(OLD.package, deb.stem), True)
+        self.installed = Installed(Release(OLD.package, deb.stem))
         self.happens(f"installed {deb.stem}")
 
     def book(self) -> Book:
@@ -87,7 +88,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(upgrade_sight, "installed", lambda: world.installed)
     monkeypatch.setattr(upgrade_sight, "unit", lambda: {"ActiveState": "active"})
     monkeypatch.setattr(upgrade_sight, "said", lambda _since: None)
-    monkeypatch.setattr(upgrade_sight, "boot_id", lambda _paths: "boot")
+    monkeypatch.setattr(upgrade_sight, "boot_id", lambda _paths: world.boot)
+    monkeypatch.setattr(upgrade_sight, "dpkg_busy", lambda _paths: False)
     monkeypatch.setattr(
         kept_packages, "keep",
         lambda _paths, release, installed: world.events.append(f"keep {release.version}"),
@@ -109,7 +111,7 @@ def upgraded(world: World, to: Release = NEW) -> None:
     gate(world)
     assert world.book().good == OLD
     world.events.clear()
-    world.installed = Installed(to, True)
+    world.installed = Installed(to)
 
 
 def results(world: World) -> list[tuple[str, str]]:
@@ -158,6 +160,17 @@ def test_a_gate_killed_at_any_moment_is_completed_by_the_next(world: World, mome
     assert [one.version for one in held_back.held(world.paths)] == ["2.0"]
 
 
+def test_after_a_power_cut_the_old_version_is_installed_once_more(world: World) -> None:
+    upgraded(world)
+    world.broken, world.kill_at = {NEW}, "installed 1.0"
+    with pytest.raises(Killed):
+        gate(world)
+    world.boot = "second"
+    gate(world)
+    assert world.events.count("installed 1.0") == 2
+    assert results(world)[-1] == ("2.0", "undone")
+
+
 def test_a_newer_version_that_works_takes_the_pin_away(world: World) -> None:
     upgraded(world)
     world.broken = {NEW}
@@ -165,7 +178,7 @@ def test_a_newer_version_that_works_takes_the_pin_away(world: World) -> None:
     held_back.hold_back(
         world.paths, NEW.package, "4.0", Problem("x", "needs PostgreSQL 16", "y"), retried=True
     )
-    world.installed = Installed(NEWER, True)
+    world.installed = Installed(NEWER)
     gate(world)
     assert world.book().good == NEWER
     # What the check of candidates holds back is its own matter.
@@ -223,7 +236,7 @@ def test_a_version_that_replaces_one_on_trial_goes_back_to_the_one_that_worked(
     upgrade_history.write(
         world.paths, Book(book.good, Trial(NEW, OLD, upgrade_history.now()), book.entries)
     )
-    world.installed, world.broken = Installed(NEWER, True), {NEWER}
+    world.installed, world.broken = Installed(NEWER), {NEWER}
     gate(world)
     assert results(world)[-2:] == [("2.0", "replaced"), ("3.0", "undone")]
     assert world.installed.release == OLD
