@@ -90,7 +90,7 @@ class Patient:
         self.host.sh(
             "systemctl reset-failed install 2>/dev/null || true; "
             "systemd-run --quiet --collect --unit=install -p KillMode=process "
-            f"dpkg -i /root/{deb.name}"
+            f"dpkg --force-unsafe-io -i /root/{deb.name}"
         )
         return deb.name.split("_")[1]
 
