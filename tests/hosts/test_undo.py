@@ -81,6 +81,7 @@ class Patient:
     def install(self, candidate: Candidate) -> str:
         """Begin to install it; its version. dpkg may hang until the gate acts, so nobody waits."""
         deb = candidates.build(candidate, self.host.debian, next(self._numbers), self.directory)
+        self.host.run("rm", "-f", MAILS)
         target = self.host.root / "root" / deb.name
         target.write_bytes(deb.read_bytes())
         deb.unlink()
