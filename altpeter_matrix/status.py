@@ -88,7 +88,7 @@ class Survey:
         # The rest asks for what only an adopted server has.
         looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
-            self._database, self._settings, self._vendor_files, self._held_back, self._upgrades,
+            self._database, self._settings, self._vendor_files, self._upgrades,
         )  # fmt: skip
         for look in (self._services, self._disk) if found else looks:
             found += _guarded(look)
@@ -245,10 +245,6 @@ class Survey:
             yield _error(
                 "nginx", f"does not serve the certificate in {where}", "`systemctl reload nginx`"
             )
-
-    def _held_back(self) -> Iterator[Finding]:
-        for one in held_back.held(self.paths):
-            yield Finding(True, one.problem)
 
     def _vendor_files(self) -> Iterator[Finding]:
         """An edited conffile: dpkg asks about it, or unattended-upgrades holds Synapse back."""
