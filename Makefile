@@ -6,7 +6,7 @@ VENV := build/venv/installed
 PYTHON := build/venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # tests/conftest.py says which tests go together.
-IN_TWO_PROCESSES := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+IN_TWO_PROCESSES := --numprocesses 2 --dist loadscope --no-loadscope-reorder
 DEBIAN ?= 13
 # The repository that `make repo` publishes, and its key; docs/repository.md explains them.
 REPO ?= repository

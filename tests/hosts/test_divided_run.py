@@ -22,7 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(pytest.main(sys.argv[1:]))
 """
 RUN = [
-    sys.executable, "-c", PYTEST, "--numprocesses", "2", "--dist", "loadgroup",
+    sys.executable, "-c", PYTEST, "--numprocesses", "2", "--dist", "loadscope",
     "tests/hosts/test_lab.py", "tests/hosts/test_lab_controller.py",
 ]  # fmt: skip
 
