@@ -103,7 +103,8 @@ BAD_HOSTS = (
             settings="log_level: WARNING\n", user="debian"),
     BadHost("full disk",
             "cp -a /var/lib/altpeter-matrix /root/state; "
-            "mount -t tmpfs -o size=4m,mode=0755 tmpfs /var/lib/altpeter-matrix; "
+            "mount -t tmpfs -o mode=0755,size=$(($(du -sm /root/state | cut -f1) + 4))m tmpfs"
+            " /var/lib/altpeter-matrix; "
             "cp -a /root/state/. /var/lib/altpeter-matrix/; "
             "dd if=/dev/zero of=/var/lib/altpeter-matrix/fill bs=64k 2>/dev/null || true",
             "umount /var/lib/altpeter-matrix; rm -r /root/state",

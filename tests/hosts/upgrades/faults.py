@@ -64,7 +64,13 @@ def _small(options: str, fill: str) -> tuple[str, str]:
 
 
 FAULTS = (
-    Fault("full disk", *_small("size=4m", f"cat /dev/zero > {STATE}/fill 2>/dev/null || true")),
+    Fault(
+        "full disk",
+        *_small(
+            "size=$(($(du -sm /root/state | cut -f1) + 4))m",
+            f"cat /dev/zero > {STATE}/fill 2>/dev/null || true",
+        ),
+    ),
     Fault(
         "no inodes",
         *_small(
