@@ -23,7 +23,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 """
 RUN = [
     sys.executable, "-c", PYTEST, "--numprocesses", "2", "--dist", "loadscope",
-    "tests/hosts/test_lab.py", "tests/hosts/test_lab_controller.py",
+    "tests/hosts/test_lab.py", "tests/hosts/test_two_clusters.py",
 ]  # fmt: skip
 
 
