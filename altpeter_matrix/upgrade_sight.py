@@ -149,9 +149,17 @@ def said(since: int, lines: int = 200) -> str | None:
         "journalctl", "--unit", UNITS[SYNAPSE], f"--since=@{since}", f"--lines={lines}",
         "--output=cat", "--no-pager", check=False,
     )  # fmt: skip
-    telling = [
-        line.strip()
-        for line in shown.stdout.splitlines()
-        if _TELLING.search(line) and not _ORDINARY.search(line)
+    return telling(shown.stdout)
+
+
+def telling(log: str) -> str | None:
+    """The last line that names a failure; with what follows, where it ends in a colon."""
+    lines = [line.strip() for line in log.splitlines()]
+    found = [
+        at for at, line in enumerate(lines) if _TELLING.search(line) and not _ORDINARY.search(line)
     ]
-    return telling[-1][:300] if telling else None
+    if not found:
+        return None
+    last = found[-1]
+    more = lines[last + 1 : last + 2] if lines[last].endswith(":") else []
+    return " ".join([lines[last], *more])[:300]

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import kept_packages, schema_numbers, upgrade_report, upgrade_requests
+from altpeter_matrix import (
+    kept_packages,
+    schema_numbers,
+    upgrade_report,
+    upgrade_requests,
+    upgrade_sight,
+)
 from altpeter_matrix.errors import HostError, Problem
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.upgrade_history import (
@@ -145,6 +151,18 @@ def test_the_compat_number_is_read_past_its_comments() -> None:
     assert schema_numbers.schema_version(text) == 94
     assert schema_numbers.compat_version("SCHEMA_COMPAT_VERSION = 60\n") == 60
     assert schema_numbers.compat_version("") is None
+
+
+def test_the_reason_is_found_in_the_log() -> None:
+    log = (
+        "Traceback (most recent call last):\n"
+        "Error in configuration at 'public_baseurl':\n  this option was removed\n"
+        "synapse.access.http - INFO - POST /error 200\n"
+    )
+    reason = "Error in configuration at 'public_baseurl': this option was removed"
+    assert upgrade_sight.telling(log) == reason
+    assert upgrade_sight.telling("RuntimeError: broken\nStopped.\n") == "RuntimeError: broken"
+    assert upgrade_sight.telling("all is well: rooms\n") is None
 
 
 def test_failed_requests_are_counted_in_nginx_log(
