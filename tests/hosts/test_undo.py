@@ -86,7 +86,7 @@ class Patient:
         target.write_bytes(deb.read_bytes())
         deb.unlink()
         if candidate.memory:
-            self.host.write(DROP_IN, f"[Service]\nMemoryMax={candidate.memory}\nMemorySwapMax=0\n")
+            self.host.write(DROP_IN, f"[Service]\nLimitAS={candidate.memory}\n")
             self.host.run("systemctl", "daemon-reload")
         self.host.sh(
             "systemctl reset-failed install 2>/dev/null || true; "
