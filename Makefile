@@ -36,7 +36,7 @@ demo: deb lab-requirements  ## deploy a server on a disposable host (DEBIAN=12|1
 demo-down: $(VENV)  ## remove the demo's host
 	@$(PYTHON) -m tests.hosts.demo down
 
-test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, 45 minutes)
+test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, 40 minutes)
 	@scripts/bootstrap.sh test
 	@$(PYTEST) $(IN_TWO_PROCESSES) -m "not upgrades" tests/unit tests/package tests/hosts
 

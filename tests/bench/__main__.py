@@ -12,6 +12,7 @@ from tests.hosts.lab import Lab, LabError
 
 from . import normal_path, nothing_to_do, restart, unchanged_run
 from .first_deploy import FirstDeploy
+from .pages import publish
 from .result import Result, table
 
 NAMES = ("first-deploy", "unchanged-run", "nothing-to-do", "restart", "normal-path")
@@ -29,6 +30,8 @@ def main() -> None:
     finally:
         # Also after an error: what was measured until then took minutes.
         print(table(results))
+    if arguments.publish:
+        publish(results)
     if arguments.json:
         arguments.json.write_text(json.dumps([r.as_json() for r in results], indent=2) + "\n")
     missed = [result.name for result in results if not result.ok]
@@ -41,6 +44,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this")
     parser.add_argument("--debian", action="append", choices=["12", "13"], help="default: both")
     parser.add_argument("--short", action="store_true", help="each first deploy only once")
+    parser.add_argument(
+        "--publish", action="store_true", help="write the tables of README.md and docs/ anew"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there")
     return parser.parse_args(argv)
 

@@ -5,6 +5,7 @@ import pytest
 from altpeter_matrix import nginx_site
 from tests.bench.deploying import grand_total
 from tests.bench.normal_path import read_wrk
+from tests.bench.pages import ALL, BEGIN, END, RESTARTS, replaced
 from tests.bench.plain_site import without_hold
 from tests.bench.result import Comparison, Count, table
 from tests.bench.timing import alternately
@@ -69,3 +70,12 @@ def test_the_site_without_the_hold_is_otherwise_the_same() -> None:
     assert "-e /run" not in theirs
     assert "proxy_pass http://altpeter_matrix_read;" in theirs
     assert len(ours.splitlines()) - len(theirs.splitlines()) < 20
+
+
+def test_a_page_shows_the_last_results_and_keeps_its_text() -> None:
+    page = f"Before\n\n{BEGIN}\n\n| old |\n\n{END}\n\nAfter\n"
+    assert replaced(page, "| new |") == page.replace("old", "new")
+    with pytest.raises(ValueError, match="missing"):
+        replaced("Before\n", "| new |")
+    for published in (ALL, RESTARTS):
+        assert "| restarts" in replaced(published.read_text(), "| restarts |")
