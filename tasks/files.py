@@ -11,6 +11,8 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from .host_state import HostState
 from .stdin import with_stdin
 
+_LAST = "end"
+
 
 def digest(content: bytes) -> str:
     """The SHA-256 that host_state.sh prints for a file."""
@@ -18,20 +20,27 @@ def digest(content: bytes) -> str:
 
 
 def write(path: str, content: bytes, mode: str, *, directory_mode: str = "755") -> StringCommand:
-    """The command that puts a file in place: whole or not at all, and never readable too early."""
+    """The command that puts a file in place: whole or not at all, and never readable too early.
+
+    It writes nothing before it has the last line of its input, which it lacks when the deploy was
+    killed in between. The temporary name is its own: what a killed deploy began may still be at
+    work on the host when the next one writes the same file.
+    """
     target = PurePosixPath(path)
     # A dot in front: apt, nginx and the host tool do not read such a file when we are killed.
-    temporary = target.with_name(f".{target.name}.new")
+    temporary = _quoted(target.with_name(f".{target.name}.new."))
     return with_stdin(
         StringCommand(
-            "umask 077 &&",
+            "umask 077 && IFS= read -r content && IFS= read -r last &&",
+            f'[ "$last" = {_LAST} ] &&',
             f"{{ [ -d {_quoted(target.parent)} ] ||",
             f"install -d -m {directory_mode} {_quoted(target.parent)}; }} &&",
-            f"rm -f {_quoted(temporary)} && base64 -d >{_quoted(temporary)} &&",
-            f"chmod {mode} {_quoted(temporary)} && sync {_quoted(temporary)} &&",
-            f"mv -T {_quoted(temporary)} {_quoted(target)}",
+            f"rm -f {temporary}* && temporary=$(mktemp {temporary}XXXXXX) &&",
+            'printf %s "$content" | base64 -d >"$temporary" &&',
+            f'chmod {mode} "$temporary" && sync "$temporary" &&',
+            f'mv -T "$temporary" {_quoted(target)}',
         ),
-        base64.b64encode(content).decode(),
+        f"{base64.b64encode(content).decode()}\n{_LAST}",
     )
 
 
