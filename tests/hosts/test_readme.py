@@ -167,9 +167,14 @@ def test_this_module_finds_commands_in_all_places() -> None:
 def test_demo_serves_and_is_gone_afterwards(checkout: Path) -> None:
     said = run("make", "demo", cwd=checkout).stdout
     report = json.loads((checkout / "build/demo.json").read_text())
-    assert report["base_url"] in said
-    assert report["admin_password"] in said
+    assert set(report) == {
+        "server_name", "base_url", "address", "ca_file", "ssh", "admin_user", "admin_password",
+    }  # fmt: skip
+    for key in ("base_url", "address", "admin_user", "admin_password"):
+        assert report[key] in said
+    assert report["admin_user"].endswith(f":{report['server_name']}")
     assert demo_answers(report, checkout)
+    assert demo_lets_in(report, checkout)
     run(*report["ssh"], "cat /etc/debian_version", cwd=checkout)
     run("make", "demo-down", cwd=checkout)
     assert not (checkout / "build/demo.json").exists()
@@ -177,12 +182,29 @@ def test_demo_serves_and_is_gone_afterwards(checkout: Path) -> None:
         demo_answers(report, checkout)
 
 
-def demo_answers(report: Mapping[str, Any], checkout: Path) -> bool:
+def demo_connection(report: Mapping[str, Any], checkout: Path) -> http.client.HTTPSConnection:
     name = str(report["base_url"]).removeprefix("https://")
-    connection = connect(report["address"], name, str(checkout / report["ca_file"]), timeout=5)
+    return connect(report["address"], name, str(checkout / report["ca_file"]), timeout=5)
+
+
+def demo_answers(report: Mapping[str, Any], checkout: Path) -> bool:
+    connection = demo_connection(report, checkout)
     connection.request("GET", VERSIONS)
     answer = connection.getresponse()
     return answer.status == http.client.OK and "versions" in json.loads(answer.read())
+
+
+def demo_lets_in(report: Mapping[str, Any], checkout: Path) -> bool:
+    """Whether the administrator of the report logs in with the password of the report."""
+    connection = demo_connection(report, checkout)
+    body = {
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": report["admin_user"]},
+        "password": report["admin_password"],
+    }
+    connection.request("POST", "/_matrix/client/v3/login", body=json.dumps(body))
+    answer = json.loads(connection.getresponse().read())
+    return bool(answer.get("user_id") == report["admin_user"])
 
 
 @proves("make demo DEBIAN=12")
