@@ -13,6 +13,9 @@ from typing import Any
 from tests.hosts.deployments import Deployment, lab_settings, run_pyinfra, write_inventory
 from tests.hosts.lab import Host, Lab, Snapshot
 
+# pyinfra's options for the first runs: the output must not hold a secret even so.
+TALKATIVE = ("-vvv", "--debug", "--diff")
+
 # Leaves every command line that ever shows up in the process list in one file.
 WATCH_PROCESSES = """
 import os, time
@@ -39,7 +42,6 @@ class Member:
     debian: str
     dns: tuple[str, ...]
     settings: Callable[[Lab], Mapping[str, Any]]
-    options: tuple[str, ...] = ()  # of pyinfra
     data: Callable[[Lab], Mapping[str, Any]] = lambda _lab: {}
 
 
@@ -74,8 +76,6 @@ MEMBERS = {
             debian="12",
             dns=("alpha.test", "matrix.alpha.test"),
             settings=alpha_settings,
-            # As talkative as it gets: the output must not hold a secret even so.
-            options=("-vvv", "--debug", "--diff"),
             data=lambda lab: {"smtp_password_file": str(mail_password_file(lab))},
         ),
         Member(
@@ -156,7 +156,7 @@ class Fleet:
             self.lab.state / "inventories" / host.name, {host: settings}, **member.data(self.lab)
         )
         with watched_processes(host) as seen:
-            result = run_pyinfra(inventory, "-y", *member.options)
+            result = run_pyinfra(inventory, "-y", *TALKATIVE)
         self._record(host.name, "output").write_text(f"{result.stdout}\n{result.stderr}")
         self._record(host.name, "processes").write_text(seen())
 

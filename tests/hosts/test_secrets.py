@@ -102,7 +102,7 @@ def test_no_secret_was_in_the_process_list_during_the_deploy(
 def test_no_secret_is_in_the_output_of_a_talkative_deploy(
     fleet: Fleet, deployment: Deployment
 ) -> None:
-    """alpha's first run had -vvv --debug --diff."""
+    """Both first runs had -vvv --debug --diff, one of them with sudo."""
     output = fleet.record(deployment, "output")
     assert [name for name, value in secrets_of(deployment).items() if value in output] == []
 
