@@ -6,6 +6,8 @@ server's own loopback interface.
 """
 
 import json
+import socket
+import ssl
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -225,12 +227,40 @@ def test_http2_does_not_reach_them_either(
     config = "\n".join(
         [f'header = "Authorization: Bearer {token_of(deployment)}"', "insecure", "path-as-is"]
         + ["http2", "globoff", f'resolve = "{name}:{port}:{deployment.host.ipv4}"']
+        + [r'write-out = "\nspoken: HTTP/%{http_version}\n"']
         + [f'url = "{base}{target.split("#")[0]}"'.replace("\\", "\\\\") for target in targets]
         + [f'url = "{base}{VERSIONS}"']
     )
     answers = outside.run("curl", "--silent", "--config", "-", input=config, check=False).stdout
     assert '"versions"' in answers
+    # nginx 1.22 can do it on one port only, and clients use this one.
+    assert port != 443 or answers.count("spoken: HTTP/2\n") > len(targets) / 2
     assert disclosed(answers) == []
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("port", [443, 8448])
+def test_only_tls_1_2_and_1_3_are_spoken(deployment: Deployment, port: int) -> None:
+    """Debian 12's own nginx.conf allows older ones."""
+
+    def spoken(version: ssl.TLSVersion) -> str | None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(deployment.ca_file)
+        # Else this side would refuse the old ones.
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
+        name = deployment.public_name
+        with (
+            socket.create_connection((deployment.host.ipv4, port), timeout=20) as plain,
+            context.wrap_socket(plain, server_hostname=name) as tls,
+        ):
+            return tls.version()
+
+    assert spoken(ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    assert spoken(ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+    for old in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+            spoken(old)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
