@@ -36,7 +36,9 @@ def test_the_run_says_where_the_server_is_and_which_records_it_needs(
     output = fleet.record(deployment, "output")
     assert deployment.base_url in output
     assert deployment.administrator in output
-    assert deployment.host.ipv4 in output and deployment.host.ipv6 in output
+    for name in (deployment.server_name, deployment.public_name):
+        assert f"{name}. 3600 IN A {deployment.host.ipv4}  is set" in output
+        assert f"{name}. 3600 IN AAAA {deployment.host.ipv6}  is set" in output
 
 
 def test_a_dry_second_run_predicts_nothing(fleet: Fleet, deployment: Deployment) -> None:
@@ -95,6 +97,12 @@ def test_updates_install_themselves_synapses_included(deployment: Deployment) ->
     said = deployment.host.run("unattended-upgrade", "--dry-run", "--verbose").stdout
     origins = next(line for line in said.splitlines() if "Allowed origins" in line)
     assert "packages.lab.test" in origins and "Debian-Security" in origins
+
+
+def test_the_clock_is_set_from_the_network(deployment: Deployment) -> None:
+    """In a container the unit is not started, since the machine's own clock counts there."""
+    enabled = deployment.host.run("systemctl", "is-enabled", "systemd-timesyncd").stdout
+    assert enabled.strip() == "enabled"
 
 
 def test_the_firewall_lets_ssh_in_on_every_port_that_sshd_has(
