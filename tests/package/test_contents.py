@@ -14,7 +14,7 @@ import pytest
 from altpeter_matrix.cli import cli
 from tests.package.builds import TOP
 
-SCRIPTS = ("config", "postinst", "prerm", "postrm")
+SCRIPTS = ("config", "preinst", "postinst", "prerm", "postrm")
 FORBIDDEN_IN_SCRIPTS = re.compile(
     r"^\s*(apt|apt-get|aptitude|dpkg\s+--configure|dpkg\s+-i|curl|wget|"
     r"service|invoke-rc\.d|systemctl\s+(start|stop|restart|reload)|debconf-set-selections)\b",
