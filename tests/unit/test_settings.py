@@ -1,7 +1,10 @@
 """Good settings: what they mean once they are read."""
 
 import json
+import runpy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from altpeter_matrix.settings_formats import CHECKS
 
 from .samples import DELEGATED, WIKI, settings
 
+TOP = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads(resource("settings.schema.json").read_text())
 
 
@@ -52,6 +56,25 @@ def test_the_wiki_pages_server_can_be_written_down() -> None:
     assert found.report_stats is True
     assert isinstance(found.email, Email)
     assert (found.email.smtp_port, found.email.security) == (587, "starttls")
+
+
+def shipped(file: str) -> dict[str, Any]:
+    """What a Python file of the checkout defines."""
+    return runpy.run_path(str(TOP / file))
+
+
+def test_the_owners_inventory_is_the_wiki_pages_server() -> None:
+    (group,) = (name for name in shipped("inventory.py") if not name.startswith("__"))
+    found = load_settings(shipped(f"group_data/{group}.py")["matrix"], source=group)
+    # All but the mailbox, whose password the owner has.
+    assert replace(settings(WIKI), email=None) == found
+
+
+def test_the_example_for_anybody_is_good() -> None:
+    for inventory in ("inventory.py", "local.py"):
+        assert "homeserver" in shipped(f"examples/{inventory}")
+    data = shipped("examples/group_data/homeserver.py")
+    assert load_settings(data["matrix"], source="examples").server_name == "example.org"
 
 
 def test_a_delegated_server_covers_both_names() -> None:

@@ -68,6 +68,21 @@ def test_what_synapses_package_owns_is_not_set_here() -> None:
     assert not owned & set(made(WIKI))
 
 
+def test_key_servers_are_trusted_without_a_warning_at_each_start() -> None:
+    found = made()
+    assert found["trusted_key_servers"] == [{"server_name": "matrix.org"}]
+    assert found["suppress_key_server_warning"] is True
+
+
+def test_uploads_previews_and_presence_follow_the_settings() -> None:
+    found = made()
+    assert (found["url_preview_enabled"], found["presence"]) == (True, {"enabled": True})
+    text = "uploads: {max_size: 7M}\nurl_previews: false\npresence: false\n"
+    other = made(DELEGATED + text)
+    assert other["max_upload_size"] == 7 * 1024**2
+    assert (other["url_preview_enabled"], other["presence"]) == (False, {"enabled": False})
+
+
 def test_registration_is_closed() -> None:
     assert made()["enable_registration"] is False
 
