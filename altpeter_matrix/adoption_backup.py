@@ -7,7 +7,7 @@ can be undone: putting everything back twice does no harm.
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -127,7 +127,3 @@ def _dated(parent: Path) -> Path:
             continue
         return directory
     raise FileExistsError(parent / stamp)
-
-
-def unique(paths: Iterable[Path]) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys(paths))

@@ -33,7 +33,6 @@ class HostFacts:
     nginx_version: Version | None  # None: nginx is not installed
     openssl_version: Version
     synapse: Synapse | None
-    postgresql_version: int | None  # major version of the local cluster; None: none
     processors: int
     ipv6: bool  # whether the kernel has it, so that nginx may listen on [::]
     certificate: Certificate

@@ -10,7 +10,6 @@ from .commands import run
 from .errors import HostError, Problem
 from .facts import HostFacts, Synapse, Version
 from .paths import Paths
-from .postgresql import version_on_standard_port
 from .settings import Settings
 
 # Where each package that brings Synapse keeps the interpreter that can import it.
@@ -25,7 +24,6 @@ def read_facts(paths: Paths, accounts: Accounts, settings: Settings) -> HostFact
         nginx_version=nginx_version(),
         openssl_version=_version(run("openssl", "version").stdout, "openssl version"),
         synapse=synapse(paths, accounts),
-        postgresql_version=version_on_standard_port(paths),
         processors=len(os.sched_getaffinity(0)),
         ipv6=paths.on_host("/proc/net/if_inet6").exists(),
         certificate=certificate.choose(paths, settings.public_name),

@@ -61,7 +61,6 @@ class HostState:
     lock_holder: str | None = None
     release: Mapping[str, str] = field(default_factory=dict)
     systemd: bool = False
-    architecture: str = ""
     free_kib: Mapping[str, int] = field(default_factory=dict)  # by mount point
     free_inodes: Mapping[str, int] = field(default_factory=dict)
     dpkg_interrupted: bool = False
@@ -80,7 +79,6 @@ class HostState:
     sshd_ports: frozenset[int] = frozenset()
     firewall: Firewall = Firewall()
     certificate: Certificate = Certificate()
-    default_site: bool = False
     default_site_decided: bool = False
     units: Mapping[str, str] = field(default_factory=dict)  # enabled, disabled, masked, …
     database_locale: tuple[str, ...] = ()
@@ -137,7 +135,6 @@ def parse(lines: Iterable[str]) -> HostState:
         lock_holder=first("lock"),
         release=_assignments(sections["release"]),
         systemd=bool(sections["systemd"]),
-        architecture=first("architecture") or "",
         free_kib={mount: int(free) for mount, free in words("disk")},
         free_inodes={mount: int(free) for mount, free in words("inodes")},
         dpkg_interrupted=bool(sections["interrupted"]) or bool(sections["audit"]),
@@ -159,7 +156,6 @@ def parse(lines: Iterable[str]) -> HostState:
         sshd_ports=frozenset(int(port) for port in sections["sshd-ports"]),
         firewall=_firewall(sections),
         certificate=_certificate(sections["certificate"]),
-        default_site="enabled" in sections["nginx-default"],
         default_site_decided="decided" in sections["nginx-default"],
         units={row[0]: row[1] for row in words("units") if len(row) == 2},
         database_locale=next((tuple(row[1:]) for row in database if row[0] == "locale"), ()),

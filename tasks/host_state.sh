@@ -27,9 +27,6 @@ quiet cat /etc/os-release
 section systemd
 [ ! -d /run/systemd/system ] || echo yes
 
-section architecture
-quiet dpkg --print-architecture
-
 section disk
 quiet df -Pk /var/lib /usr /etc | awk 'NR > 1 {print $6, $4}'
 
@@ -145,7 +142,6 @@ fi
 quiet sed -n 's/^server = /server /p' "/etc/letsencrypt/renewal/$lineage.conf"
 
 section nginx-default
-if [ -e /etc/nginx/sites-enabled/default ]; then echo enabled; fi
 if [ -e "$DEFAULT_SITE_MARK" ]; then echo decided; fi
 
 section units

@@ -11,8 +11,6 @@ from altpeter_matrix.errors import HostError, Problem
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.services import NGINX, SYNAPSE, Services, Unit
 
-NEWEST = "newest event"
-
 
 class Killed(BaseException):
     """The process is gone: nothing of it runs any more, not even going back."""

@@ -44,7 +44,6 @@ BARE: Mapping[str, str] = {
     "release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
     "VERSION_CODENAME=bookworm",
     "systemd": "yes",
-    "architecture": "amd64",
     "disk": "/ 20000000",
     "inodes": "/ 900000",
     "audit": "",

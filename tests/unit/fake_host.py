@@ -130,9 +130,6 @@ class FakeHost:
     def break_program(self, name: str, output: str) -> None:
         self.write(f"broken/{name}", f"{output}\n")
 
-    def repair_program(self, name: str) -> None:
-        (self.root / "broken" / name).unlink()
-
     def calls(self, program: str) -> list[str]:
         """The arguments of each call of a program so far."""
         lines = (self.root / "calls").read_text(encoding="utf-8").splitlines()

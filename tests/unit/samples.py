@@ -22,14 +22,11 @@ DEBIAN_12 = HostFacts(
         group="matrix-synapse",
         server_name="example.org",
     ),
-    postgresql_version=15,
     processors=2,
     ipv6=True,
     certificate=PLACEHOLDER,
 )
-DEBIAN_13 = replace(
-    DEBIAN_12, nginx_version=(1, 26, 3), openssl_version=(3, 5, 1), postgresql_version=17
-)
+DEBIAN_13 = replace(DEBIAN_12, nginx_version=(1, 26, 3), openssl_version=(3, 5, 1))
 
 # The server that the wiki page describes.
 WIKI = """
