@@ -170,8 +170,13 @@ def test_the_manual_page_names_every_command_and_option() -> None:
 
 def test_the_documents_for_a_host_are_there_and_need_no_unpacking(unpacked: Path) -> None:
     folder = unpacked / "usr/share/doc/altpeter-matrix-config"
-    for name in ("architecture", "recovery", "settings"):
-        assert (folder / f"{name}.md").read_bytes() == (TOP / f"docs/{name}.md").read_bytes()
+    for page in (TOP / "docs").glob("*.md"):
+        assert (folder / page.name).read_bytes() == page.read_bytes()
+    # What errors, units and comments in generated files send their reader to.
+    sources = [*(TOP / "altpeter_matrix").glob("*.py"), *TOP.glob("files/systemd/*.service")]
+    told = {name for path in sources for name in re.findall(r"[\w-]+\.md\b", path.read_text())}
+    assert {"upgrades.md", "settings.md"} <= told
+    assert [name for name in told if not (folder / name).is_file()] == []
     assert (folder / "changelog.gz").exists() and (folder / "changelog.Debian.gz").exists()
 
 
