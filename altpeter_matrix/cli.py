@@ -262,7 +262,7 @@ def rollback(number: int | None) -> None:
 def records(as_json: bool) -> None:
     """Print the DNS records to set, and the documents to publish elsewhere."""
     from .host_addresses import public_addresses
-    from .records import dns_records, documents_elsewhere
+    from .records import WELL_KNOWN_HEADERS, dns_records, documents_elsewhere
     from .rendered import read_settings
 
     settings = read_settings(Paths())
@@ -278,6 +278,8 @@ def records(as_json: bool) -> None:
         click.echo(record)
     for document in documents:
         click.echo(f"\n{document.url} must answer\n{document.body}")
+    if documents:
+        click.echo(f"\nThese with {WELL_KNOWN_HEADERS}.")
 
 
 cli.add_command(adopt)

@@ -32,8 +32,8 @@ class WellKnownDocument:
     body: str
 
 
-# A browser reads the documents from other sites; the server document needs no header.
-WELL_KNOWN_HEADERS = ("Content-Type: application/json", "Access-Control-Allow-Origin: *")
+# A browser reads the documents from other sites.
+WELL_KNOWN_HEADERS = "Content-Type: application/json and Access-Control-Allow-Origin: *"
 
 
 def dns_records(

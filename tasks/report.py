@@ -7,7 +7,12 @@ import click
 from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
-from altpeter_matrix.records import DnsRecord, dns_records, documents_elsewhere
+from altpeter_matrix.records import (
+    WELL_KNOWN_HEADERS,
+    DnsRecord,
+    dns_records,
+    documents_elsewhere,
+)
 
 from .host_state import HostState
 from .paths import ADMINISTRATOR_PASSWORD
@@ -60,6 +65,7 @@ def lines(site: Site, changes: list[str]) -> Iterator[str]:
     for document in documents_elsewhere(settings):
         yield f"  to publish at  {document.url}"
         yield f"                 {document.body}"
+        yield f"                 with {WELL_KNOWN_HEADERS}"
 
 
 def _dns(site: Site) -> Iterator[str]:

@@ -87,6 +87,25 @@ def test_diff_and_check_answer_by_their_exit_codes(
     assert json.loads(result.output)["errors"][0]["where"] == "settings.yaml: presense"
 
 
+def test_records_lists_what_others_have_to_publish(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "altpeter_matrix.host_addresses.public_addresses", lambda: (["192.0.2.7"], [])
+    )
+    serving.settings(
+        "server_name: example.org\npublic_name: matrix.example.org\n"
+        "federation: {delegation: elsewhere}\n"
+    )
+    told = run(serving, monkeypatch, "records").output
+    assert "matrix.example.org. 3600 IN A 192.0.2.7\n" in told
+    assert "https://example.org/.well-known/matrix/client must answer\n{" in told
+    assert "Access-Control-Allow-Origin: *" in told
+    listed = json.loads(run(serving, monkeypatch, "records", "--json").output)
+    assert [record["type"] for record in listed["records"]] == ["A"]
+    assert len(listed["documents"]) == 2
+
+
 def test_generations_lists_what_can_be_brought_back(
     serving: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_documents_for_another_web_server_are_printed() -> None:
     told = text(site(federation={"delegation": "elsewhere"}))
     assert "to publish at  https://example.org/.well-known/matrix/server" in told
     assert '{"m.server": "matrix.example.org:443"}' in told
+    assert told.count("Access-Control-Allow-Origin: *") == 2
 
 
 @contextmanager
