@@ -151,7 +151,9 @@ def test_the_command_works_on_the_host_itself(
             return [op["name"] for op in results["operations"] if op["success"]]
 
         assert deploy(dict(clone.settings)) == []
-        wanted = {**clone.settings, "well_known": {"client": {"test.local": True}}}
-        assert deploy(wanted) != []
+        page = "https://help.test/"
+        documents = {"client": {"test.local": True}, "support": {"support_page": page}}
+        assert deploy({**clone.settings, "well_known": documents}) != []
         assert well_known_client(clone)["test.local"] is True
+        assert request(clone, "/.well-known/matrix/support").json()["support_page"] == page
         assert_healthy(clone)
