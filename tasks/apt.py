@@ -29,7 +29,8 @@ PACKAGES = (
 )  # fmt: skip
 
 _TRANSACTION = Path(__file__).with_name("transaction.sh")
-_LOCK_TIMEOUT = 300
+# Seconds that another package manager is waited for.
+LOCK_TIMEOUT = 300
 
 
 def uses_upstream(state: HostState) -> bool:
@@ -130,7 +131,7 @@ def transaction(target: Target, state: HostState) -> Generator[PyinfraCommand, N
     yield script(
         _TRANSACTION,
         LOG=TRANSACTION_LOG,
-        LOCK_TIMEOUT=str(_LOCK_TIMEOUT),
+        LOCK_TIMEOUT=str(LOCK_TIMEOUT),
         PACKAGES=" ".join(missing),
         PACKAGE_FILE=uploaded,
         PACKAGE_SHA256=_file_digest(target.package) if uploaded else "",

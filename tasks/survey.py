@@ -34,7 +34,6 @@ from .target import Target, read_target
 from .trust import checked_key, sources
 
 T = TypeVar("T")
-LOCK_TIMEOUT = 300
 _SRV_LOOKUP = Path(__file__).with_name("srv_lookup.py")
 
 
@@ -194,7 +193,7 @@ def _variables(target: Target) -> dict[str, str]:
     services = [record.name for record in dns_records(settings, ipv4=(), ipv6=())]
     password_file = settings.email.password_file if settings.email else ""
     return {
-        "LOCK_TIMEOUT": str(LOCK_TIMEOUT),
+        "LOCK_TIMEOUT": str(apt.LOCK_TIMEOUT),
         "PACKAGES": " ".join(sorted({*apt.PACKAGES, *timesync.CLOCKS, *apt.OWN})),
         # What comes from a repository may be newer than this checkout, and may be gone back from.
         "PACKAGE_VERSION": "" if target.repository else target.package_version,
