@@ -50,10 +50,6 @@ class Unit:
     properties: Mapping[str, str]
 
     @property
-    def exists(self) -> bool:
-        return self.properties.get("LoadState") in {"loaded", "masked"}
-
-    @property
     def running(self) -> bool:
         return self.properties.get("ActiveState") in {"active", "reloading"}
 

@@ -43,7 +43,6 @@ class Candidate:
     synapse: Synapse  # the installed one
     version: str
     root: Path
-    size: int  # bytes, installed
 
     @property
     def name(self) -> str:
@@ -63,7 +62,7 @@ def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
     if findings:
         return Verdict(PACKAGE, version, synapse.version, False, None, tuple(findings), (_BACKUP,))
     with upgrade_candidate.unpacked(paths, deb) as root:
-        candidate = Candidate(synapse, version, root, size)
+        candidate = Candidate(synapse, version, root)
         return _examine(paths, candidate)
 
 

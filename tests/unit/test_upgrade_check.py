@@ -41,7 +41,7 @@ NOT_OFFERED = "matrix-synapse-py3:\n  Installed: (none)\n  Candidate: (none)\n  
 
 def candidate(root: Path, installed: str = "1.163.2+b1") -> Candidate:
     synapse = Synapse("matrix-synapse-py3", installed, Path("/python"), "matrix-synapse", "a.test")
-    return Candidate(synapse, "1.164.0+b1", root, 0)
+    return Candidate(synapse, "1.164.0+b1", root)
 
 
 def verdict(*findings: Finding) -> Verdict:
