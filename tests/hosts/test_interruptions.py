@@ -2,7 +2,8 @@
 and ``altpeter-matrix apply``. The server goes on with the old or the new state, and the next run
 completes what the killed one began, restarts included.
 
-The three campaigns run at the same time, each on a host of its own.
+The three campaigns run at the same time, each on a host of its own: in `make test` on the release
+that is named first, in `make test-upgrades` on the other one.
 """
 
 import os
@@ -233,7 +234,7 @@ def interrupt_apply(server: Deployment) -> Campaign:
 
 def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
     """Kill the deploy of changed settings at 10 points of its run."""
-    log = fleet.lab.state / "killed-changes.log"
+    log = fleet.lab.state / f"killed-{server.host.name}.log"
     log.unlink(missing_ok=True)
 
     def inventory(number: int) -> Path:
@@ -247,14 +248,16 @@ def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
     )
 
 
-def interrupt_first_deploy(fleet: Fleet) -> Campaign:
+def interrupt_first_deploy(fleet: Fleet, debian: str) -> Campaign:
     """Kill the deploy of a bare host again and again, each time a little further on."""
     lab, campaign = fleet.lab, Campaign()
-    log = lab.state / "killed-first-deploy.log"
+    name = f"gamma{debian}"
+    log = lab.state / f"killed-{name}.log"
     log.unlink(missing_ok=True)
-    host = lab.host("gamma", debian="13", dns=("gamma.test",))
-    server = Deployment(host=host, settings=lab_settings(lab, "gamma.test"), ca_file=lab.ca_file)
-    inventory = write_inventory(lab.state / "inventories/gamma", {host: server.settings})
+    host = lab.host(name, debian=debian, dns=(f"{name}.test",))
+    settings = lab_settings(lab, f"{name}.test")
+    server = Deployment(host=host, settings=settings, ca_file=lab.ca_file)
+    inventory = write_inventory(lab.state / "inventories" / name, {host: settings})
     for point in FIRST_DEPLOY:
         killed = kill_pyinfra(inventory, point, log, host) is None
         (campaign.killed if killed else campaign.ended).append(point)
@@ -278,45 +281,60 @@ def assert_no_half_state(host: Host) -> None:
     )
 
 
+def releases(first: str, second: str) -> pytest.MarkDecorator:
+    """The releases of a campaign, the one of `make test` first."""
+    other = pytest.param(second, marks=pytest.mark.upgrades)
+    return pytest.mark.parametrize("debian", [first, other])
+
+
+Campaigns = Mapping[tuple[Callable[..., None], str], Future[Campaign]]
+
+
 @pytest.fixture(scope="module")
 def campaigns(
     fleet: Fleet,
     clone: Callable[..., Deployment],
     request: pytest.FixtureRequest,
-) -> Iterator[Mapping[str, Future[Campaign]]]:
-    """Starts the campaigns that the selected tests ask for."""
-    selected = {item.name for item in request.session.items}
+) -> Iterator[Campaigns]:
+    """Starts the campaigns that the selected tests ask for, each by its test and release."""
+    selected = [
+        (item.function, str(item.callspec.params["debian"]))
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path
+    ]
     with ThreadPoolExecutor() as pool:
-        running: dict[str, Future[Campaign]] = {}
-        if test_the_first_deploy_survives_being_killed.__name__ in selected:
-            running["first deploy"] = pool.submit(interrupt_first_deploy, fleet)
-        if test_apply_survives_being_killed.__name__ in selected:
-            server = clone(request.getfixturevalue("debian12"), "apply", dns=True)
-            running["apply"] = pool.submit(interrupt_apply, server)
-        if test_a_changed_deploy_survives_being_killed.__name__ in selected:
-            server = clone(request.getfixturevalue("debian13"), "changes", dns=True)
-            running["changed deploy"] = pool.submit(interrupt_changed_deploy, fleet, server)
+        running: dict[tuple[Callable[..., None], str], Future[Campaign]] = {}
+        for test, debian in selected:
+            if test == test_the_first_deploy_survives_being_killed:
+                running[test, debian] = pool.submit(interrupt_first_deploy, fleet, debian)
+                continue
+            original = request.getfixturevalue(f"debian{debian}")
+            if test == test_apply_survives_being_killed:
+                server = clone(original, "apply", dns=True)
+                running[test, debian] = pool.submit(interrupt_apply, server)
+            else:
+                server = clone(original, "changes", dns=True)
+                running[test, debian] = pool.submit(interrupt_changed_deploy, fleet, server)
         yield running
-    if "gamma" in fleet.lab.hosts:
-        fleet.lab.discard(fleet.lab.hosts["gamma"])
+    for name in {"gamma12", "gamma13"} & fleet.lab.hosts.keys():
+        fleet.lab.discard(fleet.lab.hosts[name])
 
 
-@pytest.mark.usefixtures("debian12")
-def test_apply_survives_being_killed(campaigns: Mapping[str, Future[Campaign]]) -> None:
-    campaign = campaigns["apply"].result()
+@pytest.mark.usefixtures("both")
+@releases("12", "13")
+def test_apply_survives_being_killed(campaigns: Campaigns, debian: str) -> None:
+    campaign = campaigns[test_apply_survives_being_killed, debian].result()
     assert len(campaign.killed) >= 20, campaign
 
 
-@pytest.mark.usefixtures("debian13")
-def test_a_changed_deploy_survives_being_killed(
-    campaigns: Mapping[str, Future[Campaign]],
-) -> None:
-    campaign = campaigns["changed deploy"].result()
+@pytest.mark.usefixtures("both")
+@releases("13", "12")
+def test_a_changed_deploy_survives_being_killed(campaigns: Campaigns, debian: str) -> None:
+    campaign = campaigns[test_a_changed_deploy_survives_being_killed, debian].result()
     assert len(campaign.killed) >= 10, campaign
 
 
-def test_the_first_deploy_survives_being_killed(
-    campaigns: Mapping[str, Future[Campaign]],
-) -> None:
-    campaign = campaigns["first deploy"].result()
+@releases("13", "12")
+def test_the_first_deploy_survives_being_killed(campaigns: Campaigns, debian: str) -> None:
+    campaign = campaigns[test_the_first_deploy_survives_being_killed, debian].result()
     assert len(campaign.killed) >= 10, campaign
