@@ -27,6 +27,7 @@ from tests.hosts.people import (
 from tests.hosts.probes import wait_until_serving
 
 GENERATED = "/etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"
+PASSWORD = "/etc/altpeter-matrix/secrets/smtp_password"
 ADDITION = "/etc/altpeter-matrix/synapse.d/90-notify-soon.yaml"
 REQUEST = "/_matrix/client/v3/account/password/email/requestToken"
 PATIENCE = 60
@@ -103,13 +104,22 @@ def test_a_forgotten_password_is_reset_by_mail(lab: Lab, debian12: Deployment) -
 
 
 @pytest.fixture(scope="module")
-def rearranged(lab: Lab, debian12: Deployment, clone: Callable[..., Deployment]) -> Deployment:
-    """A copy of the server that sends through implicit TLS, and notifies after a second."""
-    server = clone(debian12, "mail")
-    change_settings(server, email={"smtp_port": lab.services.smtp_tls, "security": "tls"})
+def rearranged(lab: Lab, debian13: Deployment, clone: Callable[..., Deployment]) -> Deployment:
+    """A copy of the server without mail, told by hand to send through implicit TLS, and to notify
+    after a second."""
+    server = clone(debian13, "mail")
+    server.host.write(PASSWORD, f"{lab.services.smtp_password}\n", 0o600)
+    email = {
+        "smtp_host": lab.services.smtp_host,
+        "smtp_port": lab.services.smtp_tls,
+        "security": "tls",
+        "username": lab.services.smtp_user,
+        "from": "Beta <noreply@beta.test>",
+    }
+    change_settings(server, email=email)
     # Ten minutes of waiting are Synapse's default; a local addition replaces the whole block.
-    email = yaml.safe_load(server.host.read(GENERATED))["email"]
-    addition = yaml.safe_dump({"email": email | {"notif_delay_before_mail": "1s"}})
+    generated = yaml.safe_load(server.host.read(GENERATED))["email"]
+    addition = yaml.safe_dump({"email": generated | {"notif_delay_before_mail": "1s"}})
     server.host.write(ADDITION, addition, 0o640)
     server.host.run("altpeter-matrix", "apply")
     wait_until_serving(server)
@@ -155,7 +165,7 @@ def test_a_missed_message_is_mailed(lab: Lab, rearranged: Deployment, tmp_path: 
 
     asyncio.run(conversation())
     mail = wait_for_mail(lab, address)
-    assert "noreply@alpha.test" in str(mail["From"])
+    assert "noreply@beta.test" in str(mail["From"])
 
 
 def join(account: Account, token: str, room: str) -> None:
