@@ -12,9 +12,9 @@ from xdist.scheduler import LoadScopeScheduling
 with mock.patch("gevent.monkey.patch_all"):
     import pyinfra_cli  # noqa: F401
 
-# Modules of tests/hosts that use neither of the two servers that the others share.
+# Modules of tests/hosts that do without the two servers that the others share.
 APART = (
-    "test_apt_install.py", "test_readme.py", "test_autopkgtest.py", "test_lab.py",
+    "test_apt_install.py", "test_readme.py", "test_first_deploy_killed.py", "test_lab.py",
     "test_divided_run.py", "test_lab_controller.py", "test_adoption.py", "test_release_upgrade.py",
     "test_two_clusters.py",
 )  # fmt: skip

@@ -40,6 +40,10 @@ def without(key: str, *, remedy: str, name: str) -> BadSetting:
     return BadSetting(name, lambda settings: settings.pop(key), key, remedy)
 
 
+def alias_twice(settings: dict[str, Any]) -> None:
+    settings["aliases"] = [settings.get("public_name", settings["server_name"])]
+
+
 BAD_SETTINGS = (
     # Missing and misspelt keys.
     without("server_name", remedy="add `server_name:", name="no server name"),
@@ -100,7 +104,7 @@ BAD_SETTINGS = (
     # Contradictions, and options with another owner.
     put("metrics.port", 8008, remedy="write another port", name="one port for two"),
     put("listener.port", 5432, remedy="write another port", name="PostgreSQL's port"),
-    put("aliases", ["matrix.alpha.test"], remedy="remove it from aliases", name="alias twice"),
+    BadSetting("alias twice", alias_twice, "aliases", "remove it from aliases"),
     put("email", {**MAIL, "username": "me", "security": "none"}, "email.security",
         remedy="set security: starttls or tls", name="mail password unencrypted"),
     put("well_known.support", {}, remedy="add one of them", name="empty support document"),

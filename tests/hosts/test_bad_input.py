@@ -4,7 +4,7 @@ changes, with file, key and remedy, while the server goes on serving."""
 import pprint
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import yaml
@@ -19,6 +19,7 @@ SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 NGINX_D = "/etc/altpeter-matrix/nginx.d"
 SYNAPSE_D = "/etc/altpeter-matrix/synapse.d"
 PSQL = "runuser -u postgres -- psql -q"
+CODENAMES = {"12": "bookworm", "13": "trixie"}
 LISTEN = (
     "import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1);"
     " s.bind(('127.0.0.1', {port})); s.listen(); __import__('time').sleep(600)"
@@ -36,6 +37,15 @@ class BadHost:
     remedy: str  # a part of it
     settings: str = ""  # lines to append to settings.yaml
     user: str = "root"
+
+    def on(self, server: Deployment) -> "BadHost":
+        """The same on a server of another name and release than alpha."""
+        name, codename = server.settings["server_name"], CODENAMES[server.host.debian]
+        return replace(
+            self,
+            spoil=self.spoil.replace("bookworm", codename),
+            remedy=self.remedy.replace("alpha.test", name),
+        )
 
 
 def broken_settings(text: str, where: str, remedy: str, name: str) -> BadHost:
@@ -139,9 +149,11 @@ BAD_HOSTS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def server(clone: Callable[..., Deployment], debian12: Deployment) -> Deployment:
-    server = clone(debian12, "bad-input", dns=True)
+@pytest.fixture(
+    scope="module", params=["debian12", pytest.param("debian13", marks=pytest.mark.upgrades)]
+)
+def server(clone: Callable[..., Deployment], request: pytest.FixtureRequest) -> Deployment:
+    server = clone(request.getfixturevalue(request.param), "bad-input", dns=True)
     wait_until_serving(server)
     return server
 
@@ -201,7 +213,7 @@ def test_the_host_refuses_bad_settings(
 
 @pytest.mark.parametrize("bad", BAD_HOSTS, ids=lambda bad: bad.name)
 def test_the_host_refuses_what_cannot_work(server: Deployment, bad: BadHost) -> None:
-    host = server.host
+    host, bad = server.host, bad.on(server)
     with original_settings(host) as text:
         if bad.settings:
             key = bad.settings.partition(":")[0]
@@ -278,7 +290,8 @@ def refused(fleet: Fleet, server: Deployment, *said: str, **options: object) -> 
 
 
 def test_the_deploy_refuses_another_server_name(fleet: Fleet, server: Deployment) -> None:
-    refused(fleet, server, "server_name", "alpha.test", "write", server_name="other.test",
+    name = server.settings["server_name"]
+    refused(fleet, server, "server_name", name, "write", server_name="other.test",
             certificates={**server.settings["certificates"], "acme": False})  # fmt: skip
 
 
@@ -300,7 +313,8 @@ def test_the_deploy_refuses_a_repository_without_the_release(
 ) -> None:
     right = server.settings["synapse_repository"]
     nowhere = {**right, "uri": f"{right['uri']}/nowhere"}
-    where = "nowhere: does not give the host dists/bookworm/InRelease"
+    codename = CODENAMES[server.host.debian]
+    where = f"nowhere: does not give the host dists/{codename}/InRelease"
     refused(fleet, server, where, "synapse_repository.uri", synapse_repository=nowhere)
 
 
@@ -337,7 +351,7 @@ def test_the_deploy_refuses_a_user_without_sudo(fleet: Fleet, server: Deployment
 def test_the_deploy_refuses_what_cannot_work_on_the_host(
     fleet: Fleet, server: Deployment, name: str
 ) -> None:
-    bad = next(bad for bad in BAD_HOSTS if bad.name == name)
+    bad = next(bad for bad in BAD_HOSTS if bad.name == name).on(server)
     settings = {"log_level": "WARNING", **yaml.safe_load(bad.settings or "{}")}
     where = bad.where.rpartition(": ")[2].rpartition(".")[0]
     try:
