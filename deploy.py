@@ -7,7 +7,7 @@ that was killed anywhere is finished by the next one, and a run without need cha
 
 from pyinfra import config, state
 
-from tasks import apt, certbot, debconf, files, homeserver, timesync, ufw
+from tasks import adoption, apt, certbot, debconf, files, homeserver, timesync, ufw
 from tasks.paths import (
     KEYRING,
     PACKAGE_KEYRING,
@@ -29,6 +29,11 @@ site = survey()
 wanted, found = site.target, site.state
 settings = wanted.settings
 config.SUDO = not site.login.is_root
+
+# Before there are two entries for one repository.
+adoption.own_source_removed(
+    name="Take out the old entry of Synapse's repository", target=wanted, state=found
+)
 
 # The key is checked by its fingerprint already; it has to be there before the source that it signs.
 files.managed_file(
@@ -96,6 +101,9 @@ packages = apt.transaction(
     target=wanted,
     state=found,
 )
+
+# Until here nothing that serves has changed, on a server that was set up by hand.
+adoption.adopted(name="Take over the server as it was set up", target=wanted, state=found)
 
 # The package has done this when it was installed, but must not fail; here a failure shows.
 homeserver.applied(

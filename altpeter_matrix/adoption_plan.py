@@ -18,7 +18,7 @@ Options = Mapping[str, Any]
 _HOMESERVER = "/etc/matrix-synapse"
 
 # Options that this package sets in another way; each is announced.
-_ANNOUNCED = {
+ANNOUNCED = {
     "log_config": "Synapse logs to the journal; log_level in settings.yaml",
     "listeners": "nginx reaches Synapse on 127.0.0.1 only, as before",
 }
@@ -28,12 +28,17 @@ SECRETS = ("macaroon_secret_key", "form_secret", "registration_shared_secret")
 DEFAULTS: Options = {
     "enable_metrics": False,
     "enable_registration": False,
+    "max_upload_size": "50M",
     "media_retention": {},
     "presence": {"enabled": True},
     "suppress_key_server_warning": False,
     "trusted_key_servers": [{"server_name": "matrix.org"}],
     "url_preview_enabled": False,
 }
+# Of these a change by default would be felt: media would be deleted, links be fetched.
+_KEPT_DEFAULTS = (
+    "max_upload_size", "media_retention", "presence", "trusted_key_servers", "url_preview_enabled",
+)  # fmt: skip
 _MISSING = object()
 _WORKERS = (
     "federation_sender_instances", "instance_map", "pusher_instances", "stream_writers",
@@ -160,7 +165,13 @@ def divide(known: Known, generated: Options) -> Division:
         for key, value in old.items()
         if key not in {"server_name", "report_stats", *SECRETS}
         and not same(key, value, new.get(key))
-        and not (key in _ANNOUNCED and _replaceable(key, value))
+        and not (key in ANNOUNCED and _replaceable(key, value))
+    }
+    # Settings that do not mention them must not change them.
+    carried |= {
+        key: DEFAULTS[key]
+        for key in _KEPT_DEFAULTS
+        if key not in old and not same(key, DEFAULTS[key], new.get(key, DEFAULTS[key]))
     }
     after = {**new, **carried}
     changes = []
@@ -172,8 +183,8 @@ def divide(known: Known, generated: Options) -> Division:
         if key in SECRETS:
             changes.append(Change(key, "in homeserver.yaml", f"in secrets/{key}", "the same"))
         elif key in old or key in generated:
-            changes.append(Change(key, _show(key, old), _show(key, after),
-                                  _ANNOUNCED.get(key, _why(key, old))))  # fmt: skip
+            changes.append(Change(key, shown(key, old), shown(key, after),
+                                  ANNOUNCED.get(key, _why(key, old))))  # fmt: skip
     return Division(carried, tuple(changes), tuple(_problems(known, generated)))
 
 
@@ -293,7 +304,7 @@ def same(key: str, one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _show(key: str, options: Options) -> str:
+def shown(key: str, options: Options) -> str:
     """A value for a person's eyes: short, and never a secret."""
     if key not in options:
         return "not set"
@@ -306,6 +317,6 @@ def _text(key: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {_text(str(k), v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        shown = [_text(key, one) for one in value[:4]]
-        return "[" + ", ".join(shown) + (", …]" if len(value) > 4 else "]")
+        words = [_text(key, one) for one in value[:4]]
+        return "[" + ", ".join(words) + (", …]" if len(value) > 4 else "]")
     return str(value).lower() if isinstance(value, bool) else str(value)

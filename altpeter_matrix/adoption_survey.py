@@ -10,6 +10,7 @@ import yaml
 
 from . import additions, adoption_certbot, handmade, health, host_facts, synapse_files
 from .accounts import read_accounts
+from .adoption_agreement import disagreements, other_options, with_what_fits
 from .adoption_plan import Change, Division, Known, divide, secret_files, settings, synapse_port
 from .adoption_reading import Reading, read_present
 from .adoption_sites import Sites, locations_of, sites
@@ -20,7 +21,8 @@ from .nginx_parse import loaded_files
 from .packaged_conffile import packaged
 from .paths import Paths
 from .rendered import Rendered, render_host, settings_text
-from .settings import Settings, parse_settings_text
+from .settings import Settings, load_settings, parse_settings_text
+from .yaml_text import parse_mapping
 
 ADDITION = "adopted.yaml"
 _SETTINGS_HEADER = """\
@@ -65,8 +67,11 @@ class Survey:
         return {**self.packaged, **gone}
 
 
-def survey(paths: Paths) -> Survey:
-    """Raises MatrixConfigError with everything that forbids the adoption."""
+def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
+    """Raises MatrixConfigError with everything that forbids the adoption.
+
+    settings_file: settings that the host is to have, in the place of its own.
+    """
     accounts = read_accounts(paths.root)
     synapse = host_facts.synapse(paths, accounts)
     if synapse is None:
@@ -82,10 +87,13 @@ def survey(paths: Paths) -> Survey:
         ports=frozenset(port for one in served.servers for port in one.ports),
         documents=_documents(reading, served),
     )
-    text = _settings_text(paths, known)
+    file = settings_file or (paths.settings if paths.settings.exists() else None)
+    text = settings_text(file) if file else _new_settings_text(known)
     wanted = parse_settings_text(text, source="settings.yaml")
     division, addition, rendered = _divide(paths, known, wanted)
-    problems = [*served.problems, *division.problems, *_contradictions(known, wanted)]
+    problems = [*served.problems, *division.problems]
+    if file is not None:
+        problems += disagreements(known, wanted) or _asked_otherwise(paths, known, text)
     problems += _certificate_problems(paths, served, rendered)
     if problems:
         raise HostError(problems)
@@ -108,7 +116,7 @@ def survey(paths: Paths) -> Survey:
         sites=tuple(paths.on_host(file) for file in served.files),
         renewals=renewals,
         rendered=rendered,
-        changes=(*division.changes, *_site_changes(served), *renewal_changes),
+        changes=(*division.changes, *_site_changes(served, wanted), *renewal_changes),
     )
 
 
@@ -135,12 +143,21 @@ def _documents(reading: Reading, served: Sites) -> dict[str, Any]:
     return found
 
 
-def _settings_text(paths: Paths, known: Known) -> str:
-    """What is there already (a deploy may have brought it), else what fits the server."""
-    if paths.settings.exists():
-        return settings_text(paths.settings)
+def _new_settings_text(known: Known) -> str:
+    """What fits the server, where nobody has brought settings yet."""
     text = yaml.safe_dump(settings(known), sort_keys=False, allow_unicode=True)
     return f"{_SETTINGS_HEADER}{text}"
+
+
+def _asked_otherwise(paths: Paths, known: Known, text: str) -> list[Problem]:
+    """What the settings ask for in so many words and the server does not do."""
+    fitting = settings(known)
+    asked = with_what_fits(fitting, parse_mapping(text, "settings.yaml"))
+    fits, asks = (
+        _options_of(render_host(paths, load_settings(one, source="settings.yaml")))
+        for one in (fitting, asked)
+    )
+    return other_options(known, fits, asks)
 
 
 def _divide(paths: Paths, known: Known, wanted: Settings) -> tuple[Division, str, Rendered]:
@@ -158,43 +175,6 @@ def _divide(paths: Paths, known: Known, wanted: Settings) -> tuple[Division, str
 def _options_of(rendered: Rendered) -> Mapping[str, Any]:
     text = next(f.content for f in rendered.files if str(f.path) == "synapse/altpeter-matrix.yaml")
     return synapse_files.parse(text)
-
-
-def _contradictions(known: Known, wanted: Settings) -> list[Problem]:
-    running = str(known.options.get("server_name", "")).lower()
-    found = []
-    if wanted.server_name != running:
-        found.append(
-            Problem(
-                "settings.yaml: server_name",
-                f'"{wanted.server_name}" is not the name of this server, "{running}"',
-                f"write `server_name: {running}`",
-            )
-        )
-    for name in sorted(known.names - {*wanted.certificate_names, wanted.server_name}):
-        found.append(
-            Problem(
-                "settings.yaml: aliases", f"lacks {name}, which nginx serves Synapse under now",
-                "add it",
-            )
-        )  # fmt: skip
-    port = synapse_port(known.options)
-    if wanted.listener.port != port:
-        found.append(
-            Problem("settings.yaml: listener.port", f"is not the present one, {port}", "write it")
-        )
-    document = known.documents.get("server")
-    target = str(document.get("m.server", "")) if isinstance(document, Mapping) else ""
-    if target and target.partition(":")[0] != wanted.public_name:
-        found.append(
-            Problem(
-                f"https://{running}/.well-known/matrix/server",
-                f"leads to {target}, which is not {wanted.public_name}",
-                "set public_name in settings.yaml (altpeter-matrix init --server-name"
-                f" {running}), or correct the document",
-            )
-        )
-    return found
 
 
 def _certificate_problems(paths: Paths, served: Sites, rendered: Rendered) -> list[Problem]:
@@ -231,7 +211,7 @@ def _renewals(
     return {file: new}, [Change(f"{file}: authenticator", before, "webroot", "the same names")]
 
 
-def _site_changes(served: Sites) -> list[Change]:
+def _site_changes(served: Sites, wanted: Settings) -> list[Change]:
     changes = [Change(file, "loaded by nginx", "taken out, kept") for file in served.files]
     if any(one.everything for one in served.servers):
         changes.append(
@@ -239,4 +219,6 @@ def _site_changes(served: Sites) -> list[Change]:
         )
     for port in sorted({p for one in served.servers for p in one.ports} - {80, 443, 8448}):
         changes.append(Change(f"port {port}", "answered by nginx", "closed"))
+    if wanted.federation.port_8448 and not served.listens(8448):
+        changes.append(Change("port 8448", "closed", "answered by nginx", "for federation"))
     return changes

@@ -47,6 +47,10 @@ def default_site_disabled(state: HostState) -> Generator[StringCommand, None, No
     if state.default_site_decided:
         host.noop("the default site was decided on before")
         return
+    if state.handmade:
+        # What is enabled on a server that was there before is its administrator's decision.
+        yield StringCommand(f"install -d -m 755 {DEPLOY_STATE} && : >{DEFAULT_SITE_MARK}")
+        return
     # The mark comes last: killed before it, the next run does the same again.
     yield StringCommand(
         "rm -f /etc/nginx/sites-enabled/default && nginx -t -q && systemctl reload nginx &&",

@@ -52,6 +52,7 @@ class Certificate:
     names: frozenset[str] = frozenset()
     valid: bool = False  # for another day at least
     server: str | None = None  # the ACME directory that renews it
+    lineage: str | None = None  # certbot's name for it
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class HostState:
     automatic: frozenset[str] = frozenset()
     newer_package: str | None = None
     listening: tuple[Listener, ...] = ()
+    public_ports: tuple[str, ...] = ()  # not only on loopback: "25/tcp"
     addresses: frozenset[str] = frozenset()
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     services: frozenset[tuple[str, str]] = frozenset()  # SRV: name, "port target"
@@ -75,6 +77,8 @@ class HostState:
     keyrings: Mapping[str, bytes] = field(default_factory=dict)  # by path
     server_name: str | None = None
     handmade: tuple[str, ...] = ()  # files of Synapse's that were edited, before any generation
+    other_sources: tuple[str, ...] = ()  # files of apt's that name Synapse's repository alone
+    shared_sources: tuple[str, ...] = ()  # and those that name others as well
     debconf: Mapping[str, str] = field(default_factory=dict)
     sshd_ports: frozenset[int] = frozenset()
     firewall: Firewall = Firewall()
@@ -145,6 +149,7 @@ def parse(lines: Iterable[str]) -> HostState:
             Listener(int(port), program, "" if unit == "-" else unit)
             for port, program, unit in words("listening")
         ),
+        public_ports=tuple(sections["public"]),
         addresses=frozenset(sections["addresses"]),
         names={name: frozenset(found) for name, found in names.items()},
         services=frozenset((name, f"{port} {host}") for name, port, host in words("services")),
@@ -152,6 +157,8 @@ def parse(lines: Iterable[str]) -> HostState:
         keyrings={path: key for path, text in words("keyrings") if (key := _decoded(text))},
         server_name=(first("server-name") or "").strip("'\"") or None,
         handmade=tuple(sections["handmade"]),
+        other_sources=tuple(row[1] for row in words("other-sources") if row[0] == "alone"),
+        shared_sources=tuple(row[1] for row in words("other-sources") if row[0] == "shared"),
         debconf={row[0]: row[1] for row in words("debconf") if len(row) == 2},
         sshd_ports=frozenset(int(port) for port in sections["sshd-ports"]),
         firewall=_firewall(sections),
@@ -214,4 +221,5 @@ def _certificate(lines: Iterable[str]) -> Certificate:
         names=frozenset(row[1].lower() for row in rows if row[0] == "name"),
         valid=["valid"] in rows,
         server=next((row[1] for row in rows if row[0] == "server"), None),
+        lineage=next((row[1] for row in rows if row[0] == "lineage"), None),
     )

@@ -61,6 +61,14 @@ quiet ss -Hltnp | sed -n 's/^[^ ]* *[^ ]* *[^ ]* *[^ ]*:\([0-9]*\) .*(("\([^"]*\
         echo "$port ${program:-?} ${unit:--}"
     done
 
+section public
+# Without those that only this host itself reaches.
+for protocol in tcp udp; do
+    quiet ss -Hln "--$protocol" | awk -v protocol=$protocol '
+        $4 !~ /^(127\.|\[::1\]|\[::ffff:127\.)/ && $4 !~ /%/ {
+            sub(".*:", "", $4); print $4 "/" protocol}' | sort -un
+done
+
 section addresses
 quiet ip -o addr show scope global | awk '{sub("/.*", "", $4); print $4}'
 
@@ -94,7 +102,9 @@ quiet sed -n 's/^server_name: *//p' /etc/matrix-synapse/homeserver.yaml /etc/mat
 
 section handmade
 # A configuration that somebody edited, on a host that serves no generation of ours yet.
-if [ ! -L /var/lib/altpeter-matrix/current ] && [ -f /etc/matrix-synapse/homeserver.yaml ]; then
+if quiet grep -q '"state": "unfinished"' /var/lib/altpeter-matrix/adoption.json; then
+    echo /var/lib/altpeter-matrix/adoption.json
+elif [ ! -L /var/lib/altpeter-matrix/current ] && [ -f /etc/matrix-synapse/homeserver.yaml ]; then
     # shellcheck disable=SC2016
     recorded=$(dpkg-query -W -f='${Conffiles}\n' matrix-synapse-py3 matrix-synapse 2>/dev/null |
         awk '$1 == "/etc/matrix-synapse/homeserver.yaml" {print $2; exit}')
@@ -107,6 +117,18 @@ if [ ! -L /var/lib/altpeter-matrix/current ] && [ -f /etc/matrix-synapse/homeser
             echo "$file"
     done
 fi
+
+section other-sources
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    if [ ! -f "$file" ] || [ "$file" = "$SOURCES" ]; then continue; fi
+    active=$(grep -E '^(deb|deb-src|URIs:) ' "$file" || :)
+    case $active in *"$REPOSITORY"*) ;; *) continue ;; esac
+    if [ "$file" = /etc/apt/sources.list ] || echo "$active" | grep -Fqv "$REPOSITORY"; then
+        echo "shared $file"
+    else
+        echo "alone $file"
+    fi
+done
 
 section debconf
 # Only until Synapse is installed do the answers matter; from then on its files hold them.
@@ -129,15 +151,24 @@ section ufw-live
 if have iptables; then quiet iptables -S ufw-user-input; fi
 
 section certificate
-# The one that nginx serves: on an adopted server it may have the name of another of its domains.
-lineage=$(quiet sed -n 's|^ *ssl_certificate /etc/letsencrypt/live/\(.*\)/fullchain.pem;$|\1|p' \
-    /var/lib/altpeter-matrix/current/nginx/site.conf | head -n 1)
+# The one that nginx serves: on an adopted server it may have the name of another of its domains,
+# and so on one that is yet to be adopted.
+served=/var/lib/altpeter-matrix/current/nginx/site.conf
+[ -f "$served" ] || served="/etc/nginx/sites-enabled/* /etc/nginx/conf.d/*.conf"
+lineage=
+# shellcheck disable=SC2086
+for name in $(quiet sed -n 's|^[[:space:]]*ssl_certificate[[:space:]]*/etc/letsencrypt/live/\(.*\)/fullchain.pem;.*|\1|p' $served); do
+    # The widest that is there wins, as in the host tool; the one of our name before all.
+    if [ "$name" = "$PUBLIC_NAME" ]; then lineage=$name; fi
+    : "${lineage:=$name}"
+done
 : "${lineage:=$PUBLIC_NAME}"
 certificate=/etc/letsencrypt/live/$lineage/fullchain.pem
 if [ -f "$certificate" ] && have openssl; then
     quiet openssl x509 -in "$certificate" -noout -ext subjectAltName |
         grep -o 'DNS:[^, ]*' | sed 's/^DNS:/name /'
     quiet openssl x509 -in "$certificate" -noout -checkend 86400 >/dev/null && echo valid
+    echo "lineage $lineage"
 fi
 quiet sed -n 's/^server = /server /p' "/etc/letsencrypt/renewal/$lineage.conf"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from altpeter_matrix.errors import Problem
 
+from . import ufw
 from .host_state import HostState
 from .target import Target
 
@@ -23,6 +24,7 @@ def problems(target: Target, state: HostState) -> tuple[Problem, ...]:
         *_ports(target, state),
         *_identity(target, state),
         *_mail(target, state),
+        *(_adoption(target, state) if target.adopt and state.handmade else ()),
         *_dns(target, state),
     ]
     return tuple(Problem(f"{target.name}: {p.where}", p.what, p.remedy) for p in found)
@@ -103,12 +105,12 @@ def _ports(target: Target, state: HostState) -> Iterator[Problem]:
 
 
 def _identity(target: Target, state: HostState) -> Iterator[Problem]:
-    for file in state.handmade:
+    for file in state.handmade if not target.adopt else ():
         yield Problem(
             file,
             "this server was set up by hand, and a deploy would replace what it does",
-            "install the package on the host (`apt install ./altpeter-matrix-config_*.deb`), run "
-            "`altpeter-matrix adopt --dry-run` and `altpeter-matrix adopt` there, then deploy",
+            "to take it over as it is, write `adopt = True` beside `matrix` and look at what "
+            "`pyinfra --dry` tells (docs/adoption.md)",
         )
     wanted = target.settings.server_name
     if state.users and state.server_name and state.server_name != wanted:
@@ -141,12 +143,54 @@ def _mail(target: Target, state: HostState) -> Iterator[Problem]:
         )
 
 
+def _adoption(target: Target, state: HostState) -> Iterator[Problem]:
+    """What the deploy itself would change on a server that is to stay as it is."""
+    settings = target.settings
+    if settings.email is not None:
+        yield Problem(
+            f"{target.source}: email",
+            "would replace what the server has for mail",
+            "leave it out until the server is adopted, which keeps what there is",
+        )
+    for file in state.shared_sources:
+        yield Problem(
+            file,
+            "names Synapse's repository beside others",
+            "move that entry into a file of its own",
+        )
+    wanted = settings.certificates.directory
+    certificate = state.certificate
+    if settings.certificates.acme and certificate.server not in {None, wanted}:
+        yield Problem(
+            f"{target.source}: certificates.directory",
+            f"is {wanted}, and the certificate that nginx serves is from {certificate.server}",
+            f'write "{certificate.server}"',
+        )
+    if settings.firewall.enabled and not state.firewall.enabled:
+        closed = [one for one in state.public_ports if one not in _opened(target)]
+        for port in closed:
+            yield Problem(
+                f"{target.source}: firewall.allow",
+                f"lacks {port}, which the server answers to the world on now",
+                f'add "{port}", or write `"firewall": {{"enabled": False}}`',
+            )
+
+
+def _opened(target: Target) -> frozenset[str]:
+    return frozenset(ufw.wanted_ports(target.settings, (22,)))
+
+
 def certificate_is_right(target: Target, state: HostState) -> bool:
-    """Whether certbot keeps a certificate for exactly what the settings ask for."""
+    """Whether certbot keeps a certificate for what the settings ask for.
+
+    One that has another name than ours was there before: it may cover other names as well.
+    """
     certificate, settings = state.certificate, target.settings
+    names = frozenset(settings.certificate_names)
+    is_ours = certificate.lineage in {None, settings.public_name}
     return (
         certificate.valid
-        and certificate.names == frozenset(settings.certificate_names)
+        and (certificate.names == names if is_ours else certificate.names >= names)
         and certificate.server == settings.certificates.directory
     )
 

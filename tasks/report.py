@@ -55,6 +55,8 @@ def lines(site: Site, changes: list[str]) -> Iterator[str]:
     target, settings = site.target, site.target.settings
     yield click.style(f"{target.name}: {settings.server_name} is deployed", bold=True)
     yield f"  done           {'; '.join(changes) or 'nothing, all was as wanted'}"
+    if site.adoption:
+        yield "  adopted        `altpeter-matrix adopt --undo` there brings the old files back"
     yield f"  address        https://{settings.public_name}"
     if target.administrator:
         yield f"  administrator  {target.administrator}"

@@ -1,11 +1,12 @@
 """Checks the settings of all hosts and looks at all hosts, before the first operation on any."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import click
 import gevent  # type: ignore[import-untyped]
 import yaml
 from gevent.lock import RLock  # type: ignore[import-untyped]
@@ -16,7 +17,7 @@ from pyinfra.context import ctx_host, ctx_state
 from altpeter_matrix.errors import Problem, SettingsError
 from altpeter_matrix.records import dns_records
 
-from . import apt, preflight, timesync
+from . import adoption, apt, preflight, timesync
 from .errors import Refused
 from .facts import LoggedIn, Login, Observation, SettingsCheck
 from .files import digest
@@ -28,6 +29,7 @@ from .paths import (
     MANAGED_FILES,
     PACKAGE_MARK,
     SETTINGS,
+    SOURCES,
 )
 from .stdin import HiddenInput
 from .target import Target, read_target
@@ -45,6 +47,7 @@ class Site:
     state: HostState
     login: LoggedIn
     keys: Mapping[str, bytes]  # of the repositories in use, by their keyring's path
+    adoption: tuple[str, ...] = ()  # what will become of a server that was set up by hand
 
     @property
     def ssh_ports(self) -> frozenset[int]:
@@ -82,6 +85,10 @@ def _survey_all(state: State) -> Mapping[str, Site]:
     problems = [problem for _, those in found.values() for problem in those]
     if problems:
         raise Refused(problems)
+    for site, _ in found.values():
+        if site is not None and site.adoption:
+            # Before pyinfra asks whether to go on.
+            click.echo("\n".join([f"\n{site.target.name}:", *site.adoption, ""]), err=True)
     return {host.name: site for host, (site, _) in found.items() if site is not None}
 
 
@@ -139,7 +146,19 @@ def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[
     untrusted = tuple(key for key in keys.values() if isinstance(key, Problem))
     trusted = {path: key for path, key in keys.items() if not isinstance(key, Problem)}
     site = Site(target, observed, login, trusted)
+    if target.adopt and observed.handmade:
+        text = HiddenInput(adoption.bundle(target.settings_text))
+        rehearsed = ask(adoption.Rehearsal, _stdin=text) or adoption.Rehearsed()
+        refused = tuple(_not_adoptable(target, one) for one in rehearsed.problems)
+        return replace(site, adoption=rehearsed.report), (*untrusted, *refused)
     return site, (*untrusted, *_refused_by_host(state, host, site, sudo))
+
+
+def _not_adoptable(target: Target, said: str) -> Problem:
+    # What the host calls settings.yaml is the inventory here.
+    where, _, rest = said.replace("settings.yaml:", f"{target.source}:").partition(": ")
+    what, _, remedy = rest.rpartition("; ")
+    return Problem(f"{target.name}: {where}", what or rest, remedy or "correct it, then deploy")
 
 
 def _fact(state: State, host: Host, fact: type[FactBase[T]], **arguments: Any) -> T | None:
@@ -208,5 +227,7 @@ def _variables(target: Target) -> dict[str, str]:
         "ADMINISTRATOR": target.administrator or "",
         "ADMINISTRATOR_PASSWORD": ADMINISTRATOR_PASSWORD,
         "DEFAULT_SITE_MARK": DEFAULT_SITE_MARK,
+        "REPOSITORY": settings.synapse_repository.uri,
+        "SOURCES": SOURCES,
         "SMTP_PASSWORD": str(password_file),
     }

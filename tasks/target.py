@@ -40,6 +40,7 @@ class Target:
     repository: PackageRepository | None = None  # instead of `package`
     smtp_password: str | None = field(default=None, repr=False)
     public_addresses: frozenset[str] = frozenset()  # of a host behind NAT
+    adopt: bool = False  # whether a server that was set up by hand may be taken over
 
     @property
     def administrator(self) -> str | None:
@@ -69,6 +70,7 @@ def read_target(host: Host) -> Target:
     )
     password = _smtp_password(host, source, problems)
     addresses = _public_addresses(host, source, problems)
+    adopt = _adopt(host, source, problems)
     if password is not None and settings.email is None:
         problems.append(
             Problem(
@@ -89,6 +91,7 @@ def read_target(host: Host) -> Target:
         repository=repository,
         smtp_password=password,
         public_addresses=addresses,
+        adopt=adopt,
     )
 
 
@@ -197,6 +200,15 @@ def _smtp_password(host: Host, source: str, problems: list[Problem]) -> str | No
         problems.append(Problem(where, "is not one line of text", "write the password in one line"))
         return None
     return password
+
+
+def _adopt(host: Host, source: str, problems: list[Problem]) -> bool:
+    given = host.data.get("adopt")
+    if not isinstance(given, bool | None):
+        problems.append(
+            Problem(f"{source}: adopt ({host.name})", f"is {given!r}", "write True or False")
+        )
+    return given is True
 
 
 def _public_addresses(host: Host, source: str, problems: list[Problem]) -> frozenset[str]:

@@ -60,6 +60,8 @@ BARE: Mapping[str, str] = {
     "server-name": "",
     "debconf": "",
     "handmade": "",
+    "other-sources": "",
+    "public": "",
     "sshd-ports": "22",
     "ufw": "",
     "ufw-rules": "",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.adoption_plan import Known, divide, secret_files, settings
+from altpeter_matrix.adoption_plan import DEFAULTS, Known, divide, same, secret_files, settings
 from altpeter_matrix.adoption_sites import Sites, sites
 from altpeter_matrix.nginx_parse import Directive, parse
 from tests.hosts.handmade import SITE
@@ -50,7 +50,8 @@ def test_every_difference_is_carried_or_announced() -> None:
     division = divide(found, {**GENERATED, "log_config": "/ours", "max_upload_size": 1})
     after = {**PACKAGED, **GENERATED, "log_config": "/ours", "max_upload_size": 1}
     after |= division.carried
-    changed = {key for key in {*found.options, *after} if found.options.get(key) != after.get(key)}
+    before, after = {**DEFAULTS, **found.options}, {**DEFAULTS, **after}
+    changed = {key for key in {*before, *after} if not same(key, before.get(key), after.get(key))}
     assert changed - {"server_name"} <= {change.key for change in division.changes}
 
 

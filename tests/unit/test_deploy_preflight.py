@@ -46,7 +46,7 @@ def test_nothing_stands_in_the_way_on_a_bare_host() -> None:
         ({"release": {"ID": "ubuntu", "VERSION_CODENAME": "noble"}}, "is not supported; use"),
         ({"systemd": False}, "systemd does not run"),
         ({"lock_holder": "apt-get"}, "apt-get holds the lock of the package manager; wait"),
-        ({"handmade": ("/etc/matrix-synapse/homeserver.yaml",)}, "`altpeter-matrix adopt` there"),
+        ({"handmade": ("/etc/matrix-synapse/homeserver.yaml",)}, "write `adopt = True` beside"),
         ({"newer_package": "2.0-1"}, "the host has 2.0-1, which is newer; update the checkout"),
         ({"free_kib": {"/var": 1000}}, "/var: has 0 MiB free, 1500 MiB are needed; free some"),
         ({"free_inodes": {"/": 5}}, "/: has 5 inodes free; free some"),
@@ -137,3 +137,36 @@ def test_a_mailbox_needs_its_password() -> None:
     there = {str(target.settings.email.password_file): "digest"}
     assert told(target, replace(bare(), files=there)) == ""
     assert told(replace(target, smtp_password="secret"), bare()) == ""
+
+
+def handmade() -> HostState:
+    return replace(bare(), handmade=("/etc/matrix-synapse/homeserver.yaml",))
+
+
+def test_a_server_set_up_by_hand_is_adopted_when_the_inventory_asks() -> None:
+    asked = replace(wanted(), adopt=True)
+    assert told(asked, handmade()) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"public_ports": ("22/tcp", "25/tcp")}, 'firewall.allow: lacks 25/tcp; add "25'),
+        ({"shared_sources": ("/etc/apt/sources.list",)}, "sources.list: names Synapse's"),
+        ({"certificate": Certificate(server="https://other/")}, 'write "https://other/"'),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_an_adoption_by_the_deploy_changes_nothing_beside(
+    change: dict[str, Any], words: str
+) -> None:
+    text = told(replace(wanted(), adopt=True), replace(handmade(), **change))
+    assert all(part in text for part in words.split("; ")), text
+
+
+def test_a_certificate_of_another_name_may_cover_more() -> None:
+    names, directory = wanted().settings.certificate_names, wanted().settings.certificates.directory
+    more = Certificate(frozenset({*names, "other.org"}), valid=True, server=directory)
+    assert not preflight.certificate_is_right(wanted(), replace(bare(), certificate=more))
+    elsewhere = replace(more, lineage="other.org")
+    assert preflight.certificate_is_right(wanted(), replace(bare(), certificate=elsewhere))
