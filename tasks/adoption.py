@@ -32,6 +32,10 @@ class Rehearsed:
     problems: tuple[str, ...] = ()  # what cannot be carried over
 
 
+# No answer is no consent.
+FAILED = Rehearsed(problems=("altpeter-matrix adopt: could not be rehearsed",))
+
+
 class Rehearsal(FactBase[Rehearsed]):
     """The report of an adoption, or what forbids it, from the tool in its bundle on stdin.
 

@@ -62,11 +62,14 @@ quiet ss -Hltnp | sed -n 's/^[^ ]* *[^ ]* *[^ ]* *[^ ]*:\([0-9]*\) .*(("\([^"]*\
     done
 
 section public
-# Without those that only this host itself reaches.
+# Without those that only this host itself reaches. Clients of DHCP and NTP answer nobody, and
+# programs that ask by UDP seem to listen on a port that the kernel chose.
 for protocol in tcp udp; do
     quiet ss -Hln "--$protocol" | awk -v protocol=$protocol '
         $4 !~ /^(127\.|\[::1\]|\[::ffff:127\.)/ && $4 !~ /%/ {
-            sub(".*:", "", $4); print $4 "/" protocol}' | sort -un
+            sub(".*:", "", $4)
+            if (protocol == "tcp" || ($4 < 32768 && $4 != 68 && $4 != 123 && $4 != 546))
+                print $4 "/" protocol}' | sort -un
 done
 
 section addresses

@@ -167,17 +167,14 @@ def _adoption(target: Target, state: HostState) -> Iterator[Problem]:
             f'write "{certificate.server}"',
         )
     if settings.firewall.enabled and not state.firewall.enabled:
-        closed = [one for one in state.public_ports if one not in _opened(target)]
-        for port in closed:
+        ssh = {*state.sshd_ports, *(one.port for one in state.listening if one.program == "sshd")}
+        opened = ufw.wanted_ports(settings, ssh)
+        for port in (one for one in state.public_ports if one not in opened):
             yield Problem(
                 f"{target.source}: firewall.allow",
                 f"lacks {port}, which the server answers to the world on now",
                 f'add "{port}", or write `"firewall": {{"enabled": False}}`',
             )
-
-
-def _opened(target: Target) -> frozenset[str]:
-    return frozenset(ufw.wanted_ports(target.settings, (22,)))
 
 
 def certificate_is_right(target: Target, state: HostState) -> bool:

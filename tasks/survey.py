@@ -148,7 +148,7 @@ def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[
     site = Site(target, observed, login, trusted)
     if target.adopt and observed.handmade:
         text = HiddenInput(adoption.bundle(target.settings_text))
-        rehearsed = ask(adoption.Rehearsal, _stdin=text) or adoption.Rehearsed()
+        rehearsed = ask(adoption.Rehearsal, _stdin=text) or adoption.FAILED
         refused = tuple(_not_adoptable(target, one) for one in rehearsed.problems)
         return replace(site, adoption=rehearsed.report), (*untrusted, *refused)
     return site, (*untrusted, *_refused_by_host(state, host, site, sudo))

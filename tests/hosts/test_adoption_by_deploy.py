@@ -72,7 +72,9 @@ class Deploying:
         assert done.returncode != 0, said
         assert not [word for word in words if word not in said], said
         assert "Nothing has been changed on any host" in said
-        assert not difference(before, state_of(self.server.host))
+        changed = difference(before, state_of(self.server.host))
+        # Of a reload just before, old workers may still end.
+        assert not {key for key in changed if key != "nginx workers"}, changed
 
 
 def served(server: Handmade) -> bytes:

@@ -146,12 +146,21 @@ def handmade() -> HostState:
 def test_a_server_set_up_by_hand_is_adopted_when_the_inventory_asks() -> None:
     asked = replace(wanted(), adopt=True)
     assert told(asked, handmade()) == ""
+    ssh_elsewhere: dict[str, Any] = {"public_ports": ("2222/tcp",), "sshd_ports": frozenset({2222})}
+    assert told(asked, replace(handmade(), **ssh_elsewhere)) == ""
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"public_ports": ("22/tcp", "25/tcp")}, 'firewall.allow: lacks 25/tcp; add "25'),
+        (
+            {"public_ports": ("22/tcp", "25/tcp"), "sshd_ports": frozenset({22})},
+            'firewall.allow: lacks 25/tcp; add "25',
+        ),
+        (
+            {"public_ports": ("2222/tcp",), "sshd_ports": frozenset({22})},
+            "firewall.allow: lacks 2222/tcp",
+        ),
         ({"shared_sources": ("/etc/apt/sources.list",)}, "sources.list: names Synapse's"),
         ({"certificate": Certificate(server="https://other/")}, 'write "https://other/"'),
     ],
