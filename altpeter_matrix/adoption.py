@@ -19,6 +19,7 @@ from . import (
     disk,
     drop_ins,
     handmade,
+    held_back,
     host_checks,
     identity,
 )
@@ -32,14 +33,17 @@ from .commands import run
 from .errors import HostError, Problem, ValidationError
 from .failures import package_version
 from .generations import Store
-from .links import CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_SITE, TARGETS, Links
+from .links import APT, CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_SITE, TARGETS, Links
 from .links import SYNAPSE as SYNAPSE_LINK
 from .lock import exclusive
 from .paths import Paths
 from .rendered import render_host
-from .services import NGINX, SYNAPSE, UNITS
+from .services import GATE, HOLD, NGINX, SYNAPSE, UNITS
 from .settled import Report
 from .signals import termination_as_exception, undisturbed
+
+# What watches, and what holds requests back for, a server with generations.
+_OF_GENERATIONS = (GATE.replace(".service", ".timer"), GATE, HOLD)
 
 
 def adopt(host: Host) -> tuple[Report, Path]:
@@ -90,6 +94,9 @@ def undo(host: Host) -> Path:
                 Problem("altpeter-matrix", "no adoption is to be undone", "nothing is to be done")
             )
         _restore(host, backup)
+        for one in held_back.held(host.paths):
+            if one.retried:  # by a check of the configuration that is in force no more
+                held_back.release(host.paths, one.package, one.version)
         return backup.directory
 
 
@@ -114,6 +121,7 @@ def _changing(paths: Paths, decided: Survey) -> Iterator[Path]:
     yield from decided.sites
     yield paths.root / CERTBOT_HOOK
     yield from decided.renewals
+    yield paths.root / APT
     yield paths.current
     yield paths.links_manifest
     yield paths.settings
@@ -232,6 +240,7 @@ def _restore(host: Host, backup: Backup) -> None:
         if not host.services.present:
             return
         host.services.reload_units()
+        run("systemctl", "stop", *_OF_GENERATIONS, check=False)
         if applied:
             run("systemctl", "restart", UNITS[SYNAPSE], timeout=600)
             run("systemctl", "reload-or-restart", UNITS[NGINX], timeout=120)

@@ -40,6 +40,9 @@ _KEPT_DEFAULTS = (
     "max_upload_size", "media_retention", "presence", "trusted_key_servers", "url_preview_enabled",
 )  # fmt: skip
 _MISSING = object()
+# What our hardening of Synapse's unit hides from it (files/systemd).
+_HIDDEN = ("/home/", "/root/", "/run/user/")
+_READ_ONLY = ("/boot/", "/etc/", "/usr/")
 _WORKERS = (
     "federation_sender_instances", "instance_map", "pusher_instances", "stream_writers",
     "worker_app", "worker_listeners", "worker_name",
@@ -269,6 +272,7 @@ def _problems(known: Known, generated: Options) -> Iterator[Problem]:
             f"write the key into {known.packaged.get('signing_key_path')} and remove the option",
         )  # fmt: skip
     yield from _listeners(old.get("listeners"))
+    yield from _places({key: value for key, value in old.items() if key not in ANNOUNCED})
     for key in _WORKERS:
         if old.get(key):
             yield Problem(
@@ -283,6 +287,37 @@ def _problems(known: Known, generated: Options) -> Iterator[Problem]:
         )  # fmt: skip
     if "databases" in old:
         yield Problem(f"{_HOMESERVER}: databases", "has more than one", "use `database`")
+
+
+def _places(options: Options) -> Iterator[Problem]:
+    """Files that Synapse could not reach, or not write to, any more."""
+    for key, value in options.items():
+        for path in _paths_in(value):
+            if path.startswith(_HIDDEN):
+                yield Problem(
+                    f"{_HOMESERVER}: {key}", f"names {path}, and nothing there is seen by Synapse"
+                    " once its unit is hardened",
+                    "move it below /var/lib/matrix-synapse or /srv and name it so",
+                )  # fmt: skip
+    media = options.get("media_store_path")
+    if isinstance(media, str) and media.startswith(_READ_ONLY):
+        yield Problem(
+            f"{_HOMESERVER}: media_store_path",
+            f"is {media}, where Synapse will not write any more",
+            "move the media below /var/lib/matrix-synapse or /srv and name the place so",
+        )  # fmt: skip
+
+
+def _paths_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if value.startswith("/"):
+            yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _paths_in(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _paths_in(one)
 
 
 def _listeners(listeners: Any) -> Iterator[Problem]:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from .errors import Problem
 from .nginx_parse import Directive, parse
@@ -35,6 +36,7 @@ class Sites:
 
     servers: tuple[Server, ...] = ()
     problems: tuple[Problem, ...] = ()
+    others: tuple[Server, ...] = ()  # that stay
 
     @property
     def names(self) -> frozenset[str]:
@@ -58,7 +60,7 @@ def sites(files: Mapping[str, Directive], synapse_port: int, known: Iterable[str
     known: locations that the administrator has in nginx.d already, so that they are not lost.
     """
     servers = [
-        _server(path, block, _upstreams(files), synapse_port, frozenset(known))
+        _server(path, _inlined(block, files), _upstreams(files), synapse_port, frozenset(known))
         for path, file in files.items()
         for block in file.deep("server")
         if block.block
@@ -67,7 +69,35 @@ def sites(files: Mapping[str, Directive], synapse_port: int, known: Iterable[str
     # A site that only publishes the documents is replaced if it does nothing else.
     names |= {n for one in servers if one.well_known and not one.foreign for n in one.names}
     ours = tuple(one for one in servers if one.proxies or (one.names and one.names <= names))
-    return Sites(ours, tuple(_problems(ours, servers)))
+    others = tuple(one for one in servers if one not in ours)
+    return Sites(ours, tuple(_problems(ours, servers)), others)
+
+
+def rivals(found: Sites, names: Iterable[str]) -> Iterator[Problem]:
+    """Sites that stay and answer for one of our names: nginx would silently prefer one of both."""
+    for one in found.others:
+        for name in sorted(one.names & set(names)):
+            yield Problem(
+                f"{one.file}: server {name}",
+                "answers for a name of Synapse's, and nothing of it is seen to go to Synapse",
+                "have it pass /_matrix to http://127.0.0.1 and Synapse's port, or take the name out"
+                " of it, then adopt",
+            )
+
+
+def _inlined(block: Directive, files: Mapping[str, Directive]) -> Directive:
+    """A block with what its files of snippets say in the place of `include`."""
+    inside: list[Directive] = []
+    for one in block.block:
+        if one.name == "include" and one.arguments:
+            pattern = one.arguments[0]
+            pattern = pattern if pattern.startswith("/") else f"/etc/nginx/{pattern}"
+            for path in sorted(files):
+                if fnmatchcase(path, pattern):
+                    inside += _inlined(files[path], files).block
+        else:
+            inside.append(_inlined(one, files))
+    return replace(block, block=tuple(inside))
 
 
 def _problems(ours: tuple[Server, ...], servers: list[Server]) -> Iterator[Problem]:

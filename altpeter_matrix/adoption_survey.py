@@ -8,12 +8,20 @@ from typing import Any
 
 import yaml
 
-from . import additions, adoption_certbot, handmade, health, host_facts, synapse_files
+from . import (
+    additions,
+    adoption_certbot,
+    adoption_service,
+    handmade,
+    health,
+    host_facts,
+    synapse_files,
+)
 from .accounts import read_accounts
 from .adoption_agreement import disagreements, other_options, with_what_fits
 from .adoption_plan import Change, Division, Known, divide, secret_files, settings, synapse_port
 from .adoption_reading import Reading, read_present
-from .adoption_sites import Sites, locations_of, sites
+from .adoption_sites import Sites, locations_of, rivals, sites
 from .errors import HostError, Problem
 from .facts import Synapse
 from .links import NGINX_SITE
@@ -76,6 +84,7 @@ def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
     synapse = host_facts.synapse(paths, accounts)
     if synapse is None:
         raise HostError(Problem("Synapse", "is not installed", "there is nothing to adopt"))
+    adoption_service.require_whole(synapse)
     reading = read_present(paths, synapse)
     conffiles = (paths.synapse / "homeserver.yaml", paths.synapse / "log.yaml")
     texts = packaged(paths, *conffiles)
@@ -91,7 +100,12 @@ def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
     text = settings_text(file) if file else _new_settings_text(known)
     wanted = parse_settings_text(text, source="settings.yaml")
     division, addition, rendered = _divide(paths, known, wanted)
-    problems = [*served.problems, *division.problems]
+    problems = [
+        *adoption_service.problems(paths),
+        *served.problems,
+        *rivals(served, wanted.certificate_names),
+        *division.problems,
+    ]
     if file is not None:
         problems += disagreements(known, wanted) or _asked_otherwise(paths, known, text)
     problems += _certificate_problems(paths, served, rendered)

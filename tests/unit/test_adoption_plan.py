@@ -1,11 +1,13 @@
 """What becomes of each option and each site of a hand-made server."""
 
+import re
 from typing import Any
 
 import pytest
 
 from altpeter_matrix.adoption_plan import DEFAULTS, Known, divide, same, secret_files, settings
-from altpeter_matrix.adoption_sites import Sites, sites
+from altpeter_matrix.adoption_service import unit_problems
+from altpeter_matrix.adoption_sites import Sites, rivals, sites
 from altpeter_matrix.nginx_parse import Directive, parse
 from tests.hosts.handmade import SITE
 
@@ -70,6 +72,8 @@ def test_the_macaroon_key_is_the_registration_secret_where_it_was() -> None:
         ({"instance_map": {"main": {"host": "a"}}}, "workers"),
         ({"signing_key_path": "/srv/key"}, "move the key"),
         ({"media_store_path": None}, "was removed from the packaged file"),
+        ({"media_store_path": "/usr/local/media"}, "where Synapse will not write any more"),
+        ({"app_service_config_files": ["/home/bridge/r.yaml"]}, "names /home/bridge/r.yaml"),
     ],
 )
 def test_what_cannot_be_carried_stops_the_adoption(options: dict[str, Any], words: str) -> None:
@@ -88,6 +92,45 @@ def test_a_site_that_serves_something_else_as_well_stops_the_adoption() -> None:
     other = "location /shop { proxy_pass http://127.0.0.1:3000; }\n location /_matrix {"
     found = wiki_sites(SITE.replace("location /_matrix {", other))
     assert "location /shop (proxy_pass)" in str(found.problems[0])
+
+
+def test_locations_in_a_file_of_snippets_count_as_the_sites_own() -> None:
+    head, location, tail = re.split(
+        r"(        location /_matrix \{.*?\n        \}\n)", SITE, flags=re.S
+    )
+    shop = "location /shop { proxy_pass http://127.0.0.1:3000; }"
+    texts = {
+        "/etc/nginx/sites-enabled/matrix": f"{head} include snippets/*.conf; {tail}",
+        "/etc/nginx/snippets/matrix.conf": f"{location}{shop}",
+    }
+    # The server for port 8448 would show the names anyway.
+    texts["/etc/nginx/sites-enabled/matrix"] = texts["/etc/nginx/sites-enabled/matrix"].replace(
+        "location / {", "location /_matrix {"
+    )
+    found = sites({p: Directive(p, (), parse(t, p)) for p, t in texts.items()}, 8008, ())
+    assert "location /shop (proxy_pass)" in str(found.problems[0])
+
+
+@pytest.mark.parametrize(
+    "target", ["$backend", "http://unix:/run/synapse.sock", "http://10.0.0.1:8008"]
+)
+def test_a_site_under_our_names_that_is_not_understood_stops_the_adoption(target: str) -> None:
+    found = wiki_sites(SITE.replace("http://localhost:8008", target))
+    [first, *_] = [str(one) for one in rivals(found, ["matrix.altpeter.me"])]
+    assert "server matrix.altpeter.me" in first and "answers for a name of Synapse's" in first
+    assert not list(rivals(wiki_sites(), ["matrix.altpeter.me", "altpeter.me"]))
+
+
+def test_a_unit_that_reads_other_files_stops_the_adoption() -> None:
+    start = (
+        "ExecStart={ path=/opt/venvs/matrix-synapse/bin/python ; argv[]=/opt/venvs/matrix-synapse"
+        "/bin/python -m synapse.app.homeserver --config-path=/etc/matrix-synapse/homeserver.yaml"
+        " --config-path=/etc/matrix-synapse/conf.d/ ; ignore_errors=no ; pid=0 ; status=0/0 }"
+    )
+    assert not list(unit_problems(f"{start}\nUser=matrix-synapse\n"))
+    more = start.replace(" ; ignore", " -c /srv/more.yaml ; ignore")
+    [read, user] = [str(one) for one in unit_problems(f"{more}\nUser=\n")]
+    assert "/srv/more.yaml" in read and "is root" in user
 
 
 def test_the_settings_say_what_the_site_said() -> None:
