@@ -130,7 +130,12 @@ def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
         sites=tuple(paths.on_host(file) for file in served.files),
         renewals=renewals,
         rendered=rendered,
-        changes=(*division.changes, *_site_changes(served, wanted), *renewal_changes),
+        changes=(
+            *division.changes,
+            *_site_changes(served, wanted),
+            *renewal_changes,
+            *_host_changes(wanted),
+        ),
     )
 
 
@@ -235,4 +240,20 @@ def _site_changes(served: Sites, wanted: Settings) -> list[Change]:
         changes.append(Change(f"port {port}", "answered by nginx", "closed"))
     if wanted.federation.port_8448 and not served.listens(8448):
         changes.append(Change("port 8448", "closed", "answered by nginx", "for federation"))
+    return changes
+
+
+def _host_changes(wanted: Settings) -> list[Change]:
+    """What is not Synapse's configuration nor nginx's, and changes all the same."""
+    changes = [
+        Change("TLS", "as the old site had it", "1.2 and 1.3, with HSTS", "Mozilla's guideline"),
+        Change("matrix-synapse and nginx", "as packaged", "hardened", "systemd drop-ins"),
+    ]
+    if wanted.updates.unattended:
+        changes.append(
+            Change(
+                "updates of Debian and Synapse", "as apt was set up", "install themselves",
+                "else set updates.unattended to false in settings.yaml",
+            )
+        )  # fmt: skip
     return changes

@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +17,14 @@ from tests.hosts.handmade import (
     Handmade,
     set_up,
 )
-from tests.hosts.lab import Lab, Snapshot
+from tests.hosts.lab import Host, Lab, Snapshot
 from tests.hosts.probes import connect, difference, state_of
+from tests.hosts.upgrades.cells import Upgrade
+from tests.hosts.upgrades.packages import Repository, field
+from tests.hosts.upgrades.stock import Stock
 
+SYNAPSE = "matrix-synapse-py3"
+WATCHING = ("altpeter-matrix-gate.service", "altpeter-matrix-upgrade-check.service")
 ADDITION = "/etc/altpeter-matrix/synapse.d/adopted.yaml"
 DEBIAN = os.environ.get("ADOPT_DEBIAN", "13")
 
@@ -59,7 +65,13 @@ def clone(lab: Lab, wiki: Snapshot) -> Iterator[Cloning]:
         lab.discard(old.host)
 
 
-def test_installing_the_package_changes_nothing_that_serves(clone: Cloning) -> None:
+def newer_synapse(lab: Lab, host: Host) -> Path:
+    """The next version, with another homeserver.yaml."""
+    [package] = Stock(host, lab.state / f"stock-{host.name}").packages(Upgrade.SYNAPSE_HOMESERVER)
+    return package
+
+
+def test_installing_the_package_changes_nothing_that_serves(clone: Cloning, lab: Lab) -> None:
     server = clone("installed")
     host = server.host
     host.sh("apt-get -q update")
@@ -92,6 +104,23 @@ def test_installing_the_package_changes_nothing_that_serves(clone: Cloning) -> N
     # None of our conditions or limits holds for what we do not serve yet.
     shown = host.run("systemctl", "cat", "matrix-synapse", "nginx").stdout
     assert "current/synapse" not in shown and "NoNewPrivileges" not in shown
+
+    # What watches over upgrades has nothing to watch here, and is not in their way.
+    host.run("systemctl", "start", *WATCHING)
+    Repository(lab, host).publish([package := newer_synapse(lab, host)])
+    host.sh("apt-get -q update 2>&1; DEBIAN_FRONTEND=noninteractive apt-get -q -y"
+            " -o Dpkg::Options::=--force-confold upgrade </dev/null 2>&1", timeout=900)  # fmt: skip
+    assert host.run("dpkg-query", "-W", "-f", "${Version}", SYNAPSE).stdout == field(
+        package, "Version"
+    )
+    server.wait_until_synapse_answers()
+    whoami = server.homeserver.request("GET", "/_matrix/client/v3/account/whoami", token=token)
+    assert whoami.expect(200).json["user_id"] == f"@alice:{SERVER_NAME}"
+    for directory in ("/etc/apt/apt.conf.d", "/etc/apt/preferences.d"):
+        assert "altpeter" not in host.run("ls", directory).stdout
+    assert host.run("systemctl", "is-active", "altpeter-matrix-gate.timer", check=False
+                    ).stdout.strip() == "inactive"  # fmt: skip
+    assert host.run("systemctl", "--failed", "--no-legend").stdout == ""
 
     host.sh("apt-get -q -y remove altpeter-matrix-config")
     left = host.sh("find /etc/systemd/system -name '50-altpeter*'; systemctl is-active nginx "
