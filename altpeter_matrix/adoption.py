@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import (
     adoption_backup,
+    adoption_database,
     candidate,
     candidate_nginx,
     candidate_synapse,
@@ -46,9 +47,10 @@ from .signals import termination_as_exception, undisturbed
 _OF_GENERATIONS = (GATE.replace(".service", ".timer"), GATE, HOLD)
 
 
-def adopt(host: Host) -> tuple[Report, Path]:
+def adopt(host: Host, *, say: adoption_database.Say = lambda _: None) -> tuple[Report, Path]:
     """Adopt this server; what was done, and where its old files are.
 
+    say: told of what takes long.
     Raises MatrixConfigError: then the old files are in force, and the old services run.
     """
     paths = host.paths
@@ -56,8 +58,12 @@ def adopt(host: Host) -> tuple[Report, Path]:
         _finish_undoing(host)
         require_adoptable(paths)
         with termination_as_exception():
-            decided = survey(paths)
-            host_checks.require_suitable(paths, decided.rendered, host.services.present)
+            decided = _surveyed(host)
+            if decided.move is not None:
+                adoption_database.carry_out(
+                    paths, decided.synapse, decided.reading, decided.move, say
+                )
+                decided = _surveyed(host)
             backup = adoption_backup.begin(paths, tuple(_changing(paths, decided)))
             try:
                 _write_inputs(paths, decided)
@@ -74,6 +80,14 @@ def adopt(host: Host) -> tuple[Report, Path]:
         raise
     backup.mark("finished")
     return report, backup.directory
+
+
+def _surveyed(host: Host) -> Survey:
+    decided = survey(host.paths)
+    host_checks.require_suitable(
+        host.paths, decided.rendered, host.services.present, moving=decided.move is not None
+    )
+    return decided
 
 
 def require_adoptable(paths: Paths) -> None:

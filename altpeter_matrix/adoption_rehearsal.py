@@ -43,7 +43,8 @@ def _told(paths: Paths, settings_file: Path) -> list[str]:
         return ["An adoption was interrupted: it puts the old files back and begins anew."]
     require_adoptable(paths)
     decided = survey(paths, settings_file)
-    require_suitable(paths, decided.rendered, paths.systemd_running.exists())
+    systemd, moving = paths.systemd_running.exists(), decided.move is not None
+    require_suitable(paths, decided.rendered, systemd, moving=moving)
     return list(report(paths, decided))
 
 

@@ -2,7 +2,7 @@
 
 import http.client
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 from . import (
     additions,
     adoption_certbot,
+    adoption_database,
     adoption_service,
     handmade,
     health,
@@ -63,6 +64,7 @@ class Survey:
     renewals: Mapping[Path, str]
     rendered: Rendered
     changes: tuple[Change, ...]
+    move: adoption_database.Move | None  # of the database, before anything else
 
     @property
     def expected(self) -> frozenset[str]:
@@ -99,8 +101,13 @@ def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
     file = settings_file or (paths.settings if paths.settings.exists() else None)
     text = settings_text(file) if file else _new_settings_text(known)
     wanted = parse_settings_text(text, source="settings.yaml")
-    division, addition, rendered = _divide(paths, known, wanted)
+    generated = _options_of(render_host(paths, wanted))
+    move = adoption_database.planned(paths, reading.options, generated)
+    if move is not None:
+        known = replace(known, options={**known.options, "database": move.option})
+    division, addition, rendered = _divide(paths, known, wanted, generated)
     problems = [
+        *(adoption_database.problems(paths, move) if move is not None else ()),
         *adoption_service.problems(paths),
         *served.problems,
         *rivals(served, wanted.certificate_names),
@@ -131,11 +138,13 @@ def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
         renewals=renewals,
         rendered=rendered,
         changes=(
+            *_database_changes(move),
             *division.changes,
             *_site_changes(served, wanted),
             *renewal_changes,
             *_host_changes(wanted),
         ),
+        move=move,
     )
 
 
@@ -179,8 +188,9 @@ def _asked_otherwise(paths: Paths, known: Known, text: str) -> list[Problem]:
     return other_options(known, fits, asks)
 
 
-def _divide(paths: Paths, known: Known, wanted: Settings) -> tuple[Division, str, Rendered]:
-    generated = _options_of(render_host(paths, wanted))
+def _divide(
+    paths: Paths, known: Known, wanted: Settings, generated: Mapping[str, Any]
+) -> tuple[Division, str, Rendered]:
     division = divide(known, generated)
     addition = ""
     if division.carried:
@@ -241,6 +251,18 @@ def _site_changes(served: Sites, wanted: Settings) -> list[Change]:
     if wanted.federation.port_8448 and not served.listens(8448):
         changes.append(Change("port 8448", "closed", "answered by nginx", "for federation"))
     return changes
+
+
+def _database_changes(move: adoption_database.Move | None) -> list[Change]:
+    if move is None:
+        return []
+    return [
+        Change(
+            "database", f"SQLite ({move.source})", f"PostgreSQL ({move.target})",
+            "moved by Synapse's synapse_port_db while Synapse is stopped, for good: --undo leaves"
+            " it there",
+        )
+    ]  # fmt: skip
 
 
 def _host_changes(wanted: Settings) -> list[Change]:

@@ -33,7 +33,8 @@ def _show() -> None:
     with exclusive(place.paths):
         require_adoptable(place.paths)
         decided = survey(place.paths)
-        require_suitable(place.paths, decided.rendered, place.services.present)
+        moving = decided.move is not None
+        require_suitable(place.paths, decided.rendered, place.services.present, moving=moving)
         for line in report(place.paths, decided):
             click.echo(line)
     click.echo("\nNothing was changed. `altpeter-matrix adopt` does it.")
@@ -50,7 +51,7 @@ def _undo() -> None:
 def _adopt() -> None:
     from .adoption import adopt as adopt_now
 
-    report, directory = adopt_now(host())
+    report, directory = adopt_now(host(), say=lambda text: click.echo(text, err=True))
     click.echo(f"Generation {report.generation} is active: {', '.join(report.done)}.")
     click.echo(f"The old files are in {directory}; `altpeter-matrix adopt --undo` uses them.")
     say("notice", report.notices)

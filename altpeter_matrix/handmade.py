@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import adoption_backup, synapse_files
+from . import adoption_backup, identity, synapse_files
 from .commands import run
 from .errors import HostError, MatrixConfigError, Problem
 from .paths import Paths
@@ -45,6 +45,8 @@ def _signs(paths: Paths) -> list[tuple[str, str]]:
         found.append((str(homeserver), "the file was edited"))
     for path in own_snippets(paths):
         found.append((str(path), "the file is not of Synapse's package"))
+    # Without an edit, too: it is in use.
+    found += [(one.where, one.what) for one in identity.sqlite_problems(paths)]
     return found
 
 

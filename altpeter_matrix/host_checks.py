@@ -143,10 +143,16 @@ def require_synapse(facts: HostFacts) -> Synapse:
     return facts.synapse
 
 
-def require_suitable(paths: Paths, rendered: "Rendered", services: bool) -> None:
-    """Raise every reason at once. `services`: systemd runs, so ports and PostgreSQL count."""
+def require_suitable(
+    paths: Paths, rendered: "Rendered", services: bool, *, moving: bool = False
+) -> None:
+    """Raise every reason at once.
+
+    services: systemd runs, so ports and PostgreSQL count. moving: from SQLite, in this adoption.
+    """
     settings, synapse, local = rendered.settings, rendered.synapse, rendered.local_database
-    problems = [*release_problems(paths), *disk_problems(paths), *identity.sqlite_problems(paths)]
+    problems = [*release_problems(paths), *disk_problems(paths)]
+    problems += [] if moving else identity.sqlite_problems(paths)
     if interruption := database_journal.interruption(paths):
         # Whatever answers now may be the cluster that is given up.
         raise HostError(interruption)

@@ -95,8 +95,8 @@ def sqlite_problems(paths: Paths) -> list[Problem]:
         Problem(
             str(paths.synapse_data / "homeserver.db"),
             f"holds {users} users: this host already runs Synapse, on SQLite",
-            "move it to PostgreSQL first (synapse_port_db, see Synapse's documentation), then move"
-            " this file away",
+            "run `altpeter-matrix adopt --dry-run`, then `altpeter-matrix adopt`, which moves it to"
+            " PostgreSQL",
         )
     ]
 

@@ -17,6 +17,7 @@ from tests.clients.encrypted_chat import Chat, say_and_hear
 from tests.hosts.deployments import Deployment
 from tests.hosts.handmade import (
     DATABASE_PASSWORD,
+    EDIT,
     HOMESERVER,
     PROMPT,
     REGISTRATION_SECRET,
@@ -53,6 +54,12 @@ OWN = {
     "presence": {"enabled": False},
 }
 SECRETS = (DATABASE_PASSWORD, REGISTRATION_SECRET, TURN_SECRET, MAIL_PASSWORD)
+SQLITE = """\
+database:
+  name: sqlite3
+  args:
+    database: /var/lib/matrix-synapse/homeserver.db
+"""
 # Starts an adoption and kills it with all that it started; how it ended if it was quicker.
 KILL = """
 import os, signal, subprocess, sys
@@ -315,3 +322,74 @@ def _undone_adoption_leaves_what_was(server: Handmade, token: str) -> None:
     update = host.run("apt-get", "update")
     assert "Ignoring" not in update.stdout + update.stderr
     assert host.run("systemctl", "--failed", "--no-legend").stdout == ""
+
+
+def test_a_server_on_sqlite_is_moved_by_synapses_own_tool(
+    clone: Cloning,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    server = clone("sqlite")
+    host = server.host
+    host.sh("systemctl stop matrix-synapse; runuser -u postgres -- dropdb synapse")
+    host.run("python3", "-c", EDIT, SQLITE, "")
+    host.run("systemctl", "start", "matrix-synapse")
+    server.wait_until_synapse_answers()
+    server.install_package()
+    asyncio.run(_moved_while_people_talk(server, tmp_path))
+    assert host.run("runuser", "-u", "postgres", "--", "psql", "-Atc",
+                    "select count(*) from users", "synapse").stdout.strip() == "2"  # fmt: skip
+    assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
+    status = host.run("altpeter-matrix", "status", check=False)
+    assert status.returncode == 0, status.stdout
+    assert host.sh("ls /run | grep altpeter-matrix-move || true").stdout == ""
+
+
+async def _moved_while_people_talk(server: Handmade, folder: Path) -> None:
+    host = server.host
+    people = server.account("alice"), server.account("bob")
+    async with (
+        Chat(people[0], folder / "alice") as alice,
+        Chat(people[1], folder / "bob") as bob,
+    ):
+        room = await alice.create_encrypted_room()
+        await alice.invite(room, people[1].user_id)
+        await bob.accept_invitation(room)
+        await say_and_hear(alice, bob, room, "on SQLite")
+        report = host.run("altpeter-matrix", "adopt", "--dry-run").stdout
+        assert "database: SQLite (/var/lib/matrix-synapse/homeserver.db) -> PostgreSQL" in report
+
+        # Killed while it copies: the next run begins anew.
+        await asyncio.to_thread(_killed_in_the_copy, server, alice.token)
+        done = await asyncio.to_thread(
+            host.run, "altpeter-matrix", "adopt", check=False, timeout=600
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        await say_and_hear(bob, alice, room, "on PostgreSQL")
+
+        undone = await asyncio.to_thread(host.run, "altpeter-matrix", "adopt", "--undo")
+        assert undone.returncode == 0
+        await asyncio.to_thread(is_logged_in, server, alice.token)
+        await say_and_hear(alice, bob, room, "and there to stay")
+        await asyncio.to_thread(host.run, "altpeter-matrix", "adopt", timeout=600)
+        await say_and_hear(bob, alice, room, "adopted once more")
+
+
+def _killed_in_the_copy(server: Handmade, token: str) -> None:
+    """Once with the tool alone, which is a failure that it goes back from, and once with all."""
+    host = server.host
+    copying = "until pgrep -f [s]ynapse_port_db >/dev/null; do sleep 0.05; done; sleep 0.5; "
+    failed = host.sh(
+        "altpeter-matrix adopt >/root/adopt.log 2>&1 & adopt=$!; "
+        f"{copying} pkill -KILL -f [s]ynapse_port_db; "
+        "if wait $adopt; then exit 7; fi; cat /root/adopt.log",
+        timeout=300,
+    )
+    assert "synapse_port_db: did not move the database" in failed.stdout
+    is_logged_in(server, token)
+    assert "synapse" not in host.run("runuser", "-u", "postgres", "--", "psql", "-Atc",
+                                     "select datname from pg_database").stdout.split()  # fmt: skip
+    host.sh(
+        "setsid altpeter-matrix adopt >/root/adopt.log 2>&1 & adopt=$!; "
+        f"{copying} kill -KILL -- -$adopt; wait $adopt || true",
+        timeout=300,
+    )

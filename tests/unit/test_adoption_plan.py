@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from altpeter_matrix.adoption_database import planned
 from altpeter_matrix.adoption_plan import DEFAULTS, Known, divide, same, secret_files, settings
 from altpeter_matrix.adoption_service import unit_problems
 from altpeter_matrix.adoption_sites import Sites, rivals, sites
 from altpeter_matrix.nginx_parse import Directive, parse
+from altpeter_matrix.paths import Paths
 from tests.hosts.handmade import SITE
 
 PACKAGED: dict[str, Any] = {
@@ -67,7 +69,7 @@ def test_the_macaroon_key_is_the_registration_secret_where_it_was() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"database": {"name": "sqlite3"}}, "synapse_port_db"),
+        ({"database": {}}, "write which database it is"),
         ({"listeners": [{"port": 8448, "type": "http", "tls": True}]}, "speaks TLS itself"),
         ({"instance_map": {"main": {"host": "a"}}}, "workers"),
         ({"signing_key_path": "/srv/key"}, "move the key"),
@@ -92,6 +94,16 @@ def test_a_site_that_serves_something_else_as_well_stops_the_adoption() -> None:
     other = "location /shop { proxy_pass http://127.0.0.1:3000; }\n location /_matrix {"
     found = wiki_sites(SITE.replace("location /_matrix {", other))
     assert "location /shop (proxy_pass)" in str(found.problems[0])
+
+
+@pytest.mark.parametrize("file", ["homeserver.db", "/srv/homeserver.db"])
+def test_sqlite_is_to_be_moved(file: str) -> None:
+    generated = {"database": {"name": "psycopg2", "args": {"dbname": "synapse"}}}
+    sqlite = {"database": {"name": "sqlite3", "args": {"database": file}}}
+    move = planned(Paths(), sqlite, generated)
+    assert move is not None and move.target == "synapse"
+    assert str(move.source) in {"/var/lib/matrix-synapse/homeserver.db", "/srv/homeserver.db"}
+    assert planned(Paths(), {"database": DATABASE}, generated) is None
 
 
 def test_locations_in_a_file_of_snippets_count_as_the_sites_own() -> None:

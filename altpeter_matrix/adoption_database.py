@@ -1,0 +1,221 @@
+"""A hand-made server's database, moved from SQLite to PostgreSQL by Synapse's own tool.
+
+SQLite is in force, and complete, until one file appears in conf.d by one rename; from then on
+PostgreSQL is. So a move that dies anywhere has not happened, or has: the copy that it leaves in
+PostgreSQL is known by a mark, and made anew by the next one. The SQLite file stays as it was.
+"""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import database, disk, handmade, synapse_files
+from .accounts import read_accounts
+from .adoption_reading import Reading, read_present
+from .candidate_synapse import as_synapse_command
+from .commands import last_lines, run
+from .errors import HostError, Problem
+from .facts import Synapse
+from .paths import Paths
+from .services import SYNAPSE, UNITS
+from .signals import undisturbed
+
+Say = Callable[[str], None]
+# Sorts after what people call theirs.
+FILE = "zz-postgresql.yaml"
+_TEXT = "# The database moved here with `altpeter-matrix adopt`.\n"
+_MARK = "altpeter-matrix: a copy that is not finished"
+_COMPARED = ("users", "devices", "access_tokens", "events", "event_json", "local_media_repository")
+# Of a large server it takes hours; nobody but a person may end it.
+_PATIENCE = 14 * 24 * 3600.0
+_ROOM = 3
+
+
+@dataclass(frozen=True)
+class Move:
+    """What is to be moved where."""
+
+    source: Path
+    option: Mapping[str, Any]  # `database` of Synapse, afterwards
+
+    @property
+    def target(self) -> str:
+        return str(self.option["args"]["dbname"])
+
+    @property
+    def megabytes(self) -> int:
+        return self.source.stat().st_size // 1024**2
+
+
+def planned(paths: Paths, options: Mapping[str, Any], generated: Mapping[str, Any]) -> Move | None:
+    """The move that a server with these options needs; None: it is on PostgreSQL.
+
+    generated: what this package sets.
+    """
+    present = options.get("database")
+    if not isinstance(present, Mapping) or present.get("name") != "sqlite3":
+        return None
+    arguments = present.get("args")
+    file = str(arguments.get("database") or "") if isinstance(arguments, Mapping) else ""
+    # Relative to the working directory of Synapse's unit.
+    return Move(paths.on_host(Path("/var/lib/matrix-synapse") / file), generated["database"])
+
+
+def problems(paths: Paths, move: Move) -> Iterator[Problem]:
+    """What forbids the move."""
+    where = f"SQLite database {move.source}"
+    if not paths.systemd_running.is_dir():
+        yield Problem(where, "cannot be moved while systemd does not run", "boot this system")
+        return
+    try:
+        waiting = _count(move.source, "background_updates")
+    except sqlite3.Error as error:
+        yield Problem(where, f"cannot be read ({error})", "repair it, or restore a backup of it")
+        return
+    if waiting:
+        yield Problem(
+            where, f"is still being updated by Synapse ({waiting} updates in the background)",
+            "let Synapse run until they are done, then adopt",
+        )  # fmt: skip
+    place = next(p for p in (paths.on_host("/var/lib/postgresql"), paths.root) if p.is_dir())
+    state = os.statvfs(place)
+    if state.f_bavail * state.f_frsize < _ROOM * move.source.stat().st_size:
+        yield Problem(
+            str(place), f"has no room for {_ROOM} times the {move.megabytes} MiB of {move.source}",
+            "free some space",
+        )  # fmt: skip
+    found = database.inspect(move.target)
+    if found is not None and found.users and _mark(move.target) != _MARK:
+        yield Problem(
+            f"PostgreSQL database {move.target}",
+            f"holds a server already, and this one is in {move.source}",
+            "if nobody needs it, drop it; else set another database.name in settings.yaml",
+        )
+    for file in handmade.own_snippets(paths):
+        if file.name > FILE and "database" in synapse_files.read(file):
+            yield Problem(str(file), "would win over the new database", "give it another name")
+
+
+def carry_out(paths: Paths, synapse: Synapse, reading: Reading, move: Move, say: Say) -> None:
+    """Stop Synapse, copy, and start it on PostgreSQL. HostError: it runs on SQLite as before."""
+    unit, file = UNITS[SYNAPSE], paths.synapse_conf_d / FILE
+    say(f"Moving the {move.megabytes} MiB of {move.source} to PostgreSQL."
+        " Synapse is stopped until that is done.")  # fmt: skip
+    made = False
+    try:
+        run("systemctl", "stop", unit, timeout=600)
+        _make_target(move.target)
+        made = True
+        with _options_file(paths, synapse, reading, move) as options:
+            _copy(paths, synapse, options, move)
+        # From here on it is no copy that may be dropped: better refused than lost.
+        _set_mark(move.target, None)
+        text = yaml.safe_dump({"database": dict(move.option)}, sort_keys=False)
+        disk.replace(file, f"{_TEXT}{text}".encode(), 0o644)
+        if read_present(paths, synapse).options.get("database") != move.option:
+            raise HostError(
+                Problem(
+                    str(file), "is not what Synapse reads last",
+                    "take `database` out of what it reads after that",
+                )
+            )  # fmt: skip
+        run("systemctl", "start", unit, timeout=600)
+    except BaseException:
+        with undisturbed():
+            file.unlink(missing_ok=True)
+            run("systemctl", "restart", unit, timeout=600, check=False)
+            if made:
+                _drop(move.target)
+        raise
+    say("Synapse runs on PostgreSQL.")
+
+
+def _make_target(name: str) -> None:
+    if _mark(name) == _MARK:
+        _drop(name)
+    database.ensure(name)
+    _set_mark(name, _MARK)
+
+
+def _drop(name: str) -> None:
+    database.query("postgres", f"drop database {_identifier(name)} with (force)")
+
+
+def _set_mark(name: str, text: str | None) -> None:
+    literal = "null" if text is None else f"'{text}'"
+    database.query("postgres", f"comment on database {_identifier(name)} is {literal}")
+
+
+def _mark(name: str) -> str:
+    literal = name.replace("'", "''")
+    return database.query(
+        "postgres",
+        "select shobj_description(oid, 'pg_database') from pg_database"
+        f" where datname = '{literal}'",
+    )
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def _options_file(paths: Paths, synapse: Synapse, reading: Reading, move: Move) -> Iterator[Path]:
+    """Synapse's options in one file, as its tool wants them, for as long as it runs."""
+    options = {**reading.options, "database": dict(move.option)}
+    # The tool logs to its terminal.
+    options.pop("log_config", None)
+    directory = Path(tempfile.mkdtemp(prefix="altpeter-matrix-move-", dir=paths.on_host("/run")))
+    try:
+        directory.chmod(0o711)
+        group = read_accounts(paths.root).group_id(synapse.group)
+        disk.write_new(directory / "options.yaml", yaml.safe_dump(options).encode(), 0o640, group)
+        yield directory / "options.yaml"
+    finally:
+        (directory / "options.yaml").unlink(missing_ok=True)
+        directory.rmdir()
+
+
+def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
+    tool = "synapse_port_db"
+    done = run(
+        *as_synapse_command(paths.on_host(synapse.python), network=True),
+        "-m", f"synapse._scripts.{tool}",
+        "--sqlite-database", str(move.source), "--postgres-config", str(options),
+        timeout=_PATIENCE, check=False,
+    )  # fmt: skip
+    if not done.ok:
+        raise HostError(
+            Problem(
+                tool, f"did not move the database: {last_lines(done.output, 3)}",
+                "Synapse runs on SQLite as before; see Synapse's documentation of the tool",
+            )
+        )  # fmt: skip
+    for table in _COMPARED:
+        before, after = (
+            _count(move.source, table),
+            database.query(move.target, f"select count(*) from {table}"),
+        )
+        if after != str(before):
+            raise HostError(
+                Problem(
+                    f"PostgreSQL database {move.target}",
+                    f"has {after} rows in {table}, and SQLite has {before}",
+                    "Synapse runs on SQLite as before; please report this",
+                )
+            )
+
+
+def _count(file: Path, table: str) -> int:
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        return int(connection.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608
+    finally:
+        connection.close()
