@@ -10,6 +10,7 @@ from .nginx_parse import Directive, parse
 
 _WELL_KNOWN = "/.well-known/matrix"
 _CHALLENGE = "/.well-known/acme-challenge"
+_OURS = {80, 443, 8448}
 # Directives that give a location a content of its own.
 _CONTENT = ("proxy_pass", "root", "alias", "try_files", "fastcgi_pass", "uwsgi_pass", "grpc_pass",
             "scgi_pass", "content_by_lua_block", "autoindex", "rewrite", "auth_basic", "allow",
@@ -76,6 +77,8 @@ def sites(files: Mapping[str, Directive], synapse_port: int, known: Iterable[str
 def rivals(found: Sites, names: Iterable[str]) -> Iterator[Problem]:
     """Sites that stay and answer for one of our names: nginx would silently prefer one of both."""
     for one in found.others:
+        if one.ports and not one.ports & _OURS:
+            continue
         for name in sorted(one.names & set(names)):
             yield Problem(
                 f"{one.file}: server {name}",

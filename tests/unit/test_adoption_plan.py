@@ -131,6 +131,10 @@ def test_a_site_under_our_names_that_is_not_understood_stops_the_adoption(target
     [first, *_] = [str(one) for one in rivals(found, ["matrix.altpeter.me"])]
     assert "server matrix.altpeter.me" in first and "answers for a name of Synapse's" in first
     assert not list(rivals(wiki_sites(), ["matrix.altpeter.me", "altpeter.me"]))
+    other = "server { listen 8443 ssl; server_name altpeter.me; root /srv; }"
+    path = "/etc/nginx/conf.d/other.conf"
+    apart = sites({path: Directive(path, (), parse(other, path))}, 8008, ())
+    assert not list(rivals(apart, ["altpeter.me"]))
 
 
 def test_a_unit_that_reads_other_files_stops_the_adoption() -> None:
