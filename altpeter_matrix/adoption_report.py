@@ -1,11 +1,16 @@
 """What an adoption will do, for a person to read before it happens. Secrets never appear."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from . import synapse_files
 from .adoption_survey import ADDITION, Survey
 from .diff import differences
 from .paths import Paths
+from .redaction import redacted
 
 
 def report(paths: Paths, decided: Survey) -> Iterator[str]:
@@ -23,7 +28,23 @@ def report(paths: Paths, decided: Survey) -> Iterator[str]:
     yield "\nWhat changes:"
     yield from (f"  {change}" for change in decided.changes)
     yield "\nFiles:"
-    yield from differences(*_files(paths, decided), labels=("now", "adopted"))
+    old, new = (
+        {name: without_secrets(text, decided.reading.options) for name, text in texts.items()}
+        for texts in _files(paths, decided)
+    )
+    yield from differences(old, new, labels=("now", "adopted"))
+
+
+def without_secrets(text: str, options: Mapping[str, Any]) -> str:
+    """A file without the secrets that it holds, whatever their YAML looks like.
+
+    options: those in force. What this file says and another overrules is a secret, too.
+    """
+    try:
+        own = synapse_files.parse(text.encode())
+    except yaml.YAMLError:  # a site of nginx's
+        own = {}
+    return redacted(redacted(text, options), own)
 
 
 def _files(paths: Paths, decided: Survey) -> tuple[dict[str, str], dict[str, str]]:

@@ -11,8 +11,10 @@ from .rendered import read_settings, render_host
 HIDDEN = "«secret»"
 HIDDEN_NEW = "«another secret»"
 _SECRET = re.compile(
-    r"^(?P<key>\s*(?:-\s+)?['\"]?[\w.-]*"
-    r"(?:secret|pass|password|token|credential|private_key|api_key)['\"]?\s*:\s*)(?P<value>\S.*)$",
+    # Also what somebody only commented out.
+    r"^(?P<key>[\s#]*(?:-\s+)?['\"]?[\w.-]*"
+    r"(?:secret|secret_key|pass|passwd|password|pepper|token|credential|private_key|api_key|dsn)"
+    r"['\"]?\s*:\s*)(?P<value>\S.*)$",
     re.IGNORECASE,
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .diff import HIDDEN
 
-_NAME = re.compile(r"secret|pass|token|key|credential|salt", re.IGNORECASE)
+_NAME = re.compile(r"secret|pass|token|key|credential|salt|pepper|dsn", re.IGNORECASE)
 # Shorter ones would hide ordinary words, and are no secrets.
 _LEAST = 6
 
@@ -27,5 +27,6 @@ def _secrets(value: Any, *, secret: bool = False) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _secrets(inner, secret=secret)
-    elif secret and isinstance(value, str) and len(value) >= _LEAST:
-        yield value
+    elif secret and isinstance(value, str):
+        # Of a block scalar each line: in a file they are indented.
+        yield from (line for one in value.splitlines() if len(line := one.strip()) >= _LEAST)

@@ -7,8 +7,10 @@ import pytest
 
 from altpeter_matrix.adoption_database import planned
 from altpeter_matrix.adoption_plan import DEFAULTS, Known, divide, same, secret_files, settings
+from altpeter_matrix.adoption_report import without_secrets
 from altpeter_matrix.adoption_service import unit_problems
 from altpeter_matrix.adoption_sites import Sites, rivals, sites
+from altpeter_matrix.diff import HIDDEN, differences
 from altpeter_matrix.nginx_parse import Directive, parse
 from altpeter_matrix.paths import Paths
 from tests.hosts.handmade import SITE
@@ -161,3 +163,20 @@ def test_the_settings_say_what_the_site_said() -> None:
     assert made["aliases"] == ["altpeter.me"]
     assert "public_name" not in made and "federation" not in made
     assert made["well_known"] == {"identity_server": "https://vector.im"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "macaroon_secret_key: hunter2x",
+        "email: {smtp_host: m, smtp_pass: hunter2x, notif_from: a}",
+        "oidc_providers:\n- client_secret_jwt_key:\n    key: |\n      hunter2x\n      hunter2x2",
+        "password_config:\n  pepper: 'hunter2x'",
+        "# email:\n#   smtp_pass: hunter2x",
+        "redis: {enabled: false,\n        password: hunter2x}",
+    ],
+)
+def test_the_diff_shows_no_secret_however_it_is_written(text: str) -> None:
+    hidden = without_secrets(text, {})
+    lines = "\n".join(differences({"a": hidden}, {"a": ""}))
+    assert "hunter2x" not in lines and HIDDEN in lines
