@@ -24,17 +24,19 @@ from . import (
     host_checks,
     identity,
 )
+from .accounts import read_accounts
 from .activation import Host
 from .adoption_backup import Backup
 from .adoption_plan import DEFAULTS, same
 from .adoption_reading import Reading, read_candidate
 from .adoption_survey import ADDITION, Survey, survey
+from .adoption_swap import keep_options, swap, swap_back
 from .apply import apply
 from .commands import run
 from .errors import HostError, Problem, ValidationError
 from .failures import package_version
 from .generations import Store
-from .links import APT, CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_SITE, TARGETS, Links
+from .links import APT, CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_SITE
 from .links import SYNAPSE as SYNAPSE_LINK
 from .lock import exclusive
 from .paths import Paths
@@ -68,7 +70,9 @@ def adopt(host: Host, *, say: adoption_database.Say = lambda _: None) -> tuple[R
             try:
                 _write_inputs(paths, decided)
                 number = _checked_generation(paths, decided)
-                _swap(paths, decided, number)
+                group = read_accounts(paths.root).group_id(decided.synapse.group)
+                keep_options(backup, decided.reading.options, group)
+                swap(paths, decided, number, group)
             except BaseException:
                 _restore(host, backup)
                 raise
@@ -122,18 +126,19 @@ def _finish_undoing(host: Host) -> None:
 
 
 def _changing(paths: Paths, decided: Survey) -> Iterator[Path]:
-    """Everything that may change, in the order in which it is put back.
+    """Everything that may change, in the order in which it is put back (adoption_swap.py).
 
-    Synapse's own files before the link to ours, which wins over them while it is there.
+    Synapse's own files before the one that overrules them, and that from what is read last on;
+    nginx's old sites before ours.
     """
     yield from decided.packaged
     yield from decided.leftovers
-    yield from decided.snippets
+    yield from sorted(decided.snippets, reverse=True)
     for name in handmade.PACKAGED_IN_CONF_D:
         yield paths.synapse_conf_d / f"{name}.yaml"
-    yield from (paths.root / name for name in (SYNAPSE_LINK, NGINX_SITE, NGINX_AVAILABLE))
+    yield paths.root / SYNAPSE_LINK
     yield from decided.sites
-    yield paths.root / CERTBOT_HOOK
+    yield from (paths.root / name for name in (NGINX_SITE, NGINX_AVAILABLE, CERTBOT_HOOK))
     yield from decided.renewals
     yield paths.root / APT
     yield paths.current
@@ -208,45 +213,13 @@ def require_same(decided: Survey, after: Reading) -> None:
         )  # fmt: skip
 
 
-def _swap(paths: Paths, decided: Survey, number: int) -> None:
-    """Put the new files in force for whoever starts next; what runs keeps what it has loaded.
-
-    Each step is one rename(2). Our options win over the edited file's as soon as the link is
-    there, so Synapse could start at any point; one of nginx's sites is there at any time.
-    """
-    Store(paths, decided.rendered.accounts).activate(number)
-    disk.ensure_directory(paths.synapse_conf_d, 0o755)
-    disk.replace_link(paths.root / SYNAPSE_LINK, TARGETS[SYNAPSE_LINK])
-    for path, content in decided.packaged.items():
-        if path.read_bytes() != content:
-            disk.replace(path, content, 0o644, 0)
-    for path in (*decided.snippets, *decided.leftovers):
-        path.unlink(missing_ok=True)
-    _swap_sites(paths, decided.sites)
-    for path, text in decided.renewals.items():
-        disk.replace(path, text.encode(), path.stat().st_mode & 0o7777, path.stat().st_gid)
-    Links(paths).ensure()
-
-
-def _swap_sites(paths: Paths, old: tuple[Path, ...]) -> None:
-    ours = paths.root / NGINX_SITE
-    disk.replace_link(paths.root / NGINX_AVAILABLE, TARGETS[NGINX_AVAILABLE])
-    for path in old[1:]:
-        path.unlink(missing_ok=True)
-    if old:
-        # Under the old site's name first: it is replaced and not joined.
-        disk.replace_link(old[0], TARGETS[NGINX_SITE])
-        old[0].rename(ours)
-        disk.synchronise_directory(ours.parent)
-
-
 def _restore(host: Host, backup: Backup) -> None:
     """The old files, and the old services where they are not what runs."""
     paths = host.paths
     with undisturbed():
         applied = os.path.lexists(paths.loaded(SYNAPSE)) or os.path.lexists(paths.loaded(NGINX))
         drop_ins.mask(paths)
-        backup.restore()
+        swap_back(paths, backup)
         for program in (SYNAPSE, NGINX):
             paths.loaded(program).unlink(missing_ok=True)
         paths.outcome.unlink(missing_ok=True)

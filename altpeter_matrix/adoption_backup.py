@@ -45,6 +45,13 @@ class Backup:
         _write(self.paths, self.directory, state)
         return Backup(self.paths, self.directory, self.entries, state)
 
+    def sites(self) -> list[str]:
+        """The sites of nginx that were there."""
+        loaded = ("/etc/nginx/sites-enabled/", "/etc/nginx/conf.d/")
+        return [
+            one.path for one in self.entries if one.path.startswith(loaded) and one.kind != "absent"
+        ]
+
     def restore(self) -> list[str]:
         """Put everything back as it was, in the order of the record; what was changed."""
         return [entry.path for entry in self.entries if self._restore(entry)]
