@@ -7,7 +7,6 @@ PostgreSQL is known by a mark, and made anew by the next one. The SQLite file st
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -172,15 +171,15 @@ def _options_file(paths: Paths, synapse: Synapse, reading: Reading, move: Move) 
     options = {**reading.options, "database": dict(move.option)}
     # The tool logs to its terminal.
     options.pop("log_config", None)
-    directory = Path(tempfile.mkdtemp(prefix="altpeter-matrix-move-", dir=paths.on_host("/run")))
+    file = paths.runtime / "options-for-move.yaml"
+    disk.ensure_directory(paths.runtime, 0o755)
+    file.unlink(missing_ok=True)  # of a run that was killed
+    group = read_accounts(paths.root).group_id(synapse.group)
+    disk.write_new(file, yaml.safe_dump(options).encode(), 0o640, group)
     try:
-        directory.chmod(0o711)
-        group = read_accounts(paths.root).group_id(synapse.group)
-        disk.write_new(directory / "options.yaml", yaml.safe_dump(options).encode(), 0o640, group)
-        yield directory / "options.yaml"
+        yield file
     finally:
-        (directory / "options.yaml").unlink(missing_ok=True)
-        directory.rmdir()
+        file.unlink(missing_ok=True)
 
 
 def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
