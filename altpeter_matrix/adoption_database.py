@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from . import database, disk, handmade, synapse_files
-from .accounts import read_accounts
+from .accounts import ensure_synapse_group
 from .adoption_reading import Reading, read_present
 from .candidate_synapse import as_synapse_command
 from .commands import last_lines, run
@@ -174,7 +174,7 @@ def _options_file(paths: Paths, synapse: Synapse, reading: Reading, move: Move) 
     file = paths.runtime / "options-for-move.yaml"
     disk.ensure_directory(paths.runtime, 0o755)
     file.unlink(missing_ok=True)  # of a run that was killed
-    group = read_accounts(paths.root).group_id(synapse.group)
+    group = ensure_synapse_group(paths.root).group_id(synapse.group)
     disk.write_new(file, yaml.safe_dump(options).encode(), 0o640, group)
     try:
         yield file
