@@ -105,7 +105,7 @@ quiet sed -n 's/^server_name: *//p' /etc/matrix-synapse/homeserver.yaml /etc/mat
 
 section handmade
 # A configuration that somebody edited, on a host that serves no generation of ours yet.
-if quiet grep -q '"state": "unfinished"' /var/lib/altpeter-matrix/adoption.json; then
+if grep -qs '"state": "unfinished"' /var/lib/altpeter-matrix/adoption.json; then
     echo /var/lib/altpeter-matrix/adoption.json
 elif [ ! -L /var/lib/altpeter-matrix/current ] && [ -f /etc/matrix-synapse/homeserver.yaml ]; then
     # shellcheck disable=SC2016
@@ -116,9 +116,15 @@ elif [ ! -L /var/lib/altpeter-matrix/current ] && [ -f /etc/matrix-synapse/homes
         echo /etc/matrix-synapse/homeserver.yaml
     fi
     for file in /etc/matrix-synapse/conf.d/*.yaml; do
-        [ ! -f "$file" ] || ! quiet grep -Eqv '^(server_name|report_stats):|^ *(#|$)' "$file" ||
+        [ ! -f "$file" ] || ! grep -Eqsv '^(server_name|report_stats):|^ *(#|$)' "$file" ||
             echo "$file"
     done
+    # Nothing was edited, but people use it.
+    sqlite=/var/lib/matrix-synapse/homeserver.db
+    if [ -s "$sqlite" ] && have python3 &&
+        ! grep -Eqs 'name: *.?psycopg2' /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml; then
+        quiet python3 -c "import sqlite3; print('$sqlite' if sqlite3.connect('file:$sqlite?mode=ro', uri=True).execute('select 1 from users').fetchone() else '')"
+    fi
 fi
 
 section other-sources
@@ -170,7 +176,7 @@ certificate=/etc/letsencrypt/live/$lineage/fullchain.pem
 if [ -f "$certificate" ] && have openssl; then
     quiet openssl x509 -in "$certificate" -noout -ext subjectAltName |
         grep -o 'DNS:[^, ]*' | sed 's/^DNS:/name /'
-    quiet openssl x509 -in "$certificate" -noout -checkend 86400 >/dev/null && echo valid
+    if openssl x509 -in "$certificate" -noout -checkend 86400 >/dev/null 2>&1; then echo valid; fi
     echo "lineage $lineage"
 fi
 quiet sed -n 's/^server = /server /p' "/etc/letsencrypt/renewal/$lineage.conf"

@@ -1,10 +1,17 @@
 """Reading a host: the script, its parser, and the key of the repository."""
 
 import base64
+import hashlib
+import sqlite3
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tasks import facts, openpgp
 from tasks.host_state import Certificate, Listener, Package, parse
@@ -50,6 +57,84 @@ def test_the_script_finds_a_different_password(tmp_path: Path) -> None:
         ["sh", "-c", script], input="se'cret\n", capture_output=True, text=True, check=True
     )
     assert not parse(result.stdout.splitlines()).smtp_password_same
+
+
+def section(name: str, root: Path, variables: str = "") -> list[str]:
+    """What a section of the script prints on a host whose files are below root."""
+    text = Path(facts.__file__).with_name("host_state.sh").read_text()
+    head = text.partition("# After a deploy")[0]
+    body = text.partition(f"section {name}\n")[2].partition("\nsection ")[0]
+    for top in ("/etc/", "/var/lib/"):
+        body = body.replace(top, f"{root}{top}")
+    fake = root / "bin/dpkg-query"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\ncat {root}/conffiles\n")
+    fake.chmod(0o755)
+    path = f"PATH={fake.parent}:$PATH"
+    done = subprocess.run(
+        ["sh", "-c", f"{path}\n{variables}\n{head}{body}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [line.removeprefix(str(root)) for line in done.stdout.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        ({}, []),
+        ({"etc/matrix-synapse/homeserver.yaml": "edited"}, ["homeserver.yaml"]),
+        ({"etc/matrix-synapse/conf.d/own.yaml": "a: 1"}, ["own.yaml"]),
+        ({"var/lib/altpeter-matrix/adoption.json": '{"state": "unfinished"}'}, ["adoption.json"]),
+        ({"var/lib/altpeter-matrix/adoption.json": '{"state": "undone"}'}, []),
+        ({"users": "1"}, ["homeserver.db"]),
+        ({"users": "0"}, []),
+        ({"users": "1", "etc/matrix-synapse/conf.d/own.yaml": "database: {name: psycopg2}"},
+         ["own.yaml"]),
+    ],
+)  # fmt: skip
+def test_only_a_server_that_was_set_up_by_hand_is_taken_for_one(
+    made: dict[str, str], found: list[str], tmp_path: Path
+) -> None:
+    pristine = {
+        "etc/matrix-synapse/homeserver.yaml": "pid_file: a\n",
+        "etc/matrix-synapse/conf.d/server_name.yaml": "# Of the package.\nserver_name: a.org\n",
+        "etc/matrix-synapse/conf.d/report_stats.yaml": "report_stats: false\n",
+        "var/lib/matrix-synapse/homeserver.db": "",
+    }
+    digest = hashlib.md5(pristine["etc/matrix-synapse/homeserver.yaml"].encode()).hexdigest()  # noqa: S324
+    conffile = f" {tmp_path}/etc/matrix-synapse/homeserver.yaml {digest}\n"
+    (tmp_path / "conffiles").write_text(conffile)
+    for name, text in {**pristine, **made}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if "users" in made:
+        with sqlite3.connect(tmp_path / "var/lib/matrix-synapse/homeserver.db") as database:
+            database.execute("create table users (name)")
+            database.executemany("insert into users values (?)", [("a",)] * int(made["users"]))
+    assert [Path(one).name for one in section("handmade", tmp_path)] == found
+
+
+@pytest.mark.parametrize(("days", "valid"), [(-1, False), (30, True)])
+def test_a_certificate_that_has_expired_is_not_valid(
+    days: int, valid: bool, tmp_path: Path
+) -> None:
+    live = tmp_path / "etc/letsencrypt/live/a.org"
+    live.mkdir(parents=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.org")])
+    until = datetime.now(UTC) + timedelta(days=days)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(until - timedelta(days=90))
+        .not_valid_after(until)
+        .sign(key, hashes.SHA256())
+    )
+    (live / "fullchain.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    assert ("valid" in section("certificate", tmp_path, "PUBLIC_NAME=a.org")) is valid
 
 
 def test_an_observation_that_was_cut_off_is_no_observation() -> None:
