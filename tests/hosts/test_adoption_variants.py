@@ -391,6 +391,6 @@ def _killed_in_the_copy(server: Handmade, token: str) -> None:
                                      "select datname from pg_database").stdout.split()  # fmt: skip
     host.sh(
         "setsid altpeter-matrix adopt >/root/adopt.log 2>&1 & adopt=$!; "
-        f"{copying} kill -KILL -- -$adopt; wait $adopt || true",
+        f"{copying} kill -KILL -$adopt; wait $adopt || true",
         timeout=300,
     )
