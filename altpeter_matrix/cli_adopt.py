@@ -11,15 +11,43 @@ from .cli_support import host, reporting, say
 @click.option("--undo", is_flag=True, help="Bring back what the last adoption replaced.")
 @reporting
 def adopt(dry_run: bool, undo: bool) -> None:
-    """Take over a server that was set up by hand, keeping what it does."""
+    """Take over a server that was set up by hand, or later edits of Synapse's packaged files."""
     if dry_run and undo:
         raise click.UsageError("--dry-run and --undo exclude each other")
-    if dry_run:
-        _show()
-    elif undo:
+    if undo:
         _undo()
+    elif _is_ours():
+        (_show_edits if dry_run else _adopt_edits)()
+    elif dry_run:
+        _show()
     else:
         _adopt()
+
+
+def _is_ours() -> bool:
+    from .handmade import problems
+
+    return not problems(host().paths)
+
+
+def _show_edits() -> None:
+    from .adoption_edits import report, survey
+    from .lock import exclusive
+
+    paths = host().paths
+    with exclusive(paths):
+        for line in report(paths, survey(paths)):
+            click.echo(line)
+    click.echo("\nNothing was changed. `altpeter-matrix adopt` does it.")
+
+
+def _adopt_edits() -> None:
+    from .adoption_edits import adopt as adopt_now
+
+    report, directory = adopt_now(host())
+    click.echo(f"Generation {report.generation} is active: {', '.join(report.done)}.")
+    click.echo(f"The edited files are kept in {directory}.")
+    say("notice", report.notices)
 
 
 def _show() -> None:

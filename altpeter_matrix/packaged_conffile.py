@@ -47,7 +47,10 @@ def _sources(paths: Paths, conffiles: list[Path]) -> Iterator[dict[Path, bytes]]
         return
     version = run("dpkg-query", "--show", "--showformat=${Version}", package).stdout
     escaped = version.replace(":", "%3a")
-    for archive in paths.on_host("/var/cache/apt/archives").glob(f"{package}_{escaped}_*.deb"):
+    # A package that is kept for going back may be repacked, with the edit in it: its MD5 tells.
+    kept = paths.kept_packages.glob(f"{package}_{escaped}.deb")
+    cached = paths.on_host("/var/cache/apt/archives").glob(f"{package}_{escaped}_*.deb")
+    for archive in (*kept, *cached):
         yield _from_archive(paths, archive, conffiles)
     directory = Path(tempfile.mkdtemp(prefix="altpeter-matrix-download-"))
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from . import (
     certificate,
     certificate_state,
+    conffile_edits,
     database_journal,
     handmade,
     held_back,
@@ -35,10 +36,6 @@ PACKAGES = (
     "altpeter-matrix-config", "matrix-synapse-py3", "matrix-synapse", "nginx", "postgresql",
     "certbot",
 )  # fmt: skip
-_VENDOR_FILES = {
-    "/etc/matrix-synapse/homeserver.yaml": "put options under `synapse:` in settings.yaml",
-    "/etc/matrix-synapse/log.yaml": "set `log_level` in settings.yaml",
-}
 # A third of the 90 days that certificates have: certbot renews earlier than that.
 _FEW_DAYS = 21
 
@@ -247,16 +244,8 @@ class Survey:
             )
 
     def _vendor_files(self) -> Iterator[Finding]:
-        """An edited conffile: dpkg asks about it, or unattended-upgrades holds Synapse back."""
-        for package in ("matrix-synapse-py3", "matrix-synapse"):
-            for line in run("dpkg", "--verify", package, check=False).stdout.splitlines():
-                name = line.split()[-1]
-                if name in _VENDOR_FILES:
-                    yield _notice(
-                        name,
-                        "was edited: a Synapse upgrade that changes it will ask, or be held back",
-                        f"{_VENDOR_FILES[name]}, and bring the packaged file back",
-                    )
+        for notice in conffile_edits.notices(self.paths):
+            yield Finding(False, notice)
 
 
 def _expiry(where: str, state: CertificateState, settings: Settings) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import candidate_synapse, keyring, synapse_files, upgrade_candidate
+from . import candidate_synapse, conffile_edits, keyring, synapse_files, upgrade_candidate
 from .activation import Host
 from .commands import run
 from .errors import Finding, HostError, MatrixConfigError, Problem, error, warning
@@ -91,6 +91,7 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
         way_back = _way_back(paths, answers)
         findings += _database(candidate, answers, way_back)
         findings += _removed(paths, candidate, options)
+    findings += conffile_edits.collisions(paths, candidate.root, candidate.name)
     found, skipped = keyring.findings(paths)
     findings += found
     unchecked += skipped

@@ -320,10 +320,3 @@ def test_status_sees_what_does_not_answer(serving: FakeHost) -> None:
     problem = Problem(f"https://{NAME}:443", "answers 502", "look")
     found = status(replace(serving.host, probe=lambda *_arguments, **_options: [problem]))
     assert "answers 502" in errors(found)
-
-
-def test_status_sees_an_edited_conffile_of_synapse(serving: FakeHost) -> None:
-    line = "??5?????? c /etc/matrix-synapse/homeserver.yaml"
-    serving.write("fake-bin/dpkg", f"#!/bin/sh\necho '{line}'\n", 0o755)
-    found = look(serving)
-    assert "homeserver.yaml: was edited" in notices(found)
