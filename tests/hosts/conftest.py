@@ -19,6 +19,7 @@ from .deployments import Deployment
 from .fleet import MEMBERS, Fleet
 from .lab import Lab, LabUnavailable
 from .lab.layout import LAB
+from .upgrades.report import Report
 
 BOTH = {"deployment", "both"}
 NAME = os.environ.get("LAB_NAME", "test")
@@ -26,6 +27,8 @@ NAME = os.environ.get("LAB_NAME", "test")
 
 def pytest_configure(config: pytest.Config) -> None:
     """SIGTERM ends a divided run as Ctrl-C does; else its processes would leave their labs."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Report(), "upgrades")
     if _divides(config):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 

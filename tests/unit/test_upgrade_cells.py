@@ -1,5 +1,12 @@
 """The part of the upgrade matrix that `make test` does, and the table of what it showed."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.deployments import TOP
 from tests.hosts.upgrades.cells import (
     HOSTS,
     TRAPS,
@@ -11,7 +18,7 @@ from tests.hosts.upgrades.cells import (
     cells_of,
     representative,
 )
-from tests.hosts.upgrades.outcome import Outcome, table, totals
+from tests.hosts.upgrades.outcome import Outcome, dump, load, table, totals
 from tests.hosts.upgrades.states import SETUPS
 
 ALL = all_runs()
@@ -74,3 +81,45 @@ def test_the_table_tells_failures_announced_edits_and_clean_cells_apart() -> Non
     assert totals(outcomes).startswith("4 cells in 3 runs (0 s): 1 failed; questions asked 0,")
     assert "packages held back 0 (" in totals(outcomes)
     assert "announced: 0 and 1)" in totals(outcomes)
+
+
+def test_what_a_run_showed_gets_across_to_another_process() -> None:
+    run = Run("13", Upgrade.OURS_THIS, (State.ADDITIONS, State.LINK_DELETED), Way.CLOSED)
+    outcome = Outcome(1, ("nginx",), True, ("slow",), {State.ADDITIONS: ("lost",)}, 2.5)
+    assert load(dump(run, outcome)) == (run, outcome)
+
+
+CONFTEST = f"""
+import sys
+from pathlib import Path
+
+sys.path.append({str(TOP)!r})
+from tests.hosts.upgrades import report
+
+def pytest_configure(config):
+    report.TABLE = Path("table.txt")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(report.Report())
+"""
+MODULE = """
+import pytest
+from tests.hosts.upgrades.cells import all_runs
+from tests.hosts.upgrades.outcome import Outcome
+from tests.hosts.upgrades.report import note
+
+@pytest.mark.parametrize("run", all_runs()[:4], ids=str)
+def test_it(run, request):
+    note(request.node, run, Outcome(seconds=1))
+"""
+
+
+@pytest.mark.parametrize("divided", [(), ("--numprocesses", "2")], ids=["one", "divided"])
+def test_the_process_that_has_the_terminal_prints_the_table(
+    divided: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(MODULE)
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *divided, "."]
+    shown = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "4 cells in 4 runs (4 s): 0 failed" in shown.stdout, shown.stdout + shown.stderr
+    assert "4 cells" in (tmp_path / "table.txt").read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host, Lab
-from tests.hosts.lab.commands import CommandError
+from tests.hosts.lab.commands import CommandError, Result
 from tests.hosts.probes import login, request, wait_until_serving
 
 from .cells import Run, State, Upgrade, Way
@@ -19,6 +19,8 @@ from .states import SETTINGS, SETUPS, Setup, in_order
 from .stock import Stock
 from .ways import WAYS, Done, by_deploy
 
+LOGIN_MESSAGE = "/var/lib/altpeter-matrix/login-message"
+ADOPT = "`altpeter-matrix adopt`"
 REPLACED = "/var/lib/altpeter-matrix/replaced"
 PIN = "/etc/apt/preferences.d/upgrades"
 OPTIONS = "/etc/apt/apt.conf.d/99upgrades"
@@ -46,6 +48,15 @@ def upgrades_ours(run: Run) -> bool:
         Upgrade.OURS_BACK,
         Upgrade.TOGETHER,
     }
+
+
+def _unannounced_edits(run: Run, status: str) -> Iterator[str]:
+    """`status` names each edited file of Synapse's package, and the command that ends that."""
+    for name in ("homeserver.yaml", "log.yaml"):
+        path = f"/etc/matrix-synapse/{name}: "
+        lines = [line for line in status.splitlines() if path in line and ADOPT in line]
+        if f"{name} edited" in run.states and not lines:
+            yield f"status does not announce the edit of {name}: {status}"
 
 
 @dataclass
@@ -98,6 +109,9 @@ class Bench:
         for state in run.states:
             self.host.sh(self._script(SETUPS[state].undo))
         self.host.run("altpeter-matrix", "apply")
+        if run.collides:
+            # With the packaged file back, nothing speaks against the version any more.
+            self.host.run("altpeter-matrix", "upgrade", "check")
         self.host.run("altpeter-matrix", "status")
         wait_until_serving(self.server)
 
@@ -182,24 +196,36 @@ class Bench:
             refused = True
             if f"{SETTINGS}: is missing" not in self._status():
                 yield "status does not say that the settings are missing"
-        edited = [f for f in ("homeserver.yaml", "log.yaml") if f"{f} edited" in run.states]
         status = self.host.run("altpeter-matrix", "status", check=False)
-        for name in edited:
-            if f"/etc/matrix-synapse/{name}" not in status.stdout:
-                yield f"status does not announce the edit of {name}: {status.stdout}"
-        if not run.collides:
+        yield from _unannounced_edits(run, status.stdout)
+        if not run.may_ask:
             audit = self.host.run("dpkg", "--audit").stdout
             if audit:
                 yield f"dpkg --audit: {audit}"
             if done.questions:
                 yield f"{done.questions} questions: {done.output[-1500:]}"
-            if held:
-                yield f"held back: {', '.join(held)}: {done.output[-1500:]}"
             if not done.ok and not (run.way is Way.DEPLOY and refused):
                 yield f"failed: {done.output[-1500:]}"
+        if run.collides:
+            yield from self._not_loud(run, held, status)
+        else:
+            if held:
+                yield f"held back: {', '.join(held)}: {done.output[-1500:]}"
             if not refused and status.returncode != 0:
                 yield f"status: {status.stdout}"
         yield from self._service_problems(run)
+
+    def _not_loud(self, run: Run, held: tuple[str, ...], status: Result) -> Iterator[str]:
+        """An edit that was not adopted holds Synapse back, nothing else, and everybody is told."""
+        if run.may_ask:
+            return
+        if len(held) != 1 or "synapse" not in held[0]:
+            yield f"held back: {', '.join(held) or 'nothing'}"
+        told = [line for line in status.stdout.splitlines() if "is held back" in line]
+        if status.returncode == 0 or not any(ADOPT in line for line in told):
+            yield f"status does not say what is held back and how that ends: {status.stdout}"
+        if ADOPT not in self.host.read(LOGIN_MESSAGE):
+            yield "who logs in is not told what is held back and how that ends"
 
     def _who_am_i(self) -> str:
         """Synapse answers 500 once for each connection that a restart of PostgreSQL has cut."""

@@ -114,8 +114,13 @@ class Run:
 
     @property
     def collides(self) -> bool:
-        """Whether dpkg has to ask, or unattended-upgrades to wait: the edit was not adopted."""
+        """Whether Synapse is to be held back, and that announced: the edit was not adopted."""
         return any((self.upgrade, state) in COLLISIONS for state in self.states)
+
+    @property
+    def may_ask(self) -> bool:
+        """Debian's own package of Synapse is not checked beforehand, so dpkg itself has to ask."""
+        return self.collides and self.host == "sid"
 
 
 def all_runs(hosts: Sequence[str] = HOSTS) -> tuple[Run, ...]:

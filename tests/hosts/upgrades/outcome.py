@@ -1,7 +1,8 @@
 """What a run showed, and all runs as one table."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from .cells import Cell, Run, State, Upgrade, Way
 
@@ -44,6 +45,30 @@ class Outcome:
 
     def holds_for(self, state: State) -> bool:
         return not self.general and not self.by_state.get(state)
+
+
+def dump(run: Run, outcome: Outcome) -> str:
+    """Both as text, for another process."""
+    return json.dumps({"run": asdict(run), "outcome": asdict(outcome)})
+
+
+def load(text: str) -> tuple[Run, Outcome]:
+    """What `dump` was given."""
+    data = json.loads(text)
+    run, outcome = data["run"], data["outcome"]
+    states = tuple(State(one) for one in run["states"])
+    by_state = {State(name): tuple(found) for name, found in outcome["by_state"].items()}
+    return (
+        Run(run["host"], Upgrade(run["upgrade"]), states, Way(run["way"])),
+        Outcome(
+            **{
+                **outcome,
+                "held": tuple(outcome["held"]),
+                "general": tuple(outcome["general"]),
+                "by_state": by_state,
+            }
+        ),
+    )
 
 
 def table(outcomes: Mapping[Run, Outcome]) -> str:

@@ -16,8 +16,8 @@ from tests.hosts.fleet import Fleet
 
 from .bench import Bench
 from .cells import Run, all_runs, representative
-from .conftest import OUTCOMES
 from .outcome import Outcome
+from .report import note
 
 # The representative part belongs into `make test` as soon as a complete run of it was green.
 pytestmark = pytest.mark.upgrades
@@ -93,5 +93,5 @@ def test_an_upgrade_asks_nothing_and_loses_nothing(
     run: Run, outcomes: Mapping[Run, Future[Outcome]], request: pytest.FixtureRequest
 ) -> None:
     outcome = outcomes[run].result()
-    request.config.stash.setdefault(OUTCOMES, {})[run] = outcome
+    note(request.node, run, outcome)
     assert outcome.problems == (), "\n".join(outcome.problems)
