@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from .states import SITE
+
 STATE = "/var/lib/altpeter-matrix"
+SHARE = "/usr/share/altpeter-matrix-config"
+ASIDE = "/root/aside"
 
 
 @dataclass(frozen=True)
@@ -17,75 +21,104 @@ class Moment:
 
 
 _OURS, _NGINX = "altpeter-matrix-config:all", "nginx:amd64"
-# Of an upgrade of our package together with nginx, in the order in which they come.
+# Of an upgrade of our package together with nginx, in the order in which they come. The old
+# version is still there at "half-configured", and the new one first at "half-installed".
 MOMENTS = (
     Moment(f"upgrade {_OURS}"),
+    Moment(f"status half-configured {_OURS}"),
     Moment(f"status half-installed {_OURS}"),
-    Moment(f"status unpacked {_OURS}"),
-    Moment(f"status unpacked {_OURS}", 0.2),
+    Moment(f"status half-installed {_OURS}", 0.05),
     Moment("upgrade nginx-common:all"),
     Moment("status half-installed nginx-common:all"),
-    Moment("status unpacked nginx-common:all"),
     Moment(f"upgrade {_NGINX}"),
-    Moment(f"status unpacked {_NGINX}"),
+    Moment(f"status half-installed {_NGINX}", 0.02),
     Moment(f"configure {_OURS}"),
-    Moment(f"status half-configured {_OURS}", 0.2),
+    Moment(f"configure {_OURS}", 0.3),
+    Moment(f"configure {_OURS}", 0.6),
     Moment("configure nginx-common:all"),
     Moment(f"configure {_NGINX}"),
-    Moment(f"status half-configured {_NGINX}", 0.2),
+    Moment(f"configure {_NGINX}", 0.2),
     Moment(f"trigproc {_OURS}"),
     Moment(f"trigproc {_OURS}", 0.3),
     Moment(f"trigproc {_OURS}", 0.6),
     Moment(f"trigproc {_OURS}", 1),
     Moment(f"trigproc {_OURS}", 1.5),
-    Moment(f"trigproc {_OURS}", 2.5),
+    Moment(f"trigproc {_OURS}", 2.2),
 )
-# What `make test` tries of them.
-SHORT = (MOMENTS[1], MOMENTS[3], MOMENTS[8], MOMENTS[10], MOMENTS[13], MOMENTS[16])
-SHORT_POWER = (MOMENTS[2], MOMENTS[15])
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A host on which an upgrade cannot do all of its work. Shell commands make and repair it."""
+    """A host on which an upgrade cannot do all of its work.
+
+    Shell commands make the fault, repair it, and clear away what made it. completes: whether the
+    upgrade succeeds all the same. loses: what is lost by the fault itself.
+    """
 
     name: str
     spoil: str
     repair: str = "true"
+    clear: str = "true"
+    completes: bool = True
+    loses: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
 
 
-def _small(options: str, fill: str) -> tuple[str, str]:
-    """Another, small file system with the same content over our state, and its removal."""
+def _small(directory: str, options: str, fill: str) -> tuple[str, str, str]:
+    """Another, small file system with the same content, filled; its repair and its removal."""
     return (
-        f"cp -a {STATE} /root/state; mount -t tmpfs -o mode=0755,{options} tmpfs {STATE};"
-        f" cp -a /root/state/. {STATE}/; {fill}",
-        f"umount {STATE}; rm -r /root/state",
+        f"cp -a {directory} {ASIDE}; mount -t tmpfs -o mode=0755,{options} tmpfs {directory};"
+        f" cp -a {ASIDE}/. {directory}/; {fill}",
+        f"find {directory} -maxdepth 1 -name 'fill*' -delete",
+        f"umount -l {directory}; rm -r {ASIDE}",
     )
 
+
+_BYTES = "cat /dev/zero > {0}/fill 2>/dev/null || true"
+_INODES = "seq -f {0}/fill.%.0f 5000 | xargs touch 2>/dev/null || true"
+# Everything that systemd starts from then on lives more than a year ago, dpkg and all that it calls
+# included. (The clock itself is the test machine's.) Files keep their times, so they are of the
+# future.
+_PAST = """
+DEBIAN_FRONTEND=noninteractive apt-get -qy install faketime </dev/null >/dev/null 2>&1
+systemctl set-environment FAKETIME=-400d FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1 \
+    NO_FAKE_STAT=1 LD_PRELOAD="$(dpkg -L libfaketime | grep '/libfaketime\\.so\\.1$')"
+test "$(systemd-run --quiet --pipe --wait date +%Y)" -lt "$(date +%Y)"
+"""
+_PRESENT = """
+systemctl unset-environment FAKETIME FAKETIME_DONT_FAKE_MONOTONIC FAKETIME_DISABLE_SHM \
+    NO_FAKE_STAT LD_PRELOAD
+systemctl restart nginx matrix-synapse
+"""
 
 FAULTS = (
     Fault(
         "full disk",
-        *_small(
-            "size=$(($(du -sm /root/state | cut -f1) + 4))m",
-            f"cat /dev/zero > {STATE}/fill 2>/dev/null || true",
-        ),
+        *_small(STATE, f"size=$(($(du -sm {ASIDE} | cut -f1) + 4))m", _BYTES.format(STATE)),
     ),
     Fault(
         "no inodes",
-        *_small(
-            "nr_inodes=2000",
-            f"n=0; while : > {STATE}/fill.$n; do n=$((n+1)); done 2>/dev/null || true",
-        ),
+        *_small(STATE, f"nr_inodes=$(($(find {ASIDE} | wc -l) + 20))", _INODES.format(STATE)),
+    ),
+    Fault(
+        "no room to unpack",
+        *_small(SHARE, f"size=$(($(du -sk {ASIDE} | cut -f1) + 64))k", _BYTES.format(SHARE)),
+        completes=False,
     ),
     Fault(
         "read-only /etc",
         "mount --bind /etc /etc; mount -o remount,bind,ro /etc",
-        "umount /etc",
+        "umount -l /etc",
     ),
-    Fault("no state", f"rm -r {STATE}"),
-    Fault("later links.json", f"echo '{{\"format\": 99}}' > {STATE}/links.json",
-          f"rm {STATE}/links.json"),
+    Fault("clock in the past", _PAST, _PRESENT),
+    Fault("no state", f"rm -r {STATE}", loses=(SITE,)),
+    Fault(
+        "later links.json",
+        f"echo '{{\"format\": 99}}' > {STATE}/links.json",
+        f"rm {STATE}/links.json",
+    ),
     Fault("later generation", f"echo '{{\"format\": 99}}' > {STATE}/current/generation.json"),
     Fault("later status.json", f"echo '[\"later\"]' > {STATE}/status.json"),
-)  # fmt: skip
+)
