@@ -4,10 +4,12 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.hosts.deployments import Deployment
+from tests.hosts.deployments import Deployment, run_pyinfra
+from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host, Lab
 from tests.hosts.lab.commands import CommandError, Result
 from tests.hosts.probes import login, request, wait_until_serving
@@ -48,6 +50,18 @@ def upgrades_ours(run: Run) -> bool:
         Upgrade.OURS_BACK,
         Upgrade.TOGETHER,
     }
+
+
+def new_bench(fleet: Fleet, original: Deployment, stack: ExitStack) -> "Bench":
+    """One on a clone, which ends with the stack."""
+    server = stack.enter_context(fleet.clone(original, "upgrades", dns=True))
+    directory = fleet.lab.state / f"upgrades-{original.host.name}"
+    return Bench(
+        fleet.lab,
+        server,
+        lambda: run_pyinfra(fleet.inventory(server), "-y", check=False),
+        directory,
+    )
 
 
 def _unannounced_edits(run: Run, status: str) -> Iterator[str]:

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from tests.hosts.deployments import Deployment, run_pyinfra
+from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 
-from .bench import Bench
+from .bench import Bench, new_bench
 from .cells import Run, all_runs, representative
 from .outcome import Outcome
 from .report import note
@@ -56,17 +56,6 @@ def perform_all(
                 print(f"{run}: not undone, so a new clone goes on: {error}")
                 stack.close()
                 bench = None
-
-
-def new_bench(fleet: Fleet, original: Deployment, stack: ExitStack) -> Bench:
-    server = stack.enter_context(fleet.clone(original, "upgrades", dns=True))
-    directory = fleet.lab.state / f"upgrades-{original.host.name}"
-    return Bench(
-        fleet.lab,
-        server,
-        lambda: run_pyinfra(fleet.inventory(server), "-y", check=False),
-        directory,
-    )
 
 
 @pytest.fixture(scope="module")
