@@ -111,6 +111,18 @@ class Fleet:
         self._snapshots[member.name] = snapshot
         return Deployment(host=host, settings=settings, ca_file=self.lab.ca_file)
 
+    def made_before(self, name: str) -> Host | None:
+        """A server that an earlier session made in a way of its own, with ``reuse``."""
+        snapshot = self.lab.load_snapshot(self._snapshot_name(name)) if self.reuse else None
+        if snapshot is None:
+            return None
+        self._snapshots[name] = snapshot
+        return self.lab.host(name, base=snapshot)
+
+    def freeze(self, host: Host) -> None:
+        """Power a server off that was made in a way of its own; from now on it can be cloned."""
+        self._snapshots[host.name] = self.lab.snapshot(host, self._snapshot_name(host.name))
+
     def data(self, deployment: Deployment) -> dict[str, Any]:
         """What the inventory says beside the settings."""
         member = next(m for m in MEMBERS.values() if m.dns == deployment.host.dns_names)

@@ -9,6 +9,7 @@ import pytest
 from tests.hosts.deployments import TOP
 from tests.hosts.upgrades.cells import (
     HOSTS,
+    SID,
     TRAPS,
     Run,
     State,
@@ -29,22 +30,23 @@ def test_the_whole_matrix_has_every_cell_that_makes_sense() -> None:
     cells = cells_of(ALL)
     assert len(cells) == len(set(cells))
     by_apt = len(HOSTS) * len(Upgrade) * len(State) * 3
+    by_apt += len(Upgrade) * len(State) * 3  # sid
     by_deploy = len(HOSTS) * len(State)
     assert len(cells) == by_apt + by_deploy
 
 
 def test_every_upgrade_state_and_way_is_in_the_part_on_each_host() -> None:
-    for host in HOSTS:
+    for host in (*HOSTS, SID):
         runs = [run for run in PART if run.host == host]
         assert len(runs) == 10
         assert {run.upgrade for run in runs} == set(Upgrade)
         assert {state for run in runs for state in run.states} == set(State)
-        assert {run.way for run in runs} == set(Way)
+        assert {run.way for run in runs} == set(Way) - ({Way.DEPLOY} if host == SID else set())
 
 
 def test_the_part_has_every_trap_on_each_host() -> None:
     found = {(run.host, run.upgrade, state, run.way) for run in PART for state in run.states}
-    assert {(host, *trap) for host in HOSTS for trap in TRAPS} <= found
+    assert {(host, *trap) for host in (*HOSTS, SID) for trap in TRAPS} <= found
 
 
 def test_the_hosts_complete_each_other() -> None:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
+# With the deploy and upstream's package of Synapse.
 HOSTS = ("12", "13")
+# Installed by apt, with Debian's own package.
+SID = "sid"
 
 
 class Upgrade(StrEnum):
@@ -120,15 +123,15 @@ class Run:
     @property
     def may_ask(self) -> bool:
         """Debian's own package of Synapse is not checked beforehand, so dpkg itself has to ask."""
-        return self.collides and self.host == "sid"
+        return self.collides and self.host == SID
 
 
-def all_runs(hosts: Sequence[str] = HOSTS) -> tuple[Run, ...]:
+def all_runs(hosts: Sequence[str] = (*HOSTS, SID)) -> tuple[Run, ...]:
     """The whole matrix, in an order that varies the upgrade fastest."""
     return tuple(
         Run(host, upgrade, states, way)
         for host, way, states, upgrade in product(hosts, Way, COMBINATIONS, Upgrade)
-        if way is not Way.DEPLOY or upgrade in DEPLOYED
+        if way is not Way.DEPLOY or (upgrade in DEPLOYED and host != SID)
     )
 
 

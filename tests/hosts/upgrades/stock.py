@@ -8,14 +8,12 @@ from tests.hosts.deployments import TOP
 from tests.hosts.lab import Host
 from tests.hosts.lab.synapse_deb import VERSIONS, packages
 
-from .cells import Upgrade
+from .cells import SID, Upgrade
 from .packages import field, repack
 from .states import HOMESERVER, LOG
 
 OURS = "altpeter-matrix-config"
 TEMPLATE = "/usr/share/altpeter-matrix-config/nginx/site.conf.j2"
-# Debian's package where there is no other.
-SYNAPSE = {"12": "matrix-synapse-py3", "13": "matrix-synapse-py3", "sid": "matrix-synapse"}
 CHANGED_CONFFILE = {
     Upgrade.SYNAPSE: None,
     Upgrade.SYNAPSE_HOMESERVER: HOMESERVER,
@@ -79,7 +77,7 @@ class Stock:
         return repack(self._synapse[form], self._directory, version)
 
     def _original_synapse(self) -> Path:
-        if self._host.debian == "sid":
+        if self._host.debian == SID:
             return self._original("matrix-synapse")
         (found,) = packages(self._host.debian).glob(f"*_{VERSIONS[-1]}+*.deb")
         return found

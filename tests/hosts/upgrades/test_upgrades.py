@@ -15,9 +15,10 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 
 from .bench import Bench, new_bench
-from .cells import Run, all_runs, representative
+from .cells import HOSTS, SID, Run, all_runs, representative
 from .outcome import Outcome
 from .report import note
+from .sid import deploy_sid
 
 # The representative part belongs into `make test` as soon as a complete run of it was green.
 pytestmark = pytest.mark.upgrades
@@ -34,10 +35,24 @@ def parameters() -> list[Any]:
 
 
 def perform_all(
-    fleet: Fleet, original: Deployment, runs: Sequence[Run], futures: Mapping[Run, Future[Outcome]]
+    fleet: Fleet,
+    deployed: Deployment | None,
+    runs: Sequence[Run],
+    futures: Mapping[Run, Future[Outcome]],
 ) -> None:
-    """Do the runs of one host; after a run that cannot be undone go on with a new clone."""
+    """Do the runs of one host; after a run that cannot be undone go on with a new clone.
+
+    deployed: None is the server on sid, which is made here.
+    """
+    if not runs:
+        return
     with ExitStack() as stack:
+        try:
+            original = deployed or deploy_sid(fleet)
+        except BaseException as error:
+            for run in runs:
+                futures[run].set_exception(error)
+            return
         bench: Bench | None = None
         for run in runs:
             try:
@@ -71,9 +86,10 @@ def outcomes(
     ]
     futures: dict[Run, Future[Outcome]] = {run: Future() for run in selected}
     with ThreadPoolExecutor() as pool:
-        for server in both:
-            runs = [run for run in selected if run.host == server.host.debian]
-            pool.submit(perform_all, fleet, server, runs, futures)
+        for host in (*HOSTS, SID):
+            runs = [run for run in selected if run.host == host]
+            deployed = next((one for one in both if one.host.debian == host), None)
+            pool.submit(perform_all, fleet, deployed, runs, futures)
         yield futures
 
 
