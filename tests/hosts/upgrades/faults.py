@@ -67,7 +67,10 @@ class Fault:
 
 
 def _small(directory: str, options: str, fill: str) -> tuple[str, str, str]:
-    """Another, small file system with the same content, filled; its repair and its removal."""
+    """Another, small file system with the same content, filled; its repair and its removal.
+
+    Once repaired, it has the room that an apply wants to see.
+    """
     return (
         f"cp -a {directory} {ASIDE}; mount -t tmpfs -o mode=0755,{options} tmpfs {directory};"
         f" cp -a {ASIDE}/. {directory}/; {fill}",
@@ -96,11 +99,11 @@ systemctl restart nginx matrix-synapse
 FAULTS = (
     Fault(
         "full disk",
-        *_small(STATE, f"size=$(($(du -sm {ASIDE} | cut -f1) + 4))m", _BYTES.format(STATE)),
+        *_small(STATE, f"size=$(($(du -sm {ASIDE} | cut -f1) + 100))m", _BYTES.format(STATE)),
     ),
     Fault(
         "no inodes",
-        *_small(STATE, f"nr_inodes=$(($(find {ASIDE} | wc -l) + 20))", _INODES.format(STATE)),
+        *_small(STATE, f"nr_inodes=$(($(find {ASIDE} | wc -l) + 400))", _INODES.format(STATE)),
     ),
     Fault(
         "no room to unpack",
