@@ -1,7 +1,7 @@
 """No upgrade asks, is held back, loses an edit or an access token: see `cells` for what is tried.
 
 The runs of a host are done one after the other on one clone, the hosts at the same time.
-`make test-upgrades` does all of them.
+`make test-upgrades` does all of them, the sharp ones and the representative part first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +15,10 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 
 from .bench import Bench, new_bench
-from .cells import HOSTS, SID, Run, all_runs, representative
+from .cells import HOSTS, SHARP, SID, Run, all_runs, representative
 from .outcome import Outcome
 from .report import note
 from .sid import deploy_sid
-
-# The representative part belongs into `make test` as soon as a complete run of it was green.
-pytestmark = pytest.mark.upgrades
 
 ALL = all_runs()
 PART = representative(ALL, per_host=10)
@@ -29,8 +26,12 @@ PART = representative(ALL, per_host=10)
 
 def parameters() -> list[Any]:
     return [
-        pytest.param(run, id=str(run).replace(" ", "_"))
-        for run in (*PART, *(run for run in ALL if run not in PART))
+        pytest.param(
+            run,
+            id=str(run).replace(" ", "_"),
+            marks=pytest.mark.upgrades,
+        )
+        for run in dict.fromkeys((*SHARP, *PART, *ALL))
     ]
 
 
