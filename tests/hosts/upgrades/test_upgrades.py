@@ -1,7 +1,7 @@
 """No upgrade asks, is held back, loses an edit or an access token: see `cells` for what is tried.
 
 The runs of a host are done one after the other on one clone, the hosts at the same time.
-`make test-upgrades` does all of them, the sharp ones and the representative part first.
+`make test` does the sharp ones, `make test-upgrades` all, the representative part of them first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ def parameters() -> list[Any]:
         pytest.param(
             run,
             id=str(run).replace(" ", "_"),
-            marks=pytest.mark.upgrades,
+            marks=() if run in SHARP else pytest.mark.upgrades,
         )
         for run in dict.fromkeys((*SHARP, *PART, *ALL))
     ]
