@@ -3,15 +3,17 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host
+from tests.hosts.lab.commands import run
 from tests.hosts.probes import login, request, wait_until_serving
 
 from .bench import DIGESTS, REPLACED, WHO_AM_I
 from .cells import Upgrade
-from .faults import Fault, Moment
+from .faults import PAST, Fault, Moment
 from .states import NGINX_ADDITION, SETTINGS, SITE, SYNAPSE_ADDITION
 from .stock import Stock
 from .ways import NOBODY
@@ -57,6 +59,8 @@ class Patient:
         self.host: Host = server.host
         self.stock = Stock(self.host, fleet.lab.state / f"stock-{self.host.name}")
         self.host.write(SCRIPT, DISTURB)
+        past = self.host.root / PAST.lstrip("/")
+        run("cc", "-O1", "-shared", "-fPIC", "-o", past, Path(__file__).with_name("past.c"))
         wait_until_serving(server)
         self.token = login(server)
         self._next = True
