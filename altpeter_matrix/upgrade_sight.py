@@ -36,6 +36,16 @@ class Installed:
     def configured(self) -> bool:
         return self.status == "installed"
 
+    @property
+    def half_replaced(self) -> bool:
+        """dpkg is, or was, between two versions: the release is the older one."""
+        return self.status == "half-installed"
+
+    @property
+    def incomplete(self) -> bool:
+        """What it needs of other packages may be missing, too."""
+        return self.status in {"half-installed", "unpacked"}
+
 
 def installed() -> Installed | None:
     """What dpkg says; None when Synapse is not installed."""
