@@ -19,6 +19,7 @@ from . import (
     upgrade_sight,
     upgrade_way_back,
 )
+from .activation import Host
 from .canary import Canary
 from .commands import run
 from .database_checks import database_of, settings_in_use
@@ -27,6 +28,7 @@ from .failures import problems_of
 from .paths import Paths
 from .services import Services
 from .settings import Settings
+from .status import seen_by_clients
 from .upgrade_candidate import is_newer
 from .upgrade_history import Book, Entry, Release, Result, Trial
 from .upgrade_judge import Judge
@@ -153,10 +155,17 @@ class Gate:
         return verdict
 
     def _passed(self, trial: Trial) -> None:
-        self._close(trial, "passed", good=trial.release)
+        self._close(trial, "passed", good=trial.release, note=self._not_synapses_doing())
         self._release(trial.release)
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
+
+    def _not_synapses_doing(self) -> str:
+        """What is wrong with the certificate that clients are shown, or with nginx; if anything."""
+        seen = seen_by_clients(Host(self.paths, Services(self.paths)))
+        for problem in seen:
+            notify.journal(str(problem), error=True)
+        return "; ".join(map(str, seen))
 
     def _release(self, release: Release) -> None:
         """Take the pins away that versions before this one got here; not those of the check of
@@ -258,6 +267,7 @@ class Gate:
         if not done.ok:
             notify.journal(f"apply after going back: {done.output}", error=True)
         os.sync()
+        note = note or self._not_synapses_doing()
         self._close(trial, "undone", good=trial.before, note=note)
         notify.journal(f"{trial.before} serves again instead of {trial.release}", error=False)
 

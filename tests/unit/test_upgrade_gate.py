@@ -49,6 +49,7 @@ class World:
         self.dpkg_refuses = False
         self.kill_at = ""
         self.boot = "first"
+        self.outside: list[Problem] = []
 
     def happens(self, event: str) -> None:
         self.events.append(event)
@@ -105,6 +106,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(paths)
     monkeypatch.setattr(upgrade_gate, "settings_in_use", lambda _paths: None)
     monkeypatch.setattr(upgrade_gate, "database_of", lambda _paths: None)
+    monkeypatch.setattr(upgrade_gate, "seen_by_clients", lambda _host: world.outside)
     monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
     monkeypatch.setattr(notify, "mail", world.mail)
     monkeypatch.setattr(upgrade_gate, "run", lambda *argv, **_k: Result(argv, 0, "", ""))
@@ -148,6 +150,14 @@ def test_a_version_that_works_is_remembered_and_its_package_kept(world: World) -
     assert world.book().good == NEW
     assert results(world) == [("1.0", "passed"), ("2.0", "passed")]
     assert world.events == ["judge 2.0", "keep 2.0"]
+
+
+def test_a_wrong_certificate_is_told_but_is_no_fault_of_a_version(world: World) -> None:
+    upgraded(world)
+    world.outside = [Problem("nginx", "does not serve the certificate", "reload it")]
+    gate(world)
+    assert world.book().good == NEW
+    assert "does not serve the certificate" in world.book().entries[-1].note
 
 
 def test_a_version_that_is_known_is_not_judged_again(world: World) -> None:
