@@ -155,10 +155,19 @@ def _dpkg(deb: Path) -> None:
     if process.returncode != 0:
         raise HostError(
             Problem(
-                "dpkg", f"could not install {deb.name}: {last_lines(output)}",
+                "dpkg", f"could not install {deb.name}: {reason(output)}",
                 f"`dpkg --configure -a`, then `dpkg --install {deb}`",
             )
         )  # fmt: skip
+
+
+def reason(output: str) -> str:
+    """Why dpkg could not install a package; what follows only names the package again."""
+    lines = [line.strip() for line in output.splitlines()]
+    for at, line in enumerate(lines):
+        if line.startswith("dpkg: error processing"):
+            return " ".join(lines[at : at + 2])
+    return last_lines(output)
 
 
 def give_up(paths: Paths) -> None:

@@ -128,3 +128,15 @@ def test_a_package_that_is_nowhere_is_no_way_back(
     monkeypatch.setattr(kept_packages, "keep", keep)
     with pytest.raises(NoWayBack, match="is not at hand"):
         upgrade_way_back.find(paths, OLD, None)
+
+
+def test_the_reason_of_dpkg_is_told_and_not_its_last_line() -> None:
+    output = """Unpacking matrix-synapse-py3 (1.0) over (2.0) ...
+dpkg: error processing archive /x/1.0.deb (--install):
+ cannot copy extracted data for './opt/x' to '/opt/x.dpkg-new': No space left on device
+dpkg-deb: error: paste subprocess was killed by signal (Broken pipe)
+Errors were encountered while processing:
+ /x/1.0.deb
+"""
+    assert upgrade_way_back.reason(output).endswith("'/opt/x.dpkg-new': No space left on device")
+    assert upgrade_way_back.reason("dpkg: unknown option\n") == "dpkg: unknown option"
