@@ -165,3 +165,11 @@ def test_a_forgotten_mark_does_not_hold_everything_back(tmp_path: Path) -> None:
     an_hour_ago = time.time() - 3600
     os.utime(mark, (an_hour_ago, an_hour_ago))
     assert not hold.held(mark)
+
+
+def test_a_clock_that_is_set_back_does_not_hold_everything_back(tmp_path: Path) -> None:
+    mark = tmp_path / "held"
+    mark.touch()
+    in_an_hour = time.time() + 3600
+    os.utime(mark, (in_an_hour, in_an_hour))
+    assert not hold.held(mark)
