@@ -24,7 +24,7 @@ _HELD_AT_MOST = 60.0
 def held(mark: Path) -> bool:
     """Does Synapse drain before a stop?"""
     try:
-        # abs: a clock that was set back makes the mark one of the future, not of today.
+        # A mark of the future: the clock was set back since.
         return abs(time.time() - mark.stat().st_mtime) < _HELD_AT_MOST
     except OSError:
         return False

@@ -21,6 +21,10 @@ _RECORD = "packages.json"
 _DOWNLOAD_WITHIN = 600.0
 
 
+class Nowhere(HostError):
+    """There is no way to get a version."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A package file. source: downloaded, apt's cache, or repacked from what is installed."""
@@ -46,7 +50,7 @@ def keep(paths: Paths, release: Release, *, installed: bool) -> Path:
     """Have the file of a version at hand. Uses the network, so never in a maintainer script.
 
     installed: it is what dpkg has now, so it can be repacked from that in the worst case.
-    HostError when there is no way to get it.
+    Nowhere when there is no way to get it.
     """
     if (found := find(paths, release)) is not None:
         return found
@@ -97,7 +101,7 @@ def _obtain(paths: Paths, release: Release, scratch: Path, installed: bool) -> t
         said = loaded
     if installed:
         return "repacked", repacked_package.repack(paths, release, scratch)
-    raise HostError(
+    raise Nowhere(
         Problem(
             str(release), f"is not at hand, and no repository has it any more ({said})",
             f"put its .deb into {paths.root / 'var/cache/apt/archives'}",

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from .commands import run
 from .errors import HostError, Problem
+from .handmade import md5, recorded_md5
 from .paths import Paths
 from .upgrade_history import Release
 
 _CONTROL = ("preinst", "postinst", "prerm", "postrm", "config", "templates", "triggers", "shlibs",
-            "conffiles", "md5sums")  # fmt: skip
+            "md5sums")  # fmt: skip
 # Of dpkg's own, not of the package.
 _NOT_IN_CONTROL = {"Status", "Conffiles", "Config-Version"}
 
@@ -17,13 +18,15 @@ _NOT_IN_CONTROL = {"Status", "Conffiles", "Config-Version"}
 def repack(paths: Paths, release: Release, target: Path) -> Path:
     """Build the .deb of the installed version in a directory; HostError when it is not whole.
 
-    A conffile comes as it is on this host, so that going back keeps what was edited.
+    An edited conffile is left out: dpkg then keeps the file, and still knows that it was edited.
+    Packed as it is, it would pass for the packaged text, and the next version would replace it.
     """
     tree = target / "tree"
     lists = paths.package_lists
+    edited = _edited(paths)
     try:
         names = (lists / f"{release.package}.list").read_text(encoding="utf-8").splitlines()
-        for name in names:
+        for name in (one for one in names if one not in edited):
             _copy(paths.on_host(name), tree / name.lstrip("/"))
     except OSError as error:
         raise HostError(
@@ -35,6 +38,9 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
     control = tree / "DEBIAN"
     control.mkdir(mode=0o755)
     (control / "control").write_text(_control(release), encoding="utf-8")
+    conffiles = [one for one in recorded_md5(paths) if one not in edited]
+    if conffiles:
+        (control / "conffiles").write_text("".join(f"{one}\n" for one in conffiles), "utf-8")
     for name in _CONTROL:
         file = lists / f"{release.package}.{name}"
         if file.exists():
@@ -43,6 +49,16 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
     run("dpkg-deb", "--build", "-Zgzip", "-z1", tree, made, timeout=600)
     shutil.rmtree(tree)
     return made
+
+
+def _edited(paths: Paths) -> set[str]:
+    """The conffiles that are not what dpkg has recorded, or are gone."""
+    found = set()
+    for name, recorded in recorded_md5(paths).items():
+        file = paths.on_host(name)
+        if not file.is_file() or md5(file.read_bytes()) != recorded:
+            found.add(name)
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -193,6 +193,10 @@ class Survey:
         for problem in disk_problems(self.paths):
             yield Finding(True, problem)
 
+    def public_side(self) -> Iterator[Finding]:
+        self.units = self.host.services.units_if_present()
+        yield from self._settings()
+
     def _database(self) -> Iterator[Finding]:
         if problem := database_journal.interruption(self.paths):
             yield Finding(True, problem)
@@ -286,3 +290,9 @@ def _notice(where: str, what: str, remedy: str) -> Finding:
 
 def status(host: Host) -> Status:
     return Survey(host).status()
+
+
+def seen_by_clients(host: Host) -> list[Problem]:
+    """What is wrong at the public names: the served certificate, nginx, Synapse behind it."""
+    survey = Survey(host)
+    return [one.problem for one in _guarded(survey.public_side) if one.error]

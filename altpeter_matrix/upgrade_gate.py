@@ -7,7 +7,7 @@ dpkg before it judges: dpkg may itself be waiting for a Synapse that will never 
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from . import (
@@ -19,24 +19,30 @@ from . import (
     upgrade_sight,
     upgrade_way_back,
 )
+from .activation import Host
 from .canary import Canary
 from .commands import run
 from .database_checks import database_of, settings_in_use
-from .errors import HostError, MatrixConfigError, Problem
+from .errors import MatrixConfigError, Problem
 from .failures import problems_of
 from .paths import Paths
 from .services import Services
 from .settings import Settings
+from .status import seen_by_clients
+from .upgrade_candidate import is_newer
 from .upgrade_history import Book, Entry, Release, Result, Trial
-from .upgrade_watch import SETTLED_AFTER, Look, Verdict, Watch
+from .upgrade_judge import Judge
+from .upgrade_sight import Installed
+from .upgrade_watch import SETTLED_AFTER, Verdict, Watch
+from .upgrade_way_back import NoWayBack
 
-_LOOK_EVERY = 1.0
-_ASK_EVERY = 5.0
 # A version that brings the machine down with it, again and again.
 _MOST_BOOTS = 3
 # A full disk does not get emptier within seconds.
 _AGAIN_AFTER = 15.0
 _MOST_ATTEMPTS = 5
+# What is stuck is tried again: the disk may have been emptied, or the package be found. Seconds.
+_UNSTUCK_AFTER = 3600
 # The old version has no need to prove itself for long.
 _SETTLE_AFTER_RETURN = 3.0
 
@@ -53,24 +59,51 @@ class Gate:
     def run(self) -> None:
         """Judge what is installed, if that is new, and do what follows from it."""
         trial = self.book.trial
-        if trial is not None and trial.phase == "going back":
-            upgrade_way_back.wait_for_dpkg(self.paths, trial.release)
-        found = upgrade_sight.installed()
+        going_back = trial if trial is not None and trial.phase == "going back" else None
+        if going_back is not None:
+            upgrade_way_back.wait_for_dpkg(self.paths, going_back.release)
+        found = upgrade_way_back.wait_while_replacing(self.paths)
+        if going_back is not None and found is not None:
+            if found.release in {going_back.release, going_back.before}:
+                self._go_on(going_back, found)
+                return
+        upgrade_way_back.allow(self.paths)
         if found is None:
             return
-        if trial is None and found.configured and found.release == self.book.good:
+        if found.half_replaced:
+            self._repair(found.release)
+        elif trial is None and found.configured and found.release == self.book.good:
             self._keep(found.release)
+        else:
+            self._watch(self._trial(found.release))
+
+    def _go_on(self, trial: Trial, found: Installed) -> None:
+        """Go on with what a killed run had begun."""
+        # What a power cut has left of an installation may be empty files.
+        rebooted = trial.boot != upgrade_sight.boot_id(self.paths)
+        if found.release == trial.before and found.configured and not rebooted:
+            self._returned(trial)
+        else:
+            self._go_back(trial)
+
+    def _repair(self, there: Release) -> None:
+        """dpkg was interrupted while it replaced a version: install the one that works again.
+
+        No version is to blame, so none is pinned away: the next update brings it once more.
+        """
+        good = self.book.good
+        if good is None:
+            notify.journal(f"{there} is only half installed", error=True)
             return
-        if trial is not None and trial.phase == "going back":
-            # What a power cut has left of an installation may be empty files.
-            rebooted = trial.boot != upgrade_sight.boot_id(self.paths)
-            if found.release == trial.before and found.configured and not rebooted:
-                self._returned(trial)
-                return
-            if found.release in {trial.release, trial.before}:
-                self._go_back(trial)
-                return
-        self._watch(self._trial(found.release))
+        notify.journal(f"dpkg was interrupted: installing {good} again", error=True)
+        state = upgrade_sight.unit().get("ActiveState")
+        try:
+            deb = upgrade_way_back.find(self.paths, good, self.database)
+            upgrade_way_back.install(self.paths, deb, {there, good}, running=state == "active")
+        except (MatrixConfigError, OSError) as error:
+            upgrade_way_back.allow(self.paths)
+            for problem in problems_of(error):
+                notify.journal(f"health gate: {problem}", error=True)
 
     def _trial(self, release: Release) -> Trial:
         """The trial of what is installed: a new one, or one that was interrupted."""
@@ -84,7 +117,9 @@ class Gate:
             )
             notify.journal(f"{release} is new here: watching it", error=False)
         if trial.boot != boot:
-            trial = replace(trial, boot=boot, boots=trial.boots + 1, ready=False, restarts=0)
+            # Who switches the machine off during a long migration says nothing about the version.
+            boots = trial.boots + (not trial.migrating)
+            trial = replace(trial, boot=boot, boots=boots, ready=False, restarts=0)
         self._note(trial)
         return trial
 
@@ -105,85 +140,41 @@ class Gate:
             verdict = self._judge(watch, trial.release, changed)
         if verdict is Verdict.PASSED:
             self._passed(trial)
+        elif verdict is Verdict.BROKEN_OFF:
+            self._repair(trial.release)
         elif verdict is Verdict.FAILED and watch.reason is not None:
             self._failed(trial, watch.reason)
 
     def _judge(
         self, watch: Watch, release: Release, changed: Callable[[], None] = lambda: None
     ) -> Verdict | None:
-        """Look until there is a verdict. None: another version came meanwhile."""
         canary = Canary(self.paths, self.settings, demanding=self.book.session)
-        asked, wrong = -_ASK_EVERY, None
-        try:
-            while True:
-                at = time.monotonic()
-                found = upgrade_sight.installed()
-                if found is None or found.release != release:
-                    return None
-                unit = upgrade_sight.unit()
-                thorough = False
-                if unit.get("ActiveState") != "active":
-                    wrong, asked = None, -_ASK_EVERY
-                elif at - asked >= _ASK_EVERY or wrong is not None:
-                    wrong, asked = canary.look(thorough=watch.wants_thorough(at)), at
-                    thorough = canary.proved
-                before = watch.ready, watch.migrating
-                look = self._look(at, unit, found.configured, wrong, thorough)
-                verdict = watch.see(look)
-                if before != (watch.ready, watch.migrating):
-                    changed()
-                if verdict is Verdict.PASSED:
-                    self.book = replace(self.book, session=canary.session)
-                if verdict is not None:
-                    return verdict
-                time.sleep(max(0.0, at + _LOOK_EVERY - time.monotonic()))
-        finally:
-            canary.leave()
-
-    def _look(
-        self,
-        at: float,
-        unit: Mapping[str, str],
-        configured: bool,
-        wrong: Problem | None,
-        thorough: bool,
-    ) -> Look:
-        state = unit.get("ActiveState", "")
-        starting = state == "activating"
-        trouble = starting or wrong is not None
-        database, in_database = (
-            upgrade_sight.works_in_database(self.database) if trouble else (True, False)
-        )
-        pid = int(unit.get("MainPID") or 0)
-        return Look(
-            at=at,
-            state=state,
-            restarting=unit.get("SubState", "").startswith("auto-restart"),
-            restarts=int(unit.get("NRestarts") or 0),
-            result=unit.get("Result", "success"),
-            answers=starting and upgrade_sight.listens(self.settings.listener.port),
-            wrong=wrong if state == "active" else None,
-            thorough=thorough,
-            in_database=in_database,
-            database=database,
-            configured=configured,
-            busy=upgrade_sight.dpkg_busy(self.paths),
-            hungry=upgrade_sight.hungry(self.paths, pid) if pid else None,
-        )
+        verdict = Judge(self.paths, self.database, canary).judge(watch, release, changed)
+        if verdict is Verdict.PASSED:
+            self.book = replace(self.book, session=canary.session)
+        return verdict
 
     def _passed(self, trial: Trial) -> None:
-        self._close(trial, "passed", good=trial.release)
+        self._close(trial, "passed", good=trial.release, note=self._not_synapses_doing())
         self._release(trial.release)
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
+
+    def _not_synapses_doing(self) -> str:
+        """What is wrong with the certificate that clients are shown, or with nginx; if anything."""
+        seen = seen_by_clients(Host(self.paths, Services(self.paths)))
+        for problem in seen:
+            notify.journal(str(problem), error=True)
+        return "; ".join(map(str, seen))
 
     def _release(self, release: Release) -> None:
         """Take the pins away that versions before this one got here; not those of the check of
         candidates, which looks after its own."""
         for one in held_back.held(self.paths):
-            if one.package == release.package and (
-                one.version == release.version or not one.retried
-            ):
+            if one.package != release.package:
+                continue
+            older = not one.retried and not is_newer(one.version, release.version)
+            if older or one.version == release.version:
                 held_back.release(self.paths, one.package, one.version)
 
     def _keep(self, release: Release, *others: Release) -> None:
@@ -199,6 +190,9 @@ class Gate:
 
     def _failed(self, trial: Trial, reason: Problem) -> None:
         if trial.phase == "stuck":
+            again = upgrade_history.is_past(trial.stuck_since, _UNSTUCK_AFTER)
+            if again and trial.before is not None:
+                self._go_back(replace(trial, phase="going back", attempts=_MOST_ATTEMPTS - 1))
             return  # that is known
         telling = upgrade_sight.said(upgrade_history.epoch(trial.began))
         if telling and telling not in reason.what:
@@ -215,20 +209,24 @@ class Gate:
     def _go_back(self, trial: Trial) -> None:
         before = trial.before
         assert before is not None
-        trial = replace(trial, attempts=trial.attempts + 1)
         self._note(trial)
         state = upgrade_sight.unit().get("ActiveState")
         try:
             deb = upgrade_way_back.find(self.paths, before, self.database)
             self._pin(trial)
-            upgrade_way_back.install(self.paths, deb, running=state == "active")
+            replaceable = {trial.release, before}
+            done = upgrade_way_back.install(self.paths, deb, replaceable, running=state == "active")
         except (MatrixConfigError, OSError) as error:
             upgrade_way_back.give_up(self.paths)
-            if trial.attempts >= _MOST_ATTEMPTS or _final(error):
+            trial = replace(trial, attempts=trial.attempts + 1)
+            self._note(trial)
+            if trial.attempts >= _MOST_ATTEMPTS or isinstance(error, NoWayBack):
                 held_back.release(self.paths, trial.release.package, trial.release.version)
                 self._stuck(trial, "; ".join(map(str, problems_of(error))))
                 return
             raise
+        if not done:
+            return  # `look` sees the version that came meanwhile
         trial = replace(trial, boot=upgrade_sight.boot_id(self.paths))
         self._note(trial)
         self._returned(trial)
@@ -255,6 +253,8 @@ class Gate:
         run("systemctl", "start", "--no-block", upgrade_way_back.UNIT, check=False)
         watch = Watch(settle=_SETTLE_AFTER_RETURN, restarts=_restarts())
         verdict = self._judge(watch, trial.before)
+        if verdict is None:
+            return  # `look` sees the version that came meanwhile
         note = ""
         if verdict is not Verdict.PASSED:
             why = watch.reason.what if watch.reason else "it was stopped"
@@ -267,6 +267,7 @@ class Gate:
         if not done.ok:
             notify.journal(f"apply after going back: {done.output}", error=True)
         os.sync()
+        note = note or self._not_synapses_doing()
         self._close(trial, "undone", good=trial.before, note=note)
         notify.journal(f"{trial.before} serves again instead of {trial.release}", error=False)
 
@@ -276,11 +277,17 @@ class Gate:
         self.book = replace(self.book, session=False)
 
     def _stuck(self, trial: Trial, why: str) -> None:
-        assert trial.reason is not None
-        reason = replace(trial.reason, what=f"{trial.reason.what}; it stays, because {why}")
+        told = trial.told
+        trial = replace(
+            trial, phase="stuck", stays=why, stuck_since=upgrade_history.now(), told=True
+        )
+        reason = trial.explanation
+        assert reason is not None
+        if told:
+            self._note(trial)
+            return
         entry = self._entry(trial, "failed", reason=reason)
-        book = self.book.closed(entry, self.book.good)
-        self.book = replace(book, trial=replace(trial, phase="stuck", reason=reason))
+        self.book = replace(self.book.closed(entry, self.book.good), trial=trial)
         upgrade_history.write(self.paths, self.book)
         notify.journal(str(reason), error=True)
         notify.mail(
@@ -333,9 +340,15 @@ def _same_answer(one: Problem, other: Problem | None) -> bool:
     return one.where == other.where and other.what.startswith(one.what)
 
 
-def _final(error: Exception) -> bool:
-    """No use to try again: the database forbids it, or the package is nowhere."""
-    return isinstance(error, HostError) and error.problems[0].where != "dpkg"
+def look(paths: Paths) -> None:
+    """Judge what is installed, and what was installed while that took its time: the start of that
+    one could not start a service that was running."""
+    while True:
+        before = upgrade_sight.installed()
+        Gate(paths).run()
+        after = upgrade_sight.installed()
+        if after is None or (before is not None and after.release == before.release):
+            return
 
 
 def main() -> int:
@@ -343,7 +356,7 @@ def main() -> int:
     if not paths.current.exists() or not Services(paths).present:
         return 0
     try:
-        Gate(paths).run()
+        look(paths)
     except (MatrixConfigError, OSError) as error:
         for problem in problems_of(error):
             notify.journal(f"health gate: {problem}", error=True)

@@ -42,7 +42,8 @@ class Trial:
 
     before: what to go back to; None: nothing, as on a first installation.
     began: UTC. boot: the boot that saw it last; boots: how many have. restarts: how many systemd
-    had counted when it began.
+    had counted when it began. stays: why there is no way back; stuck_since: UTC, when that was
+    found last; told: it is in the history, and mailed.
     """
 
     release: Release
@@ -56,6 +57,16 @@ class Trial:
     boots: int = 0
     restarts: int = 0
     attempts: int = 0  # to go back
+    stays: str = ""
+    stuck_since: str = ""
+    told: bool = False
+
+    @property
+    def explanation(self) -> Problem | None:
+        """What is wrong with it, and why it is still there, if it is to stay."""
+        if self.reason is None or not self.stays:
+            return self.reason
+        return replace(self.reason, what=f"{self.reason.what}; it stays, because {self.stays}")
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,11 @@ def now() -> str:
 def seconds_between(began: str, ended: str) -> int:
     """Whole seconds between two of our times; never less than 0, as the clock may have jumped."""
     return max(0, epoch(ended) - epoch(began))
+
+
+def is_past(when: str, seconds: int) -> bool:
+    """Whether one of our times is that long ago; or ahead, after the clock was set back."""
+    return not when or abs(epoch(now()) - epoch(when)) >= seconds
 
 
 def epoch(text: str) -> int:

@@ -67,18 +67,15 @@ def findings(book: Book) -> Iterator[tuple[bool, Problem]]:
     trial = book.trial
     if trial is None:
         return
-    if trial.phase == "stuck" and trial.reason is not None:
-        yield (
-            True,
-            Problem(str(trial.release), trial.reason.what, f"{trial.reason.remedy}; docs/undo.md"),
-        )
+    if trial.phase == "stuck" and (why := trial.explanation) is not None:
+        yield True, Problem(str(trial.release), why.what, f"{why.remedy}; docs/undo.md")
     elif trial.phase == "going back":
-        why = f": {trial.reason.what}" if trial.reason else ""
+        reason = f": {trial.reason.what}" if trial.reason else ""
         yield (
             True,
             Problem(
                 str(trial.release),
-                f"is being undone{why}",
+                f"is being undone{reason}",
                 "wait; `altpeter-matrix upgrades` tells",
             ),
         )

@@ -36,6 +36,16 @@ class Installed:
     def configured(self) -> bool:
         return self.status == "installed"
 
+    @property
+    def half_replaced(self) -> bool:
+        """dpkg is, or was, between two versions: the release is the older one."""
+        return self.status == "half-installed"
+
+    @property
+    def incomplete(self) -> bool:
+        """What it needs of other packages may be missing, too."""
+        return self.status in {"half-installed", "unpacked"}
+
 
 def installed() -> Installed | None:
     """What dpkg says; None when Synapse is not installed."""
@@ -145,10 +155,13 @@ def boot_id(paths: Paths) -> str:
 
 def said(since: int, lines: int = 200) -> str | None:
     """What Synapse or systemd said last about a failure, on one line. since: a Unix time."""
-    shown = run(
-        "journalctl", "--unit", UNITS[SYNAPSE], f"--since=@{since}", f"--lines={lines}",
-        "--output=cat", "--no-pager", check=False,
-    )  # fmt: skip
+    try:
+        shown = run(
+            "journalctl", "--unit", UNITS[SYNAPSE], f"--since=@{since}", f"--lines={lines}",
+            "--output=cat", "--no-pager", check=False,
+        )  # fmt: skip
+    except HostError:
+        return None  # a slow journal must not keep anybody from going back
     return telling(shown.stdout)
 
 

@@ -24,7 +24,8 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     STOPPED = "stopped"  # by a person; to be judged when it runs again
-    INTERRUPTED = "interrupted"  # dpkg was, so what is installed is not a version
+    INTERRUPTED = "interrupted"  # dpkg was; what it has left works
+    BROKEN_OFF = "broken off"  # dpkg was, and what it has left does not work: no version's fault
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Look:
     answers: it accepts connections. wrong: what the canary found; asked only once it is ready.
     in_database: it is just doing something there. database: PostgreSQL answers; None: it is
     elsewhere.
-    configured: dpkg has nothing left to do with the package; busy: dpkg or apt is at work.
+    configured: dpkg has nothing left to do with the package; incomplete: it has not even begun to
+    configure it. busy: dpkg or apt is at work.
     hungry: why its memory is too much, if it is.
     """
 
@@ -50,6 +52,7 @@ class Look:
     in_database: bool = False
     database: bool | None = None
     configured: bool = True
+    incomplete: bool = False
     busy: bool = False
     hungry: str | None = None
 
@@ -76,6 +79,13 @@ class Watch:
 
     def see(self, look: Look) -> Verdict | None:
         """The verdict; None: go on."""
+        verdict = self._see(look)
+        if verdict is not Verdict.FAILED or not look.incomplete:
+            return verdict
+        self._begin_anew(look)
+        return None if look.busy else Verdict.BROKEN_OFF
+
+    def _see(self, look: Look) -> Verdict | None:
         verdict = self._died(look) or self._crashed(look)
         if verdict is not None:
             return verdict
@@ -93,6 +103,8 @@ class Watch:
             return self.failed("was killed because it used up the memory")
         if look.hungry:
             return self.failed(look.hungry)
+        if look.state == "failed" and look.database is False:
+            return Verdict.STOPPED
         if look.state == "failed":
             return self.failed(f"does not start ({look.result}), and systemd has given up")
         return None
@@ -113,7 +125,9 @@ class Watch:
         self._crashes = crashes
         self._starting_since = None
         if look.database is False:
-            return None  # without PostgreSQL no version can run
+            # Without PostgreSQL no version can run, and it is not to pay for that later.
+            self.restarts, self._crashes = look.restarts, 0
+            return None
         if self.ready:
             return self.failed("was ready, and then crashed")
         if crashes >= FAILED_STARTS:
@@ -165,6 +179,11 @@ class Watch:
             return None
         self.reason = wrong
         return Verdict.FAILED
+
+    def _begin_anew(self, look: Look) -> None:
+        """Forget what was seen of parts of two versions."""
+        self.restarts, self._crashes, self.ready, self.reason = look.restarts, 0, False, None
+        self._starting_since = self._ready_since = self._wrong_since = None
 
     def failed(self, what: str) -> Verdict:
         """Note why it is wrong."""

@@ -5,6 +5,7 @@ Each step may be repeated: a run that was killed anywhere is completed by the ne
 
 import subprocess
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .errors import HostError, MatrixConfigError, Problem
 from .paths import Paths
 from .services import SYNAPSE, UNITS
 from .upgrade_history import Release
+from .upgrade_sight import Installed
 
 UNIT = UNITS[SYNAPSE]
 _STOP_WITHIN = 30.0
@@ -22,17 +24,24 @@ _LOCK_WITHIN = 3600.0
 _DPKG_WITHIN = 150.0
 
 
+class NoWayBack(HostError):
+    """To try again within minutes would be of no use."""
+
+
 def find(paths: Paths, release: Release, database_name: str | None) -> Path:
-    """The package to go back to; HostError says why there is no way back, and what to do.
+    """The package to go back to; NoWayBack says why there is none, and what to do.
 
     Asks the repositories when it is not at hand.
     """
-    deb = kept_packages.keep(paths, release, installed=False)
+    try:
+        deb = kept_packages.keep(paths, release, installed=False)
+    except kept_packages.Nowhere as nowhere:
+        raise NoWayBack(nowhere.problems) from nowhere
     own, demanded = schema_numbers.of_package(deb), None
     if own is not None:
         demanded = schema_numbers.demanded_now(paths, database_name)
     if own is not None and demanded is not None and demanded > own:
-        raise HostError(
+        raise NoWayBack(
             Problem(
                 "database",
                 f"was changed by the new version so that {release} cannot use it any more"
@@ -58,6 +67,21 @@ def stop(paths: Paths) -> None:
     run("systemctl", "reset-failed", UNIT, check=False)
 
 
+def allow(paths: Paths) -> None:
+    """Undo `stop`, if a run that was killed or overtaken has left it in force."""
+    if paths.refused.exists():
+        give_up(paths)
+
+
+def wait_while_replacing(paths: Paths) -> Installed | None:
+    """Wait for a dpkg that is just between two versions; what is installed then."""
+    while (found := upgrade_sight.installed()) is not None:
+        if not found.half_replaced or not upgrade_sight.dpkg_busy(paths):
+            break
+        time.sleep(0.5)
+    return found
+
+
 def wait_for_dpkg(paths: Paths, release: Release) -> None:
     """Wait for a dpkg that is replacing this version, such as one that a killed run has left; not
     for one that waits for this very version to be ready."""
@@ -68,9 +92,10 @@ def wait_for_dpkg(paths: Paths, release: Release) -> None:
         time.sleep(0.5)
 
 
-def install(paths: Paths, deb: Path, *, running: bool) -> None:
+def install(paths: Paths, deb: Path, instead_of: Collection[Release], *, running: bool) -> bool:
     """Install the package once apt and dpkg are done, and have Synapse started by it.
 
+    instead_of: what it may replace; False: somebody has installed another version meanwhile.
     running: the version that is there serves to some degree, so it is stopped at the last moment.
     """
     if not running:
@@ -79,10 +104,14 @@ def install(paths: Paths, deb: Path, *, running: bool) -> None:
     while True:
         try:
             with upgrade_sight.dpkg_locked(paths):
+                found = upgrade_sight.installed()
+                if found is None or found.release not in instead_of:
+                    allow(paths)
+                    return False
                 stop(paths)
                 paths.refused.unlink(missing_ok=True)
                 _dpkg(deb)
-                return
+                return True
         except BlockingIOError:
             if time.monotonic() - begun > _LOCK_WITHIN:
                 raise HostError(
@@ -126,10 +155,19 @@ def _dpkg(deb: Path) -> None:
     if process.returncode != 0:
         raise HostError(
             Problem(
-                "dpkg", f"could not install {deb.name}: {last_lines(output)}",
+                "dpkg", f"could not install {deb.name}: {reason(output)}",
                 f"`dpkg --configure -a`, then `dpkg --install {deb}`",
             )
         )  # fmt: skip
+
+
+def reason(output: str) -> str:
+    """Why dpkg could not install a package; what follows only names the package again."""
+    lines = [line.strip() for line in output.splitlines()]
+    for at, line in enumerate(lines):
+        if line.startswith("dpkg: error processing"):
+            return " ".join(lines[at : at + 2])
+    return last_lines(output)
 
 
 def give_up(paths: Paths) -> None:

@@ -7,6 +7,7 @@ that what the server has can be compared with what it has acknowledged.
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 
 import pytest
 
@@ -14,10 +15,11 @@ from tests.clients.load import VERSIONS, Load, Report
 from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host
+from tests.hosts.lab.synapse_deb import packages
 from tests.hosts.people import change_settings, homeserver_of, new_account
 from tests.hosts.probes import assert_healthy, request, wait_until_serving
 
-OLD, NEW = "1.157.2", "1.163.2"
+OLD, MIDDLE, NEW = "1.157.2", "1.160.0", "1.163.2"
 OFTEN = {"per_second": 1000, "burst_count": 10000}
 UNLIMITED = {
     "rc_message": OFTEN,
@@ -29,9 +31,13 @@ SITE = "/var/lib/altpeter-matrix/current/nginx/site.conf"
 
 
 def install_synapse(host: Host, version: str) -> None:
+    """From the repository, or for the version that is in none from a file in /root."""
+    package = f"'matrix-synapse-py3={version}*'"
+    if version == MIDDLE:
+        package = f"/root/matrix-synapse-py3_{version}+*.deb"
     host.sh(
         "DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades "
-        f"install 'matrix-synapse-py3={version}*' </dev/null 2>&1",
+        f"install {package} </dev/null 2>&1",
         timeout=300,
     )
 
@@ -79,6 +85,22 @@ def test_an_upgrade_of_synapse_loses_no_request(server: Deployment, load: Load) 
         load.breathe(1)
     assert installed_synapse(server.host).startswith(NEW)
     assert_nothing_failed("package upgrade", server, load)
+
+
+@pytest.mark.upgrades
+@pytest.mark.parametrize(("old", "new"), combinations((OLD, MIDDLE, NEW), 2))
+def test_an_upgrade_between_any_two_versions_loses_no_request(
+    server: Deployment, load: Load, old: str, new: str
+) -> None:
+    (middle,) = packages(server.host.debian, versions=(MIDDLE,)).glob("*.deb")
+    (server.host.root / "root" / middle.name).write_bytes(middle.read_bytes())
+    install_synapse(server.host, old)
+    wait_until_serving(server)
+    with load:
+        install_synapse(server.host, new)
+        load.breathe(1)
+    assert installed_synapse(server.host).startswith(new)
+    assert_nothing_failed(f"{old} to {new}", server, load)
 
 
 @pytest.mark.upgrades

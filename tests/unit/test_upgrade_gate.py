@@ -1,5 +1,8 @@
 """What the health gate does with its verdicts, and how it goes on after it was killed."""
 
+import time
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,7 @@ from altpeter_matrix.upgrade_history import Book, Release, Trial
 from altpeter_matrix.upgrade_requests import Requests
 from altpeter_matrix.upgrade_sight import Installed
 from altpeter_matrix.upgrade_watch import Verdict, Watch
+from altpeter_matrix.upgrade_way_back import NoWayBack
 
 OLD, NEW = Release("matrix-synapse-py3", "1.0"), Release("matrix-synapse-py3", "2.0")
 NEWER = Release("matrix-synapse-py3", "3.0")
@@ -38,11 +42,14 @@ class World:
         self.paths = paths
         self.installed = Installed(OLD)
         self.broken: set[Release] = set()
+        self.broken_off = False
         self.events: list[str] = []
         self.no_way: Problem | None = None
+        self.meanwhile: Release | None = None  # installed by somebody while the lock is waited for
         self.dpkg_refuses = False
         self.kill_at = ""
         self.boot = "first"
+        self.outside: list[Problem] = []
 
     def happens(self, event: str) -> None:
         self.events.append(event)
@@ -56,20 +63,38 @@ class World:
 
     def judge(self, watch: Watch, release: Release) -> Verdict:
         self.happens(f"judge {release.version}")
+        if self.broken_off:
+            return Verdict.BROKEN_OFF
         return watch.failed("answers 500") if release in self.broken else Verdict.PASSED
 
     def find(self, _paths: Paths, release: Release, _database: str | None) -> Path:
         self.happens(f"find {release.version}")
         if self.no_way:
-            raise HostError(self.no_way)
+            raise NoWayBack(self.no_way)
         return Path(f"/{release.version}.deb")
 
-    def install(self, _paths: Paths, deb: Path, *, running: bool) -> None:
+    def install(
+        self, paths: Paths, deb: Path, instead_of: Collection[Release], *, running: bool
+    ) -> bool:
         self.happens(f"install {deb.stem}")
+        paths.refused.parent.mkdir(parents=True, exist_ok=True)
+        paths.refused.touch()
+        self.happens(f"stopped for {deb.stem}")
+        if self.meanwhile is not None:
+            self.installed, self.meanwhile = Installed(self.meanwhile), None
+        if self.installed.release not in instead_of:
+            upgrade_way_back.allow(paths)
+            return False
         if self.dpkg_refuses:
             raise HostError(Problem("dpkg", "no space", "free some"))
-        self.installed = Installed(Release(OLD.package, deb.stem))
+        self.installed, self.broken_off = Installed(Release(OLD.package, deb.stem)), False
+        paths.refused.unlink()
         self.happens(f"installed {deb.stem}")
+        return True
+
+    def give_up(self, paths: Paths) -> None:
+        paths.refused.unlink(missing_ok=True)
+        self.events.append("give up")
 
     def book(self) -> Book:
         return upgrade_history.read(self.paths)
@@ -81,6 +106,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(paths)
     monkeypatch.setattr(upgrade_gate, "settings_in_use", lambda _paths: None)
     monkeypatch.setattr(upgrade_gate, "database_of", lambda _paths: None)
+    monkeypatch.setattr(upgrade_gate, "seen_by_clients", lambda _host: world.outside)
     monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
     monkeypatch.setattr(notify, "mail", world.mail)
     monkeypatch.setattr(upgrade_gate, "run", lambda *argv, **_k: Result(argv, 0, "", ""))
@@ -98,12 +124,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(upgrade_requests, "between", lambda *_a: Requests(1, None))
     monkeypatch.setattr(upgrade_way_back, "find", world.find)
     monkeypatch.setattr(upgrade_way_back, "install", world.install)
-    monkeypatch.setattr(upgrade_way_back, "give_up", lambda _paths: world.events.append("give up"))
+    monkeypatch.setattr(upgrade_way_back, "give_up", world.give_up)
     return world
 
 
 def gate(world: World) -> None:
-    Gate(world.paths).run()
+    upgrade_gate.look(world.paths)
 
 
 def upgraded(world: World, to: Release = NEW) -> None:
@@ -126,6 +152,14 @@ def test_a_version_that_works_is_remembered_and_its_package_kept(world: World) -
     assert world.events == ["judge 2.0", "keep 2.0"]
 
 
+def test_a_wrong_certificate_is_told_but_is_no_fault_of_a_version(world: World) -> None:
+    upgraded(world)
+    world.outside = [Problem("nginx", "does not serve the certificate", "reload it")]
+    gate(world)
+    assert world.book().good == NEW
+    assert "does not serve the certificate" in world.book().entries[-1].note
+
+
 def test_a_version_that_is_known_is_not_judged_again(world: World) -> None:
     gate(world)
     world.events.clear()
@@ -146,7 +180,8 @@ def test_a_wrong_version_is_pinned_before_it_is_undone(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["judge 2.0", "find", "install 1.0", "installed 1.0", "judge 1.0"]
+    "moment",
+    ["judge 2.0", "find", "install 1.0", "stopped for 1.0", "installed 1.0", "judge 1.0"],
 )
 def test_a_gate_killed_at_any_moment_is_completed_by_the_next(world: World, moment: str) -> None:
     upgraded(world)
@@ -158,6 +193,7 @@ def test_a_gate_killed_at_any_moment_is_completed_by_the_next(world: World, mome
     assert world.installed.release == OLD
     assert (world.book().good, world.book().trial) == (OLD, None)
     assert [one.version for one in held_back.held(world.paths)] == ["2.0"]
+    assert not world.paths.refused.exists(), "Synapse could not start any more"
 
 
 def test_after_a_power_cut_the_old_version_is_installed_once_more(world: World) -> None:
@@ -193,8 +229,8 @@ def test_without_a_way_back_it_stays_and_is_told_once(world: World) -> None:
     gate(world)
     assert results(world) == [("1.0", "passed"), ("2.0", "failed")]
     trial = world.book().trial
-    assert trial is not None and trial.phase == "stuck" and trial.reason is not None
-    assert "demands schema 95" in trial.reason.what
+    assert trial is not None and trial.phase == "stuck" and trial.explanation is not None
+    assert "demands schema 95" in trial.explanation.what
     assert held_back.held(world.paths) == ()
     assert world.events.count("mail") == 1
 
@@ -240,3 +276,114 @@ def test_a_version_that_replaces_one_on_trial_goes_back_to_the_one_that_worked(
     gate(world)
     assert results(world)[-2:] == [("2.0", "replaced"), ("3.0", "undone")]
     assert world.installed.release == OLD
+
+
+def stuck(world: World) -> None:
+    upgraded(world)
+    world.broken, world.no_way = {NEW}, Problem("1.0", "is not at hand", "put it there")
+    gate(world)
+    world.events.clear()
+
+
+def later(world: World, hours: int) -> None:
+    """Let the time pass since the version was found to be stuck."""
+    book = world.book()
+    assert book.trial is not None
+    then = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - hours * 3600))
+    upgrade_history.write(world.paths, replace(book, trial=replace(book.trial, stuck_since=then)))
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_what_was_stuck_is_tried_again_later_also_when_the_clock_was_set_back(
+    world: World, hours: int
+) -> None:
+    stuck(world)
+    world.no_way = None
+    gate(world)
+    assert "find 1.0" not in world.events, "it is not tried at each start"
+    later(world, hours)
+    gate(world)
+    assert world.installed.release == OLD
+    assert results(world)[-2:] == [("2.0", "failed"), ("2.0", "undone")]
+    assert [one.version for one in held_back.held(world.paths)] == ["2.0"]
+
+
+def test_what_stays_stuck_is_not_told_again(world: World) -> None:
+    stuck(world)
+    before = world.book().trial
+    later(world, 2)
+    gate(world)
+    after = world.book().trial
+    assert "find 1.0" in world.events and "mail" not in world.events
+    assert before is not None and after is not None
+    assert after.explanation == before.explanation
+    assert results(world)[-1] == ("2.0", "failed") and len(results(world)) == 2
+
+
+def test_going_back_never_replaces_what_a_person_has_installed_meanwhile(world: World) -> None:
+    upgraded(world)
+    world.broken, world.meanwhile = {NEW}, NEWER
+    gate(world)
+    assert world.installed.release == NEWER == world.book().good
+    assert results(world)[-2:] == [("2.0", "replaced"), ("3.0", "passed")]
+    assert not world.paths.refused.exists()
+
+
+def test_another_version_after_a_killed_way_back_may_start(world: World) -> None:
+    upgraded(world)
+    world.broken, world.kill_at = {NEW}, "stopped for 1.0"
+    with pytest.raises(Killed):
+        gate(world)
+    assert world.paths.refused.exists()
+    world.installed = Installed(NEWER)
+    gate(world)
+    assert not world.paths.refused.exists()
+    assert world.book().good == NEWER
+
+
+def test_a_version_that_comes_while_the_gate_is_busy_is_judged_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgraded(world)
+
+    def keep(_paths: Paths, release: Release, installed: bool) -> None:
+        if release == NEW:
+            world.installed = Installed(NEWER)
+
+    monkeypatch.setattr(kept_packages, "keep", keep)
+    gate(world)
+    assert world.book().good == NEWER
+
+
+@pytest.mark.parametrize("found", [Installed(OLD, "half-installed"), Installed(NEW, "unpacked")])
+def test_what_an_interrupted_dpkg_left_is_no_versions_fault(world: World, found: Installed) -> None:
+    upgraded(world)
+    world.installed, world.broken_off = found, not found.half_replaced
+    gate(world)
+    assert world.installed == Installed(OLD)
+    assert (world.book().good, world.book().trial) == (OLD, None)
+    assert held_back.held(world.paths) == ()
+
+
+def test_an_older_version_that_works_leaves_the_pin_of_a_newer_one(world: World) -> None:
+    upgraded(world, NEWER)
+    world.broken = {NEWER}
+    gate(world)
+    world.installed = Installed(NEW)
+    gate(world)
+    assert world.book().good == NEW
+    assert [one.version for one in held_back.held(world.paths)] == ["3.0"]
+
+
+def test_a_machine_that_goes_down_with_a_version_is_reason_enough_but_not_in_a_migration(
+    world: World,
+) -> None:
+    for migrating, result in ((True, "passed"), (False, "undone")):
+        upgraded(world)
+        trial = Trial(NEW, OLD, upgrade_history.now(), boots=3, boot="3", migrating=migrating)
+        upgrade_history.write(world.paths, replace(world.book(), trial=trial))
+        world.boot = f"4 {migrating}"
+        gate(world)
+        assert results(world)[-1] == ("2.0", result)
+        world.installed = Installed(OLD)
+        gate(world)

@@ -8,12 +8,15 @@ import pytest
 
 from altpeter_matrix import (
     kept_packages,
+    repacked_package,
     schema_numbers,
     upgrade_report,
     upgrade_requests,
     upgrade_sight,
 )
+from altpeter_matrix.commands import Result, run
 from altpeter_matrix.errors import HostError, Problem
+from altpeter_matrix.handmade import md5
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.upgrade_history import (
     Book,
@@ -143,6 +146,37 @@ def test_two_versions_are_kept_and_no_more(paths: Paths) -> None:
     assert kept_packages.find(paths, OLD) is None
     assert kept_packages.find(paths, NEW) and kept_packages.find(paths, third)
     assert len(list(paths.kept_packages.iterdir())) == 3
+
+
+def test_a_package_is_made_again_without_the_conffiles_that_were_edited(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dpkg would take an edit for the packaged text, and the next version would replace it."""
+    files = {"/etc/same.yaml": "packaged\n", "/etc/edited.yaml": "edited\n", "/opt/code": "code\n"}
+    for name, text in files.items():
+        paths.on_host(name).parent.mkdir(parents=True, exist_ok=True)
+        paths.on_host(name).write_text(text)
+    paths.package_lists.mkdir(parents=True)
+    names = ["/.", "/etc", "/opt", *files, "/etc/removed.yaml"]
+    (paths.package_lists / f"{OLD.package}.list").write_text("\n".join(names) + "\n")
+    conffiles = [name for name in names if name.endswith(".yaml")]
+    recorded = dict.fromkeys(conffiles, md5(b"packaged\n"))
+    monkeypatch.setattr(repacked_package, "recorded_md5", lambda _paths: recorded)
+    status = (
+        f"Package: {OLD.package}\nStatus: install ok installed\nVersion: 1.0\nArchitecture: all\n"
+        "Maintainer: Nobody <nobody@example.org>\nDescription: nothing\n"
+    )
+    monkeypatch.setattr(
+        repacked_package, "run",
+        lambda *argv, **options: Result(tuple(map(str, argv)), 0, status, "")
+        if argv[0] == "dpkg-query" else run(*argv, **options),
+    )  # fmt: skip
+    made = repacked_package.repack(paths, OLD, paths.state)
+    assert kept_packages.is_whole(made, OLD)
+    listed = run("dpkg-deb", "--contents", made).stdout
+    assert "./etc/same.yaml" in listed and "./opt/code" in listed
+    assert "edited" not in listed and "removed" not in listed
+    assert run("dpkg-deb", "--info", made, "conffiles").stdout == "/etc/same.yaml\n"
 
 
 def test_the_compat_number_is_read_past_its_comments() -> None:

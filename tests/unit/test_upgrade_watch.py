@@ -139,3 +139,41 @@ def test_a_migration_in_a_database_elsewhere_is_not_killed() -> None:
     watch = Watch()
     assert until_verdict(watch, *looks)[0] is None
     assert watch.migrating
+
+
+def test_postgresql_that_was_away_for_long_leaves_nothing_to_pay_for() -> None:
+    away = [Look(float(at), "activating", restarts=at // 6, database=False) for at in range(60)]
+    # Seen only once PostgreSQL is back; its fault all the same.
+    last = Look(60, "activating", restarting=True, restarts=10, database=True)
+    back = [Look(float(at), "activating", restarts=10, database=True) for at in range(61, 68)]
+    later = [
+        Look(float(at), "active", restarts=10, thorough=True, database=True)
+        for at in range(68, 200)
+    ]
+    assert until_verdict(Watch(), *away, last, *back, *later)[0] is Verdict.PASSED
+
+
+def test_a_start_that_systemd_gave_up_without_postgresql_is_not_judged() -> None:
+    assert Watch().see(Look(0, "failed", database=False)) is Verdict.STOPPED
+    assert Watch().see(Look(0, "failed", database=True)) is Verdict.FAILED
+
+
+def test_parts_of_two_versions_are_not_judged() -> None:
+    """Synapse may crash while dpkg replaces its files, or what it needs of other packages."""
+    crashes = [
+        Look(float(at), "activating", restarts=at // 6, incomplete=True, busy=True)
+        for at in range(120)
+    ]
+    watch = Watch(ready=True)
+    assert until_verdict(watch, *crashes)[0] is None
+    # Nor is what was seen of them held against what is whole.
+    crash = Look(120, "activating", restarting=True, restarts=20)
+    whole = [Look(float(at), "active", restarts=20, thorough=True) for at in range(121, 300)]
+    assert until_verdict(watch, crash, *whole)[0] is Verdict.PASSED
+
+
+def test_parts_of_two_versions_that_dpkg_left_are_no_versions_fault() -> None:
+    crashes = [
+        Look(float(at), "activating", restarts=at // 6, incomplete=True) for at in range(120)
+    ]
+    assert until_verdict(Watch(), *crashes) == (Verdict.BROKEN_OFF, 18)

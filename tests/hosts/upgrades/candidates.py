@@ -31,6 +31,7 @@ class Candidate:
         return self.name.replace(" ", "_")
 
 
+SOUND = Candidate("sound", {"app/_base.py": "\n# as good as the one before\n"}, says="")
 ANSWERS_500 = Candidate(
     "answers 500",
     {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import controller
@@ -19,8 +19,14 @@ VERSIONS = ("1.157.2", "1.163.2")
 SUPPORTED = ("12", "13")
 
 
-def packages(debian: str, *, altered: Mapping[str, str] | None = None, note: str = "") -> Path:
-    """Return a directory with the ``.deb`` files of all `VERSIONS` for a release.
+def packages(
+    debian: str,
+    *,
+    altered: Mapping[str, str] | None = None,
+    note: str = "",
+    versions: Sequence[str] = VERSIONS,
+) -> Path:
+    """Return a directory with the ``.deb`` files of these versions for a release.
 
     ``altered`` appends text to packaged conffiles (``{"homeserver.yaml": "# changed\\n"}``), as
     if upstream had changed them; ``note`` is appended to the Debian revision, so that it sorts
@@ -29,13 +35,16 @@ def packages(debian: str, *, altered: Mapping[str, str] | None = None, note: str
     suite = RELEASES[debian].codename
     changes = dict(altered or {})
     base = base_image(debian)
-    key = recipe_key(base.name, repr(sorted(changes.items())), note, *VERSIONS, *_recipe_texts())
+    key = recipe_key(base.name, repr(sorted(changes.items())), note, *versions, *_recipe_texts())
+    others = "" if versions == VERSIONS else f"-{'-'.join(versions)}"
+    kind = f"synapse-{suite}{note}{others}"
 
     def make(target: Path) -> None:
-        with step(f"packing Synapse {' and '.join(VERSIONS)} for Debian {debian}"):
-            _pack(base, suite, target, changes, note)
+        with step(f"packing Synapse {' and '.join(versions)} for Debian {debian}"):
+            environment = {"VERSIONS": " ".join(versions), "REVISION": f"+{suite}1{note}"}
+            _pack(base, suite, target, changes, kind, environment)
 
-    return cached(f"synapse-{suite}{note}", key, make)
+    return cached(kind, key, make)
 
 
 def _recipe_texts() -> list[str]:
@@ -43,8 +52,15 @@ def _recipe_texts() -> list[str]:
     return [text for path in files for text in (path.name, path.read_text())]
 
 
-def _pack(base: Path, suite: str, target: Path, changes: Mapping[str, str], note: str) -> None:
-    scratch = CACHE / f"synapse-{suite}{note}.build"
+def _pack(  # noqa: PLR0917 - keyword names would only repeat the types
+    base: Path,
+    suite: str,
+    target: Path,
+    changes: Mapping[str, str],
+    kind: str,
+    environment: Mapping[str, str],
+) -> None:
+    scratch = CACHE / f"{kind}.build"
     # Kept between builds: the wheel of psycopg2 takes longest, and downloads repeat.
     pip_cache = CACHE / f"pip-{suite}"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -60,11 +76,11 @@ def _pack(base: Path, suite: str, target: Path, changes: Mapping[str, str], note
             [base],
             scratch / "upper",
             (RECIPE / "build.sh").read_text(),
-            log=CACHE / f"synapse-{suite}{note}.log",
+            log=CACHE / f"{kind}.log",
             binds={RECIPE: Path("/recipe"), inputs: Path("/inputs")}
             | {path: path for path in pip.paths},
             writable_binds={target: Path("/out"), pip_cache: Path("/pip-cache")},
-            env={"VERSIONS": " ".join(VERSIONS), "REVISION": f"+{suite}1{note}"},
+            env=environment,
             timeout=3600,
         )
     finally:
