@@ -17,8 +17,8 @@ from tests.hosts.lab import Host
 from tests.hosts.probes import request, wait_until_serving
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import UPSTREAM
-from tests.hosts.upgrades.packages import Repository, field
 from tests.hosts.upgrades.gate_patient import GATE, WHO_AM_I, Patient, patient
+from tests.hosts.upgrades.packages import Repository, field
 
 __all__ = ["patient"]
 pytestmark = pytest.mark.upgrades
