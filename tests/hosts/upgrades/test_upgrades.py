@@ -1,7 +1,8 @@
 """No upgrade asks, is held back, loses an edit or an access token: see `cells` for what is tried.
 
 The runs of a host are done one after the other on one clone, the hosts at the same time.
-`make test` does the sharp ones, `make test-upgrades` all, the representative part of them first.
+`make test` does two of them, `make test-upgrades` all: first the sharp ones, then the
+representative part.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 
 from .bench import Bench, new_bench
-from .cells import HOSTS, SHARP, SID, Run, all_runs, representative
+from .cells import HOSTS, SHARP, SHORT, SID, Run, all_runs, representative
 from .outcome import Outcome
 from .report import note
 from .sid import deploy_sid
@@ -29,7 +30,7 @@ def parameters() -> list[Any]:
         pytest.param(
             run,
             id=str(run).replace(" ", "_"),
-            marks=() if run in SHARP else pytest.mark.upgrades,
+            marks=() if run in SHORT else pytest.mark.upgrades,
         )
         for run in dict.fromkeys((*SHARP, *PART, *ALL))
     ]
