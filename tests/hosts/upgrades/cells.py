@@ -140,8 +140,6 @@ SHARP = (
     Run("13", Upgrade.NGINX, (State.ADDITIONS_BROKEN,), Way.UNATTENDED),
     Run("13", Upgrade.TOGETHER, (State.UNTOUCHED,), Way.TERMINAL),
 )
-# What `make test` has time for: a person at a terminal who changed much, and nobody at all.
-SHORT = (SHARP[1], SHARP[5])
 
 
 def all_runs(hosts: Sequence[str] = (*HOSTS, SID)) -> tuple[Run, ...]:
