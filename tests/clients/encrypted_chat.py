@@ -175,6 +175,14 @@ class Chat:
         return event
 
 
+async def join_by_invitation(host: Chat, guest: Chat) -> str:
+    """A new encrypted room with both of them: its ID."""
+    room = await host.create_encrypted_room()
+    await host.invite(room, guest.account.user_id)
+    await guest.accept_invitation(room)
+    return room
+
+
 async def say_and_hear(speaker: Chat, listener: Chat, room: str, text: str) -> None:
     """One encrypted message from one device to another, checked on the way and at the end."""
     await speaker.knows_member(room, listener.account.user_id)

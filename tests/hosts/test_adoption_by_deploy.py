@@ -13,7 +13,7 @@ from typing import Any
 import nio
 import pytest
 
-from tests.clients.encrypted_chat import Chat, accept, say_and_hear
+from tests.clients.encrypted_chat import Chat, accept, join_by_invitation, say_and_hear
 from tests.hosts.deployments import operations_changed, run_pyinfra, write_inventory
 from tests.hosts.handmade import (
     ALIAS,
@@ -156,9 +156,7 @@ async def _adopted_while_people_talk(
         Chat(people[0], folder / "alice") as alice,
         Chat(people[1], folder / "bob") as bob,
     ):
-        room = await alice.create_encrypted_room()
-        await alice.invite(room, people[1].user_id)
-        await bob.accept_invitation(room)
+        room = await join_by_invitation(alice, bob)
         await say_and_hear(alice, bob, room, "before the adoption")
         uploaded = ask("POST", "/_matrix/media/v3/upload?filename=a", token=alice.token,
                        body=b"old media", headers={"Content-Type": "text/plain"})  # fmt: skip

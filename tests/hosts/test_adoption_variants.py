@@ -13,7 +13,7 @@ import yaml
 
 from altpeter_matrix.adoption_plan import DEFAULTS, same
 from tests.clients.accounts import Account
-from tests.clients.encrypted_chat import Chat, say_and_hear
+from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
 from tests.hosts.deployments import Deployment
 from tests.hosts.handmade import (
     DATABASE_PASSWORD,
@@ -195,9 +195,7 @@ async def _adopted_amid_federation(
         Chat(people[0], folder / "alice") as alice,
         Chat(people[1], folder / "guest") as guest,
     ):
-        room = await alice.create_encrypted_room()
-        await alice.invite(room, people[1].user_id)
-        await guest.accept_invitation(room)
+        room = await join_by_invitation(alice, guest)
         await say_and_hear(alice, guest, room, "before the adoption")
         killed = await asyncio.to_thread(_killed_until_done, server, alice.token)
         assert killed >= 5, "it was not killed often enough to show anything"
@@ -353,9 +351,7 @@ async def _moved_while_people_talk(server: Handmade, folder: Path) -> None:
         Chat(people[0], folder / "alice") as alice,
         Chat(people[1], folder / "bob") as bob,
     ):
-        room = await alice.create_encrypted_room()
-        await alice.invite(room, people[1].user_id)
-        await bob.accept_invitation(room)
+        room = await join_by_invitation(alice, bob)
         await say_and_hear(alice, bob, room, "on SQLite")
         report = host.run("altpeter-matrix", "adopt", "--dry-run").stdout
         assert "database: SQLite (/var/lib/matrix-synapse/homeserver.db) -> PostgreSQL" in report

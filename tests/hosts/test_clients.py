@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import javascript
-from tests.clients.encrypted_chat import Chat, say_and_hear
+from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
 from tests.clients.homeserver import Answer, Homeserver
 from tests.hosts.deployments import TOP, Deployment
 from tests.hosts.people import bytes_of, homeserver_of, new_account
@@ -23,9 +23,7 @@ def test_two_users_talk_end_to_end_encrypted(deployment: Deployment, tmp_path: P
             Chat(alice_account, tmp_path / "alice") as alice,
             Chat(bob_account, tmp_path / "bob") as bob,
         ):
-            room = await alice.create_encrypted_room()
-            await alice.invite(room, bob_account.user_id)
-            await bob.accept_invitation(room)
+            room = await join_by_invitation(alice, bob)
             await say_and_hear(alice, bob, room, "Is this private, Bob?")
             await say_and_hear(bob, alice, room, "It is, Alice.")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.encrypted_chat import Chat, say_and_hear
+from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Lab
 from tests.hosts.people import change_settings, homeserver_of, new_account
@@ -34,13 +34,6 @@ async def join_by_room_id(host: Chat, guest: Chat) -> str:
     room = await host.create_encrypted_room(public=True)
     assert ":" not in room
     return await guest.join(room, via=host.account.homeserver.server_name)
-
-
-async def join_by_invitation(host: Chat, guest: Chat) -> str:
-    room = await host.create_encrypted_room()
-    await host.invite(room, guest.account.user_id)
-    await guest.accept_invitation(room)
-    return room
 
 
 def meet(

@@ -88,7 +88,7 @@ def test_an_upgrade_of_synapse_loses_no_request(server: Deployment, load: Load) 
 
 
 @pytest.mark.upgrades
-@pytest.mark.parametrize(("old", "new"), combinations((OLD, MIDDLE, NEW), 2))
+@pytest.mark.parametrize(("old", "new"), tuple(combinations((OLD, MIDDLE, NEW), 2)))
 def test_an_upgrade_between_any_two_versions_loses_no_request(
     server: Deployment, load: Load, old: str, new: str
 ) -> None:
