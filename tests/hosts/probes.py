@@ -21,10 +21,18 @@ VERSIONS = "/_matrix/client/versions"
 STATE = """
 import hashlib, json, os, subprocess
 
+OURS = "/var/lib/altpeter-matrix"
+BESIDES = {
+    OURS + "/" + name for name in ("status.json", "upgrades.json", "canary.json", "packages")
+}
+
 def files(top):
     for directory, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if os.path.join(directory, name) not in BESIDES]
         for name in [*folders, *names]:
             path = os.path.join(directory, name)
+            if path in BESIDES:
+                continue
             entry = os.lstat(path)
             if os.path.islink(path):
                 content = os.readlink(path)
@@ -38,11 +46,8 @@ def output(*argv):
     return subprocess.run(argv, capture_output=True, text=True).stdout
 
 state = {}
-for top in ("/etc", "/var/lib/altpeter-matrix", "/usr/share/keyrings"):
+for top in ("/etc", OURS, "/usr/share/keyrings"):
     state.update(files(top))
-for name in ("status.json", "upgrades.json", "canary.json", "packages"):
-    path = "/var/lib/altpeter-matrix/" + name
-    state = {key: value for key, value in state.items() if key != path and path + "/" not in key}
 state["packages"] = output("dpkg-query", "-W")
 for unit in ("nginx", "matrix-synapse", "postgresql"):
     state[unit] = output("systemctl", "show", unit, "-p", "ActiveState", "-p", "InvocationID")

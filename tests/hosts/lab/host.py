@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import layers
 from .commands import CommandError, Result, run
+from .connections import Connections
 from .errors import LabError
 from .identity import Identity, give_birth, settle
 from .ledger import Ledger
@@ -29,6 +30,7 @@ class Access:
     state: Path
     ssh_key: Path
     trusted: str
+    sockets: Path
 
     @property
     def known_hosts(self) -> Path:
@@ -58,8 +60,10 @@ class Host:
         self.directory = access.state / "hosts" / name
         self.root = self.directory / "root"
         self.upper = self.directory / "upper"
+        name_of_machine = f"{access.network.token}h{identity.number}"
+        self._connections = Connections(access.sockets, name_of_machine)
         self._machine = Machine(
-            f"{access.network.token}h{identity.number}",
+            name_of_machine,
             self.root,
             access.network.bridge,
             access.state / "logs" / f"{name}.console.log",
@@ -114,11 +118,15 @@ class Host:
         input: str | None = None,
         timeout: float = 300,
         user: str = "root",
+        new_connection: bool = False,
     ) -> Result:
         """Run a program on the host; failure raises with its output."""
         command = shlex.join(map(str, argv))
+        ssh = self.ssh_argv_as(user)
+        if not new_connection:
+            ssh = self._connections.through(f"{user}-{self.ssh_port}", ssh)
         return run(
-            *(*self.ssh_argv_as(user), command),
+            *(*ssh, command),
             check=check,
             input=input,
             timeout=timeout,
@@ -158,10 +166,12 @@ class Host:
 
     def stop(self) -> None:
         """Shut down in good order."""
+        self._connections.hang_up()
         self._machine.power_off()
 
     def kill(self) -> None:
         """Cut the power."""
+        self._connections.hang_up()
         self._machine.cut_power()
 
     def reboot(self) -> None:
@@ -169,6 +179,7 @@ class Host:
         before = self.boot_id()
         # The connection may end before ssh has the exit status.
         self.run("systemctl", "--no-block", "reboot", check=False)
+        self._connections.hang_up()
         end = time.monotonic() + 120
         while self._answers_as(before):
             if time.monotonic() > end:
@@ -177,7 +188,9 @@ class Host:
         self.wait_until_booted()
 
     def boot_id(self) -> str:
-        return self.run("cat", "/proc/sys/kernel/random/boot_id", timeout=20).stdout.strip()
+        return self.run(
+            "cat", "/proc/sys/kernel/random/boot_id", timeout=20, new_connection=True
+        ).stdout.strip()
 
     def wait_until_booted(self, *, healthy: bool = False, timeout: float = 120) -> str:
         """Return systemd's verdict once booting has ended; ``healthy`` insists on "running"."""
@@ -186,7 +199,9 @@ class Host:
             self._expect_alive(end)
             time.sleep(0.05)
         while True:
-            done = self.run("systemctl", "is-system-running", "--wait", check=False)
+            done = self.run(
+                "systemctl", "is-system-running", "--wait", check=False, new_connection=True
+            )
             state = done.stdout.strip()
             if state in ("running", "degraded"):
                 break
@@ -246,9 +261,7 @@ class Host:
         if not self._port_open():
             return False
         try:
-            return self.run(
-                "cat", "/proc/sys/kernel/random/boot_id", timeout=20
-            ).stdout.strip() == (boot_id)
+            return self.boot_id() == boot_id
         except CommandError:
             return False
 
@@ -257,5 +270,9 @@ class Host:
             raise LabError(f"{self.name} ended while booting\n{self._machine.describe()}")
         if time.monotonic() > end:
             seen = self._machine.describe()
-            jobs = self.run("systemctl", "list-jobs", check=False, timeout=30) if state else ""
+            jobs = (
+                self.run("systemctl", "list-jobs", check=False, timeout=30, new_connection=True)
+                if state
+                else ""
+            )
             raise LabError(f"{self.name} did not boot in time ({state}) {jobs}\n{seen}")

@@ -69,7 +69,12 @@ class Lab:
         _clean(self.state, ledger)
         network = Network(choose_token(), choose_subnet(f"{self.state}"))
         key = self.state / "ssh_key"
-        self._access = Access(network, ledger, self.state, key, authority().root.read_text())
+        sockets = Path("/run", f"lab-{network.token}")
+        ledger.add("connections", str(sockets))
+        sockets.mkdir(mode=0o700)
+        self._access = Access(
+            network, ledger, self.state, key, authority().root.read_text(), sockets
+        )
         if not key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key)
 

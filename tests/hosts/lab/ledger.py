@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from . import cgroups, kernel
+from . import cgroups, connections, kernel
 from .commands import run
 from .errors import LabError
 
@@ -83,6 +83,7 @@ def _remove_directory(name: str) -> None:
 REMOVE = {
     "bridge": _remove_bridge,
     "cgroup": cgroups.remove,
+    "connections": connections.remove,
     "directory": _remove_directory,
     "kernel settings": kernel.release,
     "mount": _remove_mount,
