@@ -76,6 +76,9 @@ section addresses
 quiet ip -o addr show scope global | awk '{sub("/.*", "", $4); print $4}'
 
 section names
+# A resolver that is dead must not cost ten seconds for each of many names (resolv.conf(5)).
+RES_OPTIONS='timeout:2 attempts:2'
+export RES_OPTIONS
 # Only what DNS says counts: /etc/hosts usually maps the host's own name to 127.0.1.1.
 for name in $NAMES; do
     for address in $(quiet getent -s dns ahostsv4 "$name" | awk '{print $1}' | sort -u) \

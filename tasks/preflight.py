@@ -216,5 +216,8 @@ def _dns(target: Target, state: HostState) -> Iterator[Problem]:
             )
         else:
             what = f"has no address, so no certificate can be had (this host: {ours})"
-            remedy = "set its A and AAAA records and wait until they are seen"
+            remedy = (
+                "set its A and AAAA records and wait until the host's resolver (/etc/resolv.conf) "
+                "answers with them"
+            )
         yield Problem(f"DNS: {name}", what, f"{remedy}, or set certificates.acme: false")

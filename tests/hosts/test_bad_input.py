@@ -2,6 +2,7 @@
 changes, with file, key and remedy, while the server goes on serving."""
 
 import pprint
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -301,6 +302,23 @@ def test_the_deploy_refuses_a_name_without_an_address(fleet: Fleet, server: Depl
 
 def test_the_deploy_refuses_a_name_that_leads_elsewhere(fleet: Fleet, server: Deployment) -> None:
     refused(fleet, server, "DNS: lab.test", "not this host", aliases=["lab.test"])
+
+
+def test_the_deploy_refuses_a_host_whose_resolver_is_dead(fleet: Fleet, server: Deployment) -> None:
+    server.host.sh(
+        "cp -P /etc/resolv.conf /root/resolv.conf; rm /etc/resolv.conf; "
+        "echo nameserver 127.0.0.99 > /etc/resolv.conf; "
+        "iptables -I OUTPUT -d 127.0.0.99 -j DROP"
+    )
+    began = time.monotonic()
+    try:
+        refused(fleet, server, "DNS: alias.test", "/etc/resolv.conf", aliases=["alias.test"])
+    finally:
+        server.host.sh(
+            "iptables -D OUTPUT -d 127.0.0.99 -j DROP; "
+            "rm /etc/resolv.conf; mv /root/resolv.conf /etc/resolv.conf"
+        )
+    assert time.monotonic() - began < 60
 
 
 def test_the_deploy_refuses_an_unknown_signing_key(fleet: Fleet, server: Deployment) -> None:

@@ -1,24 +1,44 @@
 """Two homeservers: alpha.test, delegated, on Debian 12 and matrix.beta.test on Debian 13."""
 
 import asyncio
+import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
 from tests.hosts.deployments import Deployment
-from tests.hosts.lab import Lab
+from tests.hosts.lab import Host, Lab
 from tests.hosts.people import change_settings, homeserver_of, new_account
 from tests.hosts.probes import wait_until_serving
 
 Both = tuple[Deployment, Deployment]
 Join = Callable[[Chat, Chat], Coroutine[Any, Any, str]]
 SRV = "_matrix-fed._tcp.alpha.test"
+# The web server of alpha.test: first what certbot needs, then what the server asks for.
+PLAIN_SITE = "server {{ listen 80; listen [::]:80; server_name {name}; root /var/www/html; }}\n"
+SITE = """
+server {{
+    listen 443 ssl;
+    listen [::]:443 ssl;
+    server_name {name};
+    ssl_certificate /etc/letsencrypt/live/{name}/fullchain.pem;
+    ssl_certificate_key /etc/letsencrypt/live/{name}/privkey.pem;
+    {locations}
+}}
+"""
+LOCATION = """location = {path} {{
+        default_type application/json;
+        add_header Access-Control-Allow-Origin "*" always;
+        return 200 '{body}';
+    }}
+"""
 
 
 async def join_by_alias(host: Chat, guest: Chat) -> str:
@@ -134,3 +154,54 @@ def test_federation_works_through_srv_without_well_known(
     assert well_known.status == 404, well_known
     meet(alpha_by_srv, beta, join_by_alias, tmp_path / "alias")
     meet(beta, alpha_by_srv, join_by_room_id, tmp_path / "room-id")
+
+
+@pytest.fixture
+def alpha_by_another_host(
+    lab: Lab, both: Both, clone: Callable[..., Deployment]
+) -> Iterator[Deployment]:
+    """alpha.test is another web server, which answers what `altpeter-matrix records` tells."""
+    alpha, beta = both
+    web = clone(beta, "web").host
+    server = clone(alpha, "elsewhere", dns=True)
+    change_settings(server, federation={"delegation": "elsewhere"})
+    try:
+        lab.dns("alpha.test", web)
+        told = json.loads(server.host.run("altpeter-matrix", "records", "--json").stdout)
+        serve(web, lab.services.acme_directory, "alpha.test", told["documents"])
+        restart_synapse(beta)
+        yield server
+    finally:
+        lab.dns("alpha.test", alpha.host)
+        restart_synapse(beta)
+
+
+def serve(web: Host, directory: str, name: str, documents: Sequence[Mapping[str, str]]) -> None:
+    """Answer with these documents under that name, on a host that has nginx and certbot."""
+    site = "/etc/nginx/sites-enabled/elsewhere"
+    plain = PLAIN_SITE.format(name=name)
+    web.write(site, plain)
+    web.run("systemctl", "reload", "nginx")
+    web.run(
+        *("certbot", "certonly", "--non-interactive", "--agree-tos", "--server", directory),
+        *("--register-unsafely-without-email", "--webroot", "-w", "/var/www/html", "-d", name),
+    )
+    locations = "".join(
+        LOCATION.format(path=urlsplit(one["url"]).path, body=one["body"]) for one in documents
+    )
+    web.write(site, plain + SITE.format(name=name, locations=locations))
+    web.run("systemctl", "reload", "nginx")
+
+
+@pytest.mark.upgrades
+def test_federation_works_through_well_known_documents_elsewhere(
+    lab: Lab, both: Both, alpha_by_another_host: Deployment, tmp_path: Path
+) -> None:
+    _, beta = both
+    status = alpha_by_another_host.host.run("altpeter-matrix", "status", check=False)
+    assert status.returncode == 0, status.stdout
+    own = homeserver_of(alpha_by_another_host)
+    assert own.request("GET", "/.well-known/matrix/server", name="alpha.test").status == 404
+    meet(alpha_by_another_host, beta, join_by_alias, tmp_path / "alias")
+    meet(beta, alpha_by_another_host, join_by_room_id, tmp_path / "room-id")
+    assert [line for line in sanity_report(lab, "alpha.test") if "𐄂" in line] == []
