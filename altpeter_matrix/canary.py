@@ -255,7 +255,8 @@ class Canary:
             text = response.read(4 * 1024**2)
         finally:
             link.close()
-        if response.status == 429:
+        # What only reads is never limited.
+        if response.status == 429 and method != "GET":
             raise Busy
         try:
             answer = json.loads(text)

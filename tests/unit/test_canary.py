@@ -14,6 +14,7 @@ from altpeter_matrix.paths import Paths
 from altpeter_matrix.settings import Settings, parse_settings_text
 
 NAME = "example.org"
+TOO_MANY = (429, {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests"})
 
 
 class Homeserver(ThreadingHTTPServer):
@@ -185,10 +186,18 @@ def test_no_answer_is_noticed(paths: Paths, homeserver: Homeserver) -> None:
 def test_too_many_requests_are_neither_wrong_nor_a_proof(
     paths: Paths, homeserver: Homeserver
 ) -> None:
-    homeserver.instead["/_matrix/client/v3/login"] = (429, {"errcode": "M_LIMIT_EXCEEDED"})
+    homeserver.instead["/_matrix/client/v3/createRoom"] = TOO_MANY
     canary = new_canary(paths, homeserver)
     assert canary.look(thorough=True) is None
     assert not canary.proved
+
+
+def test_too_many_requests_for_what_is_never_limited_are_wrong(
+    paths: Paths, homeserver: Homeserver
+) -> None:
+    homeserver.instead["/"] = TOO_MANY
+    wrong = new_canary(paths, homeserver).look(thorough=True)
+    assert wrong is not None and "answers 429: Too Many Requests" in wrong.what
 
 
 def test_where_passwords_are_off_nothing_is_sent(paths: Paths, homeserver: Homeserver) -> None:

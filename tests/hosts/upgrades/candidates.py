@@ -44,6 +44,20 @@ JsonResource._async_render = _broken
     },
     says="answers 500",
 )
+ANSWERS_429 = Candidate(
+    "answers 429",
+    {
+        "http/server.py": """
+from synapse.api.errors import LimitExceededError
+
+async def _limit(self, request):
+    raise LimitExceededError("broken candidate", retry_after_ms=1000)
+
+JsonResource._async_render = _limit
+"""
+    },
+    says="answers 429",
+)
 DOES_NOT_START = Candidate(
     "does not start",
     {"app/_base.py": "\nraise RuntimeError('broken candidate')\n"},
@@ -132,6 +146,7 @@ CHANGES_THE_DATABASE = Candidate(
 )
 BROKEN = (
     ANSWERS_500,
+    ANSWERS_429,
     DOES_NOT_START,
     HANGS,
     NEVER_SAYS_READY,
