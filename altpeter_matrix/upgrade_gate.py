@@ -105,6 +105,11 @@ class Gate:
             for problem in problems_of(error):
                 notify.journal(f"health gate: {problem}", error=True)
 
+    def _half_replaced(self) -> bool:
+        """What still runs would not start again, and dpkg alone does not bring it to an end."""
+        found = upgrade_sight.installed()
+        return found is not None and found.half_replaced
+
     def _trial(self, release: Release) -> Trial:
         """The trial of what is installed: a new one, or one that was interrupted."""
         trial, boot = self.book.trial, upgrade_sight.boot_id(self.paths)
@@ -140,7 +145,9 @@ class Gate:
             verdict = self._judge(watch, trial.release, changed)
         if verdict is Verdict.PASSED:
             self._passed(trial)
-        elif verdict is Verdict.BROKEN_OFF:
+        elif verdict is Verdict.BROKEN_OFF or (
+            verdict is Verdict.INTERRUPTED and self._half_replaced()
+        ):
             self._repair(trial.release)
         elif verdict is Verdict.FAILED and watch.reason is not None:
             self._failed(trial, watch.reason)

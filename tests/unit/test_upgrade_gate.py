@@ -43,6 +43,7 @@ class World:
         self.installed = Installed(OLD)
         self.broken: set[Release] = set()
         self.broken_off = False
+        self.interrupted = ""  # the status in which dpkg leaves it while it is watched
         self.events: list[str] = []
         self.no_way: Problem | None = None
         self.meanwhile: Release | None = None  # installed by somebody while the lock is waited for
@@ -65,6 +66,9 @@ class World:
         self.happens(f"judge {release.version}")
         if self.broken_off:
             return Verdict.BROKEN_OFF
+        if self.interrupted:
+            self.installed = Installed(release, self.interrupted)
+            return Verdict.INTERRUPTED
         return watch.failed("answers 500") if release in self.broken else Verdict.PASSED
 
     def find(self, _paths: Paths, release: Release, _database: str | None) -> Path:
@@ -88,6 +92,7 @@ class World:
         if self.dpkg_refuses:
             raise HostError(Problem("dpkg", "no space", "free some"))
         self.installed, self.broken_off = Installed(Release(OLD.package, deb.stem)), False
+        self.interrupted = ""
         paths.refused.unlink()
         self.happens(f"installed {deb.stem}")
         return True
@@ -362,6 +367,17 @@ def test_what_an_interrupted_dpkg_left_is_no_versions_fault(world: World, found:
     gate(world)
     assert world.installed == Installed(OLD)
     assert (world.book().good, world.book().trial) == (OLD, None)
+    assert held_back.held(world.paths) == ()
+
+
+@pytest.mark.parametrize(("status", "then"), [("half-installed", OLD), ("half-configured", NEW)])
+def test_a_version_that_dpkg_half_replaced_while_it_was_watched_is_made_whole(
+    world: World, status: str, then: Release
+) -> None:
+    upgraded(world)
+    world.interrupted = status
+    gate(world)
+    assert world.installed.release == then
     assert held_back.held(world.paths) == ()
 
 
