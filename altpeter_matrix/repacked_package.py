@@ -37,7 +37,6 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
         ) from error  # fmt: skip
     control = tree / "DEBIAN"
     control.mkdir(mode=0o755)
-    (control / "control").write_text(_control(release), encoding="utf-8")
     conffiles = [one for one in recorded_md5(paths) if one not in edited]
     if conffiles:
         (control / "conffiles").write_text("".join(f"{one}\n" for one in conffiles), "utf-8")
@@ -45,6 +44,8 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
         file = lists / f"{release.package}.{name}"
         if file.exists():
             shutil.copy2(file, control / name)
+    # Last: dpkg may have begun to replace the files that were copied.
+    (control / "control").write_text(_control(release), encoding="utf-8")
     made = target / "repacked.deb"
     run("dpkg-deb", "--build", "-Zgzip", "-z1", tree, made, timeout=600)
     shutil.rmtree(tree)
@@ -74,10 +75,19 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _control(release: Release) -> str:
-    """The control file, from dpkg's status: all fields but dpkg's own, with their long lines."""
-    shown = run("dpkg-query", "--status", release.package).stdout
+    """The control file, from dpkg's status: all fields but dpkg's own, with their long lines.
+
+    HostError when the version is not there any more, or not as a whole.
+    """
+    lines = run("dpkg-query", "--status", release.package).stdout.splitlines()
+    if not {"Status: install ok installed", f"Version: {release.version}"} <= set(lines):
+        raise HostError(
+            Problem(
+                str(release), "was replaced while it was packed", "nothing: it is tried again later"
+            )
+        )
     fields: list[list[str]] = []
-    for line in shown.splitlines():
+    for line in lines:
         if line.startswith(" ") and fields:
             fields[-1].append(line)
         elif ":" in line:

@@ -166,17 +166,29 @@ def test_a_package_is_made_again_without_the_conffiles_that_were_edited(
         f"Package: {OLD.package}\nStatus: install ok installed\nVersion: 1.0\nArchitecture: all\n"
         "Maintainer: Nobody <nobody@example.org>\nDescription: nothing\n"
     )
-    monkeypatch.setattr(
-        repacked_package, "run",
-        lambda *argv, **options: Result(tuple(map(str, argv)), 0, status, "")
-        if argv[0] == "dpkg-query" else run(*argv, **options),
-    )  # fmt: skip
+    shown_by_dpkg(status, monkeypatch)
     made = repacked_package.repack(paths, OLD, paths.state)
     assert kept_packages.is_whole(made, OLD)
     listed = run("dpkg-deb", "--contents", made).stdout
     assert "./etc/same.yaml" in listed and "./opt/code" in listed
     assert "edited" not in listed and "removed" not in listed
     assert run("dpkg-deb", "--info", made, "conffiles").stdout == "/etc/same.yaml\n"
+    for replaced in (
+        ("ok installed", "reinstreq half-installed"),
+        ("Version: 1.0", "Version: 2.0"),
+    ):
+        shown_by_dpkg(status.replace(*replaced), monkeypatch)
+        with pytest.raises(HostError, match="was replaced while it was packed"):
+            repacked_package.repack(paths, OLD, paths.state / replaced[1])
+
+
+def shown_by_dpkg(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dpkg-query shows this; all else is run."""
+    monkeypatch.setattr(
+        repacked_package, "run",
+        lambda *argv, **options: Result(tuple(map(str, argv)), 0, status, "")
+        if argv[0] == "dpkg-query" else run(*argv, **options),
+    )  # fmt: skip
 
 
 def test_the_compat_number_is_read_past_its_comments() -> None:
