@@ -74,7 +74,7 @@ class Patient:
         end = time.monotonic() + within
         while time.monotonic() < end:
             book = self.history()
-            if book["trial"] is None and book["good"] and self.kept():
+            if book["trial"] is None and book["good"] and book["good"]["version"] in self.kept():
                 return str(book["good"]["version"])
             time.sleep(0.5)
         raise AssertionError(
