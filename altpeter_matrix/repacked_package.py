@@ -26,8 +26,11 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
     edited = _edited(paths)
     try:
         names = (lists / f"{release.package}.list").read_text(encoding="utf-8").splitlines()
+        # Debian 12's packages have /lib/systemd, and on the host /lib is a link.
+        parents = {parent for name in names for parent in Path(name).parents}
         for name in (one for one in names if one not in edited):
-            _copy(paths.on_host(name), tree / name.lstrip("/"))
+            source, packed = paths.on_host(name), tree / name.lstrip("/")
+            _copy(source.resolve() if Path(name) in parents else source, packed)
     except OSError as error:
         raise HostError(
             Problem(

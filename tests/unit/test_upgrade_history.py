@@ -157,7 +157,12 @@ def test_a_package_is_made_again_without_the_conffiles_that_were_edited(
         paths.on_host(name).parent.mkdir(parents=True, exist_ok=True)
         paths.on_host(name).write_text(text)
     paths.package_lists.mkdir(parents=True)
+    unit = paths.root / "usr/lib/systemd/synapse.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("unit\n")
+    (paths.root / "lib").symlink_to("usr/lib")
     names = ["/.", "/etc", "/opt", *files, "/etc/removed.yaml"]
+    names += ["/lib", "/lib/systemd", "/lib/systemd/synapse.service"]
     (paths.package_lists / f"{OLD.package}.list").write_text("\n".join(names) + "\n")
     conffiles = [name for name in names if name.endswith(".yaml")]
     recorded = dict.fromkeys(conffiles, md5(b"packaged\n"))
@@ -171,6 +176,7 @@ def test_a_package_is_made_again_without_the_conffiles_that_were_edited(
     assert kept_packages.is_whole(made, OLD)
     listed = run("dpkg-deb", "--contents", made).stdout
     assert "./etc/same.yaml" in listed and "./opt/code" in listed
+    assert "./lib/systemd/synapse.service" in listed and "->" not in listed
     assert "edited" not in listed and "removed" not in listed
     assert run("dpkg-deb", "--info", made, "conffiles").stdout == "/etc/same.yaml\n"
     for replaced in (
