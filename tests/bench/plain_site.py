@@ -1,4 +1,4 @@
-"""Other nginx sites in the place of ours on a deployed host, and back."""
+"""Other nginx sites on a deployed host, in the place of ours or beside it, and back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .deploying import SERVER_NAME
 
 SITE = "/var/lib/altpeter-matrix/current/nginx/site.conf"
 ENABLED = "/etc/nginx/sites-enabled/altpeter-matrix"
+BESIDE = "/etc/nginx/sites-enabled/bench"
 WITHOUT_DRAIN = "/etc/systemd/system/matrix-synapse.service.d/90-plain.conf"
 
 # The wiki page that this project replaces, as far as it concerns clients.
@@ -47,6 +48,26 @@ def without_hold(site: str) -> str:
         if number == 0:
             raise LabError(f"our site has no {pattern!r} any more")
     return site
+
+
+def under_name(site: str, name: str) -> str:
+    """The same site for another server name, such that one nginx can load both."""
+    label = name.partition(".")[0]
+    site = re.sub(r"\bserver_name [^;]*;", f"server_name {name};", site)
+    # The names of variables, upstreams and the TLS cache belong to the whole nginx.
+    return site.replace("altpeter_matrix_", f"{label}_").replace(" default_server", "")
+
+
+@contextmanager
+def beside_ours(host: Host, text: str) -> Iterator[None]:
+    """Serve more sites, from the same worker processes."""
+    host.write(BESIDE, text)
+    _load(host)
+    try:
+        yield
+    finally:
+        host.run("rm", BESIDE)
+        _load(host)
 
 
 @contextmanager

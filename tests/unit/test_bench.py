@@ -1,13 +1,15 @@
 """The bench's own arithmetic: a missed limit must show, and both sides must take turns fairly."""
 
+import re
+
 import pytest
 
 from altpeter_matrix import nginx_site
 from tests.bench.deploying import grand_total
 from tests.bench.normal_path import read_wrk
 from tests.bench.pages import ALL, BEGIN, END, RESTARTS, replaced
-from tests.bench.plain_site import without_hold
-from tests.bench.result import Comparison, Count, table
+from tests.bench.plain_site import under_name, without_hold
+from tests.bench.result import Comparison, Count, PairedComparison, table
 from tests.bench.timing import alternately
 from tests.hosts.lab import LabError
 
@@ -24,6 +26,13 @@ def test_ratio_above_its_limit_is_missed() -> None:
     comparison = Comparison("x", ours=(1.31,), theirs=(1.0,), limit=1.3)
     assert not comparison.ok
     assert "MISSED" in table([comparison])
+
+
+def test_a_load_that_comes_and_goes_does_not_decide_between_turns_side_by_side() -> None:
+    paired = PairedComparison("x", ours=(1.0, 3.3, 1.1), theirs=(1.0, 3.0, 1.0), limit=1.05)
+    assert paired.ratio == pytest.approx(1.1)
+    assert not paired.ok
+    assert PairedComparison("x", paired.ours, paired.theirs, limit=None).ok
 
 
 def test_one_run_with_a_second_connection_misses_the_limit() -> None:
@@ -70,6 +79,12 @@ def test_the_site_without_the_hold_is_otherwise_the_same() -> None:
     assert "-e /run" not in theirs
     assert "proxy_pass http://altpeter_matrix_read;" in theirs
     assert len(ours.splitlines()) - len(theirs.splitlines()) < 20
+
+
+def test_the_same_site_under_another_name_shares_nothing_with_ours() -> None:
+    other = under_name(nginx_site.site(settings(DELEGATED), facts(), ("client",)), "plain1.test")
+    assert set(re.findall("server_name [^;]*;", other)) == {"server_name plain1.test;"}
+    assert not re.search("altpeter_matrix_|default_server", other)
 
 
 def test_a_page_shows_the_last_results_and_keeps_its_text() -> None:
