@@ -64,7 +64,7 @@ def measure(lab: Lab, debian: str, names: Sequence[str], short: bool) -> list[Re
     if "restart" in names:
         results += restart.measure(first.deployed(), restarts=1 if short else 3)
     if "normal-path" in names:
-        results += normal_path.measure(first.deployed(), rounds=6 if short else 24)
+        results += normal_path.measure(first.deployed(), short=short)
     first.switch_off()
     return results
 
