@@ -29,7 +29,7 @@ def test_ratio_above_its_limit_is_missed() -> None:
 
 
 def test_a_load_that_comes_and_goes_does_not_decide_between_turns_side_by_side() -> None:
-    paired = PairedComparison("x", ours=(1.0, 3.3, 1.1), theirs=(1.0, 3.0, 1.0), limit=1.05)
+    paired = PairedComparison("x", ours=(1.1, 3.3, 1.0), theirs=(1.0, 3.0, 2.0), limit=1.05)
     assert paired.ratio == pytest.approx(1.1)
     assert not paired.ok
     assert PairedComparison("x", paired.ours, paired.theirs, limit=None).ok
