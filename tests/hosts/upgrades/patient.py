@@ -157,9 +157,9 @@ class Patient:
         again."""
         self.host.run("nginx", "-t")
         wait_until_serving(self.server, within=90)
-        states = self.host.run("dpkg-query", "-W", "-f", "${db:Status-Status}\\n").stdout
+        errors = self.host.run("dpkg-query", "-W", "-f", "${db:Status-Eflag}\\n").stdout
         configured = self.host.sh("dpkg --configure -a </dev/null 2>&1", check=False)
-        if "half-installed" not in states:
+        if "reinstreq" not in errors:
             assert configured.returncode == 0, configured.stdout
         upgraded = self.host.sh(f"dpkg --force-downgrade -i {files} </dev/null 2>&1").stdout
         self._assert_well(edits, f"{configured.stdout}\n{upgraded}")
