@@ -10,6 +10,7 @@ from tests.hosts.deployments import TOP
 from tests.hosts.upgrades.cells import (
     HOSTS,
     SHARP,
+    SHORT,
     SID,
     TRAPS,
     Run,
@@ -68,6 +69,14 @@ def test_the_sharp_runs_are_few_and_leave_out_no_state_no_way_and_no_trap() -> N
     assert {run.way for run in SHARP} == set(Way)
     assert {run.upgrade for run in SHARP} == set(Upgrade) - {Upgrade.SYNAPSE}
     found = {(run.upgrade, state, run.way) for run in SHARP for state in run.states}
+    assert set(TRAPS) <= found
+
+
+def test_the_short_runs_leave_out_no_way_and_no_trap_and_need_no_server_of_their_own() -> None:
+    assert set(SHORT) < set(SHARP)
+    assert {run.host for run in SHORT} == set(HOSTS)
+    assert {run.way for run in SHORT} == set(Way)
+    found = {(run.upgrade, state, run.way) for run in SHORT for state in run.states}
     assert set(TRAPS) <= found
 
 

@@ -1,7 +1,8 @@
 """No upgrade asks, is held back, loses an edit or an access token: see `cells` for what is tried.
 
 The runs of a host are done one after the other on one clone, the hosts at the same time.
-`make test-upgrades` does all of them: first the sharp ones, then the representative part.
+`make test` does a short part, `make test-upgrades` all: first the sharp ones, then the
+representative part.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +16,10 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 
 from .bench import Bench, new_bench
-from .cells import HOSTS, SHARP, SID, Run, all_runs, representative
+from .cells import HOSTS, SHARP, SHORT, SID, Run, all_runs, representative
 from .outcome import Outcome
 from .report import note
 from .sid import deploy_sid
-
-# Ten sharp runs take minutes that `make test` does not have.
-pytestmark = pytest.mark.upgrades
 
 ALL = all_runs()
 PART = representative(ALL, per_host=10)
@@ -29,7 +27,11 @@ PART = representative(ALL, per_host=10)
 
 def parameters() -> list[Any]:
     return [
-        pytest.param(run, id=str(run).replace(" ", "_"))
+        pytest.param(
+            run,
+            id=str(run).replace(" ", "_"),
+            marks=() if run in SHORT else pytest.mark.upgrades,
+        )
         for run in dict.fromkeys((*SHARP, *PART, *ALL))
     ]
 
