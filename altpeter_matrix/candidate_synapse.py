@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from . import disk, inputs, synapse_files
-from .accounts import SYNAPSE_USER
+from .accounts import SYNAPSE_USER, read_accounts
 from .commands import Result, run
 from .errors import HostError, Problem, ValidationError
 from .facts import Synapse
@@ -142,7 +142,10 @@ def configuration(
             options = synapse_files.parse(text)
             kept = {key: value for key, value in options.items() if key not in without}
             text = yaml.safe_dump(kept).encode()
-        disk.write_new(scratch / ours.name, text, 0o640, generated.stat().st_gid)
+        # Not the group of the file: what serves now may have been replaced by hand.
+        accounts = read_accounts(paths.root)
+        group = accounts.group_id(accounts.synapse_group())
+        disk.write_new(scratch / ours.name, text, 0o640, group)
         homeserver = paths.synapse / "homeserver.yaml"
         if (packaged := instead.get(homeserver)) is not None:
             homeserver = scratch / "homeserver.packaged"
