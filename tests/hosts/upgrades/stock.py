@@ -46,7 +46,7 @@ class Stock:
         if upgrade is Upgrade.NGINX:
             return self._newer("nginx", "nginx-common")
         if upgrade is Upgrade.POSTGRESQL:
-            return self._newer(self._postgresql())
+            return self._newer(*self._postgresql())
         if upgrade in {Upgrade.OURS_THIS, Upgrade.OURS_BACK}:
             return [self.ours("this")]
         if upgrade is Upgrade.OURS_NEXT:
@@ -103,8 +103,14 @@ class Stock:
         self._host.run("rm", "-r", there)
         return kept
 
-    def _postgresql(self) -> str:
-        return f"postgresql-{self._host.run('ls', '/usr/lib/postgresql').stdout.split()[-1]}"
+    def _postgresql(self) -> list[str]:
+        """The server, and what else of its source the host has: on sid they demand each other in
+        exactly their version."""
+        server = f"postgresql-{self._host.run('ls', '/usr/lib/postgresql').stdout.split()[-1]}"
+        shown = self._host.run("dpkg-query", "-W", "-f", "${source:Package} ${Package}\\n").stdout
+        rows = [line.split() for line in shown.splitlines()]
+        found = {package for source, package in rows if source == server}
+        return [server, *sorted(found - {server})]
 
     def _once(self, key: str, make: Callable[[], Path]) -> Path:
         if key not in self._originals:
