@@ -1,11 +1,10 @@
 """What `altpeter-matrix database upgrade` is about to do: for the run after one that was killed."""
 
 import json
-import time
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
-from . import disk
+from . import disk, timestamps
 from .errors import HostError, Problem
 from .paths import Paths
 
@@ -47,8 +46,7 @@ class Move:
     time: str = ""
 
     def now(self, phase: Phase) -> "Move":
-        time_of = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        return replace(self, phase=phase, time=time_of)
+        return replace(self, phase=phase, time=timestamps.now())
 
     @property
     def old_cluster(self) -> str:

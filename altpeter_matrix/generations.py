@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import disk
+from . import disk, timestamps
 from .accounts import Accounts
 from .errors import HostError, Problem
 from .paths import Paths
@@ -118,7 +118,7 @@ class Store:
         record = {
             "format": FORMAT,
             "package_version": package_version,
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "created": timestamps.now(),
             "files": {path: asdict(record) for path, record in records_of(files).items()},
         }
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"

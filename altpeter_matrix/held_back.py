@@ -18,6 +18,7 @@ from typing import Any
 from . import disk, login_message, notify
 from .errors import Problem
 from .paths import Paths
+from .timestamps import now
 
 FORMAT = 1
 # A security update is told of each day, at the check that the timer starts.
@@ -86,7 +87,7 @@ def hold_back(
             (one for one in before if (one.package, one.version) == (package, version)), None
         )
         entry = HeldBack(
-            package, version, reason, same.since if same else _now(), security, retried,
+            package, version, reason, same.since if same else now(), security, retried,
             told=same.told if same is not None and same.reason == reason else 0,
         )  # fmt: skip
         _write(paths, (*(one for one in before if one is not same), entry))
@@ -201,7 +202,3 @@ def _alone(paths: Paths) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,7 +1,6 @@
 """How the last apply ended: for `status`, for the fast path, and for going back."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from . import disk
 from .errors import Problem
 from .paths import Paths
+from .timestamps import now
 
 FORMAT = 1
 
@@ -29,10 +29,10 @@ class Outcome:
     held_because: str = ""
 
     def failed(self, problems: Sequence[Problem]) -> "Outcome":
-        return replace(self, ok=False, time=_now(), problems=tuple(problems))
+        return replace(self, ok=False, time=now(), problems=tuple(problems))
 
     def succeeded(self, generation: int, inputs: str, watched: Sequence[str]) -> "Outcome":
-        return Outcome(True, _now(), generation, inputs, tuple(watched))
+        return Outcome(True, now(), generation, inputs, tuple(watched))
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,3 @@ class Record:
         text = json.dumps({"format": FORMAT, **asdict(outcome)}, indent=2, sort_keys=True)
         # Root's alone: it repeats what other programs said.
         disk.replace(self.paths.outcome, f"{text}\n".encode(), 0o600)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -14,6 +14,7 @@ from . import (
     held_back,
     kept_packages,
     notify,
+    timestamps,
     upgrade_history,
     upgrade_requests,
     upgrade_sight,
@@ -118,7 +119,7 @@ class Gate:
                 self._close(trial, "replaced", note=f"by {release.version}")
             before = self.book.good if self.book.good != release else None
             trial = Trial(
-                release, before, upgrade_history.now(), boot=boot, boots=1, restarts=_restarts()
+                release, before, timestamps.now(), boot=boot, boots=1, restarts=_restarts()
             )
             notify.journal(f"{release} is new here: watching it", error=False)
         if trial.boot != boot:
@@ -285,9 +286,7 @@ class Gate:
 
     def _stuck(self, trial: Trial, why: str) -> None:
         told = trial.told
-        trial = replace(
-            trial, phase="stuck", stays=why, stuck_since=upgrade_history.now(), told=True
-        )
+        trial = replace(trial, phase="stuck", stays=why, stuck_since=timestamps.now(), told=True)
         reason = trial.explanation
         assert reason is not None
         if told:
@@ -319,7 +318,7 @@ class Gate:
     def _entry(
         self, trial: Trial, result: Result, *, note: str = "", reason: Problem | None = None
     ) -> Entry:
-        ended = upgrade_history.now()
+        ended = timestamps.now()
         seen = upgrade_requests.between(self.paths, trial.began, ended)
         return Entry(
             began=trial.began,

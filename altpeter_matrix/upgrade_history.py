@@ -13,6 +13,7 @@ from typing import Any, Literal
 from . import disk
 from .errors import Problem
 from .paths import Paths
+from .timestamps import now
 
 FORMAT = 1
 _MOST_ENTRIES = 500
@@ -126,10 +127,6 @@ def write(paths: Paths, book: Book) -> None:
     text = json.dumps({"format": FORMAT, **asdict(book)}, indent=1)
     # Root's alone: it repeats what other programs said.
     disk.replace(paths.upgrades, f"{text}\n".encode(), 0o600)
-
-
-def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def seconds_between(began: str, ended: str) -> int:

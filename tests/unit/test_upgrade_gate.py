@@ -11,6 +11,7 @@ from altpeter_matrix import (
     held_back,
     kept_packages,
     notify,
+    timestamps,
     upgrade_gate,
     upgrade_history,
     upgrade_requests,
@@ -275,7 +276,7 @@ def test_a_version_that_replaces_one_on_trial_goes_back_to_the_one_that_worked(
     upgraded(world)
     book = world.book()
     upgrade_history.write(
-        world.paths, Book(book.good, Trial(NEW, OLD, upgrade_history.now()), book.entries)
+        world.paths, Book(book.good, Trial(NEW, OLD, timestamps.now()), book.entries)
     )
     world.installed, world.broken = Installed(NEWER), {NEWER}
     gate(world)
@@ -396,7 +397,7 @@ def test_a_machine_that_goes_down_with_a_version_is_reason_enough_but_not_in_a_m
 ) -> None:
     for migrating, result in ((True, "passed"), (False, "undone")):
         upgraded(world)
-        trial = Trial(NEW, OLD, upgrade_history.now(), boots=3, boot="3", migrating=migrating)
+        trial = Trial(NEW, OLD, timestamps.now(), boots=3, boot="3", migrating=migrating)
         upgrade_history.write(world.paths, replace(world.book(), trial=trial))
         world.boot = f"4 {migrating}"
         gate(world)

@@ -18,12 +18,12 @@ from altpeter_matrix.commands import Result, run
 from altpeter_matrix.errors import HostError, Problem
 from altpeter_matrix.handmade import md5
 from altpeter_matrix.paths import Paths
+from altpeter_matrix.timestamps import now
 from altpeter_matrix.upgrade_history import (
     Book,
     Entry,
     Release,
     Trial,
-    now,
     read,
     seconds_between,
     write,
