@@ -11,7 +11,6 @@ from typing import Any
 from .adoption_plan import (
     ANNOUNCED,
     DEFAULTS,
-    SECRETS,
     Known,
     Options,
     same,
@@ -20,6 +19,7 @@ from .adoption_plan import (
     synapse_port,
 )  # fmt: skip
 from .errors import Problem
+from .secrets_store import GENERATED as SECRETS
 from .settings import Settings, load_settings
 from .well_known import documents
 

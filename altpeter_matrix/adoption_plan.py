@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import Problem
+from .secrets_store import GENERATED as SECRETS
 from .settings_formats import parse_size
 from .settings_rules import SECRET_NAME
 
@@ -22,8 +23,6 @@ ANNOUNCED = {
     "log_config": "Synapse logs to the journal; log_level in settings.yaml",
     "listeners": "nginx reaches Synapse on 127.0.0.1 only, as before",
 }
-# In a file of their own, where Synapse's package and `altpeter-matrix` find them.
-SECRETS = ("macaroon_secret_key", "form_secret", "registration_shared_secret")
 # What Synapse does when nothing is said: no change, so nothing to announce.
 DEFAULTS: Options = {
     "enable_metrics": False,

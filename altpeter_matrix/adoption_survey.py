@@ -115,7 +115,7 @@ def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
     ]
     if file is not None:
         problems += disagreements(known, wanted) or _asked_otherwise(paths, known, text)
-    problems += _certificate_problems(paths, served, rendered)
+    problems += _certificate_problems(served, rendered)
     if problems:
         raise HostError(problems)
     renewals, renewal_changes = _renewals(paths, wanted, rendered)
@@ -206,7 +206,7 @@ def _options_of(rendered: Rendered) -> Mapping[str, Any]:
     return synapse_files.parse(text)
 
 
-def _certificate_problems(paths: Paths, served: Sites, rendered: Rendered) -> list[Problem]:
+def _certificate_problems(served: Sites, rendered: Rendered) -> list[Problem]:
     if not served.certificates or not rendered.facts.certificate.placeholder:
         return []
     shown = ", ".join(sorted(served.certificates))
