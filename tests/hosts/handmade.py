@@ -27,6 +27,12 @@ database:
     cp_min: 5
     cp_max: 10
 """
+SQLITE = """\
+database:
+  name: sqlite3
+  args:
+    database: /var/lib/matrix-synapse/homeserver.db
+"""
 ADDED = f"""\
 suppress_key_server_warning: true
 registration_shared_secret: "{REGISTRATION_SECRET}"
@@ -101,6 +107,13 @@ server {{
 }}
 """
 
+WAIT_FOR_BACKGROUND_UPDATES = """
+import sqlite3, time
+database = sqlite3.connect("file:/var/lib/matrix-synapse/homeserver.db?mode=ro", uri=True)
+while database.execute("select count(*) from background_updates").fetchone()[0]:
+    time.sleep(0.5)
+"""
+
 
 @dataclass(frozen=True)
 class Handmade:
@@ -131,6 +144,15 @@ class Handmade:
             f"/root/{package.name} </dev/null 2>&1",
             timeout=timeout,
         ).stdout
+
+    def stay_on_sqlite(self) -> None:
+        """As a server whose administrator did not read on to the section on PostgreSQL."""
+        self.host.sh("systemctl stop matrix-synapse; runuser -u postgres -- dropdb synapse")
+        self.host.run("python3", "-c", EDIT, SQLITE, "")
+        self.host.run("systemctl", "start", "matrix-synapse")
+        self.wait_until_synapse_answers()
+        # A server of some age is through with them, and `adopt` refuses one that is not.
+        self.host.run("python3", "-c", WAIT_FOR_BACKGROUND_UPDATES)
 
     def wait_until_synapse_answers(self) -> None:
         self.host.sh(
