@@ -43,7 +43,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this")
     parser.add_argument("--debian", action="append", choices=["12", "13"], help="default: both")
-    parser.add_argument("--short", action="store_true", help="each first deploy only once")
+    parser.add_argument("--short", action="store_true", help="fewer rounds")
     parser.add_argument(
         "--publish", action="store_true", help="write the tables of README.md and docs/ anew"
     )
