@@ -2,7 +2,11 @@
 
 import os
 import re
+import time
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 SUPPORTED = ("12", "13")
 UNRELEASED = ("forky", "sid")
 LEAST_FREE = 64 * 1024**2
+SOCKET = re.compile(r"socket:\[(\d+)\]")
+SECOND_LOOK = 0.5  # seconds
 
 
 def release_problems(paths: Paths) -> list[Problem]:
@@ -70,25 +76,61 @@ def port_problems(paths: Paths, settings: Settings) -> list[Problem]:
     if settings.metrics.enabled:
         wanted[settings.metrics.port] = "matrix-synapse"
     keys = {settings.listener.port: "listener.port", settings.metrics.port: "metrics.port"}
-    taken = _listeners(paths, wanted)
-    if not taken:
-        return []
-    owners = _owners(paths, set(taken))
     found = []
-    for inode, port in sorted(taken.items(), key=lambda item: item[1]):
-        pid, program, unit = owners.get(inode, ("?", "an unknown program", ""))
+    for port, holder in _holders(paths, wanted):
+        unit, program = holder.unit, holder.program
         if unit == f"{wanted[port]}.service" or (wanted[port] == "nginx" and program == "nginx"):
             continue
         where = f"settings.yaml: {keys[port]}" if port in keys else f"port {port}"
         found.append(
             Problem(
                 where,
-                f"port {port} is taken by {program} (process {pid})",
-                f"stop it (`systemctl disable --now {unit or program}`)"
-                + (" or choose another port" if port in keys else ""),
+                f"port {port} is taken by {holder}",
+                holder.remedy + (" or choose another port" if port in keys else ""),
             )
         )
     return list({problem.what: problem for problem in found}.values())
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """The process that holds a socket, or nothing that can be seen from here."""
+
+    process: str = ""
+    program: str = ""
+    unit: str = ""
+
+    def __str__(self) -> str:
+        if self.process:
+            return f"{self.program} (process {self.process})"
+        return "something that no process of this host holds"
+
+    @property
+    def remedy(self) -> str:
+        if self.process:
+            return f"stop it (`systemctl disable --now {self.unit or self.program}`)"
+        return "look for it among containers and mounts (`ss -ltnpe`), stop it"
+
+
+def _holders(paths: Paths, ports: Iterable[int]) -> list[tuple[int, _Holder]]:
+    """Each of the ports that is listened on, with who does.
+
+    The lists of sockets and of processes are two; a program that ends or closes a socket between
+    them leaves a listener without a process. Only what is still like that later is reported so.
+    """
+    taken, owners = _look(paths, ports)
+    for _ in range(2):
+        if owners.keys() == taken.keys():
+            break
+        time.sleep(SECOND_LOOK)
+        taken, owners = _look(paths, ports)
+    held = ((port, owners.get(inode, _Holder())) for inode, port in taken.items())
+    return sorted(held, key=itemgetter(0))
+
+
+def _look(paths: Paths, ports: Iterable[int]) -> tuple[dict[str, int], dict[str, _Holder]]:
+    taken = _listeners(paths, ports)
+    return taken, _owners(paths, set(taken)) if taken else {}
 
 
 def _listeners(paths: Paths, ports: Iterable[int]) -> dict[str, int]:
@@ -107,22 +149,30 @@ def _listeners(paths: Paths, ports: Iterable[int]) -> dict[str, int]:
     return listening
 
 
-def _owners(paths: Paths, inodes: set[str]) -> dict[str, tuple[str, str, str]]:
-    """The process, program and unit that hold each socket."""
+def _owners(paths: Paths, inodes: set[str]) -> dict[str, _Holder]:
+    """The process that holds each socket."""
     owners = {}
     for process in paths.on_host("/proc").iterdir():
         if not process.name.isdigit():
             continue
         try:
-            sockets = {os.readlink(descriptor) for descriptor in (process / "fd").iterdir()}
-            held = {inode for inode in inodes if f"socket:[{inode}]" in sockets}
-            if held:
+            if held := inodes & _sockets(process):
                 program = (process / "comm").read_text().strip()
-                unit = _unit_of(process)
-                owners.update({inode: (process.name, program, unit) for inode in held})
+                holder = _Holder(process.name, program, _unit_of(process))
+                owners.update(dict.fromkeys(held, holder))
         except OSError:
             continue  # it ended while we looked
     return owners
+
+
+def _sockets(process: Path) -> set[str]:
+    """Inodes of a process's sockets."""
+    inodes = set()
+    for descriptor in (process / "fd").iterdir():
+        with suppress(OSError):  # a busy server closes connections while we look
+            if opened := SOCKET.fullmatch(os.readlink(descriptor)):
+                inodes.add(opened[1])
+    return inodes
 
 
 def _unit_of(process: Path) -> str:

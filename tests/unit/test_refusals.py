@@ -1,13 +1,16 @@
 """What this host forbids is refused before anything changes."""
 
 import json
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 from altpeter_matrix.apply import apply
-from altpeter_matrix.errors import HostError, MatrixConfigError
+from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
+from altpeter_matrix.host_checks import port_problems
 from altpeter_matrix.lock import exclusive
+from altpeter_matrix.settings import parse_settings_text
 
 from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving
@@ -138,6 +141,47 @@ def test_refused_before_anything_changes(
     assert serving.paths.current.readlink().name == "1"
     assert serving.actions() == []
     assert serving.calls("createdb") == []
+
+
+def synapse_listens(host: FakeHost) -> None:
+    foreign_listener(host, 8008)
+    host.write("proc/99/cgroup", "0::/system.slice/matrix-synapse.service\n")
+
+
+def found_taken(host: FakeHost) -> list[Problem]:
+    settings = parse_settings_text(f"server_name: {NAME}\n", source="settings.yaml")
+    return port_problems(host.paths, settings)
+
+
+def test_a_busy_synapse_that_closes_a_connection_is_still_the_owner_of_its_port(
+    serving: FakeHost,
+) -> None:
+    synapse_listens(serving)
+    serving.write("proc/99/fd/1", "no link: reading it fails as for one that was closed")
+    assert found_taken(serving) == []
+
+
+def test_a_synapse_that_ends_while_its_port_is_looked_at_is_not_foreign(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synapse_listens(serving)
+    shutil.rmtree(serving.root / "proc/99")
+    monkeypatch.setattr(
+        "altpeter_matrix.host_checks.time.sleep",
+        lambda _seconds: serving.write("proc/net/tcp", "sl local\n"),
+    )
+    assert found_taken(serving) == []
+
+
+def test_a_port_that_no_process_holds_is_named_with_what_finds_it(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synapse_listens(serving)
+    shutil.rmtree(serving.root / "proc/99")
+    monkeypatch.setattr("altpeter_matrix.host_checks.SECOND_LOOK", 0)
+    (problem,) = found_taken(serving)
+    assert "no process of this host" in problem.what
+    assert "ss -ltnpe" in problem.remedy
 
 
 def test_an_error_never_quotes_a_line_that_may_hold_a_secret(serving: FakeHost) -> None:
