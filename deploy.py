@@ -16,7 +16,6 @@ from tasks.paths import (
     REPLACED,
     SETTINGS,
     SOURCES,
-    UPDATES,
 )
 from tasks.report import report_at_end
 from tasks.survey import survey
@@ -126,10 +125,6 @@ if settings.firewall.enabled:
 # Needs nginx to answer the challenge; afterwards nginx changes over from the placeholder.
 certbot.certificate(name="Have a certificate for the names", target=wanted, state=found)
 
-# Only now: until the apply it was what let updates install themselves.
-files.managed_file(
-    name="Leave unattended-upgrades to the package", path=UPDATES, content=None, state=found
-)
 timesync.synchronised(name="Keep the clock right", state=found)
 
 # Last: an account needs a server that answers.

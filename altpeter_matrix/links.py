@@ -31,10 +31,6 @@ TARGETS: Mapping[str, str] = {
     APT: "/var/lib/altpeter-matrix/current/apt/apt.conf",
     CERTBOT_HOOK: "/usr/lib/altpeter-matrix-config/certbot-deploy-hook",
 }
-# What they led to in an earlier version of this package.
-FORMER_TARGETS: Mapping[str, str] = {
-    NGINX_AVAILABLE: "/var/lib/altpeter-matrix/current/nginx/site.conf",
-}
 
 
 @dataclass(frozen=True)
@@ -120,8 +116,6 @@ class Links:
             return "deleted" if made_before else "make"
         except OSError:  # EINVAL: not a symbolic link
             return "replaced" if made_before and path.is_file() else "foreign"
-        if found == FORMER_TARGETS.get(name):
-            return "make"
         # An administrator may write the same link in another way.
         same = os.path.normpath(path.parent / found) == os.path.normpath(path.parent / target)
         return "present" if same else "foreign"

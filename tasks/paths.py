@@ -21,11 +21,6 @@ KEYRING = "/usr/share/keyrings/matrix-org-archive-keyring.gpg"
 PACKAGE_SOURCES = "/etc/apt/sources.list.d/altpeter-matrix.sources"
 PACKAGE_KEYRING = "/etc/apt/keyrings/altpeter-matrix.gpg"
 PACKAGE_PIN = "/etc/apt/preferences.d/altpeter-matrix.pref"
-# Of earlier deploys. Now the package tells unattended-upgrades what to install.
-UPDATES = "/etc/apt/apt.conf.d/52unattended-upgrades-matrix"
 
-MANAGED_FILES = (
-    *(SETTINGS, SOURCES, KEYRING, UPDATES),
-    *(PACKAGE_SOURCES, PACKAGE_KEYRING, PACKAGE_PIN),
-)
+MANAGED_FILES = (SETTINGS, SOURCES, KEYRING, PACKAGE_SOURCES, PACKAGE_KEYRING, PACKAGE_PIN)
 KEYRINGS = (KEYRING, PACKAGE_KEYRING)

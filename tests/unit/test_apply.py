@@ -10,7 +10,6 @@ import pytest
 
 from altpeter_matrix.apply import apply
 from altpeter_matrix.errors import ActivationError, HostError, Problem, ValidationError
-from altpeter_matrix.links import FORMER_TARGETS, NGINX_AVAILABLE, TARGETS
 from altpeter_matrix.outcome import Record
 
 from .fake_host import NAME, NGINX_UNIT, SYNAPSE_UNIT, FakeHost
@@ -45,15 +44,6 @@ def test_first_apply_makes_a_server_of_a_fresh_host(fresh: FakeHost) -> None:
     assert (fresh.root / CONF_D).readlink() == Path(f"/{OPTIONS}")
     assert (fresh.root / "cluster/database-synapse").exists()
     assert (fresh.root / "etc/matrix-synapse/homeserver.signing.key").exists()
-
-
-def test_a_site_link_of_an_earlier_version_is_moved(serving: FakeHost) -> None:
-    available = serving.root / NGINX_AVAILABLE
-    for earlier in FORMER_TARGETS[NGINX_AVAILABLE], TARGETS[NGINX_AVAILABLE]:
-        available.unlink()
-        available.symlink_to(earlier)
-        apply(serving.host)
-        assert str(available.readlink()) == TARGETS[NGINX_AVAILABLE]
 
 
 def test_second_apply_touches_no_service(serving: FakeHost) -> None:

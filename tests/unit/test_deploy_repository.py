@@ -13,7 +13,7 @@ from altpeter_matrix.settings import parse_settings_text
 from tasks import apt, repository
 from tasks.errors import Refused
 from tasks.files import digest
-from tasks.paths import PACKAGE_KEYRING, UPDATES
+from tasks.paths import PACKAGE_KEYRING
 from tasks.target import read_target
 from tests.unit.fake_deploy import (
     BARE,
@@ -114,16 +114,6 @@ def test_unattended_upgrades_follows_the_repository_by_what_never_changes() -> N
     )
     known = f"origin={repository.ORIGIN},label={repository.LABEL},codename={repository.SUITE}"
     assert f'    "{known}";' in text.splitlines()
-
-
-def test_the_file_of_an_earlier_deploy_goes() -> None:
-    with fake_state({"host": data()}) as state:
-        [host] = state.inventory
-        sections = deployed(host)
-    sections["files"] += f"\n{digest(b'old')} {UPDATES}"
-    done = deploy(data(), {}, **sections)
-    assert done.changed == ["Leave unattended-upgrades to the package"]
-    assert any(f"rm -f {UPDATES}" in command for command in done.commands)
 
 
 def test_the_entry_is_what_apt_reads() -> None:
