@@ -24,7 +24,7 @@ P99_LIMIT = 1.10
 # anew in each: which of nginx's processes gets how many of them is a matter of luck.
 SECONDS = {"reads": 2, "sends": 8}
 # Whole sets of the orders below; a send takes so long that a short turn has no 99th percentile.
-ROUNDS = {"reads": 30, "sends": 12}
+ROUNDS = {"reads": 30, "sends": 24}
 CONNECTIONS = 8
 # The site without the hold is there twice, to show what this measurement itself varies by.
 NAMES = {"ours": SERVER_NAME, "theirs": "plain1.bench.test", "again": "plain2.bench.test"}
