@@ -9,7 +9,7 @@ from . import drop_ins, health
 from .errors import ActivationError, MatrixConfigError, Problem
 from .failures import problems_of
 from .generations import Generation, Store, Tampering
-from .links import Links
+from .links import Link, Links
 from .paths import Paths
 from .services import NGINX, SYNAPSE, UNITS, Action, Services
 from .settings import Settings
@@ -49,6 +49,7 @@ def activate(  # noqa: PLR0917 - keyword names would only repeat the types
         _replace_hand_made_changes(host, store, work)
         if store.current_number() != number:
             store.activate(number)
+        work.notices += map(_restored, Links(host.paths).to_restore())
         made = Links(host.paths).ensure()
         work.done += [f"linked {path}" for path in made]
         # Only now: before, they would hold back a Synapse that served without us.
@@ -134,6 +135,14 @@ def _replace_hand_made_changes(host: Host, store: Store, work: Work) -> None:
                 "put changes into settings.yaml, nginx.d or synapse.d",
             )
         )  # fmt: skip
+
+
+def _restored(link: Link) -> Problem:
+    return Problem(
+        str(link.path),
+        "was deleted, and is there again: without it the server would not start",
+        "to do without altpeter-matrix-config: `apt remove altpeter-matrix-config`",
+    )
 
 
 def _program_of(paths: Paths, file: Path) -> str:

@@ -148,6 +148,7 @@ def _write(paths: Paths, key: str, value: Any) -> None:
             )
         )
     text = f"# This line is set from /etc/altpeter-matrix/settings.yaml.\n{key}: {_scalar(value)}\n"
+    file.parent.mkdir(mode=0o755, exist_ok=True)
     disk.replace(file, text.encode(), 0o644)
 
 

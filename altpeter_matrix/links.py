@@ -37,8 +37,9 @@ TARGETS: Mapping[str, str] = {
 class Link:
     path: Path
     target: str
-    # present | make | deleted (by the administrator) | replaced (by a file where our link was,
-    # as `sed -i` does) | foreign (something that was never ours)
+    # present | make | deleted (by the administrator) | restore (deleted, but nothing would start
+    # without it) | replaced (by a file where our link was, as `sed -i` does) | foreign (something
+    # that was never ours)
     action: str
 
 
@@ -56,9 +57,10 @@ class Links:
         }
 
     def ensure(self) -> list[Path]:
-        """Make the links that are missing and were never deleted; the ones made now.
+        """Make the links that are missing, but for those that somebody may do without.
 
-        Files in the place of links are overwritten: the caller keeps them aside before.
+        Files in the place of links are overwritten: the caller keeps them aside before. Returns
+        the paths of the links made now.
 
         The link comes before its entry in the manifest: a run that is killed in between finds a
         link of ours and enters it. The other order would look like a deletion.
@@ -69,7 +71,7 @@ class Links:
             raise HostError(foreign)
         made = []
         for link in survey.values():
-            if link.action in {"make", "replaced"}:
+            if link.action in {"make", "replaced", "restore"}:
                 link.path.parent.mkdir(parents=True, exist_ok=True)
                 disk.replace_link(link.path, link.target)
                 made.append(link.path)
@@ -88,6 +90,9 @@ class Links:
     def deleted(self) -> list[Link]:
         return [link for link in self.survey().values() if link.action == "deleted"]
 
+    def to_restore(self) -> list[Link]:
+        return [link for link in self.survey().values() if link.action == "restore"]
+
     def is_settled(self) -> bool:
         """Whether `ensure` would change nothing."""
         manifest = self._read()
@@ -105,7 +110,7 @@ class Links:
         if name == APT:
             return True
         if name == SYNAPSE:
-            return self.paths.synapse_conf_d.is_dir()
+            return self.paths.synapse_conf_d.parent.is_dir()
         return self.paths.nginx.is_dir()
 
     def _action(self, name: str, target: str, made_before: bool) -> str:
@@ -113,12 +118,20 @@ class Links:
         try:
             found = os.readlink(path)
         except FileNotFoundError:
-            return "deleted" if made_before else "make"
+            if not made_before:
+                return "make"
+            return "restore" if self._indispensable(name) else "deleted"
         except OSError:  # EINVAL: not a symbolic link
             return "replaced" if made_before and path.is_file() else "foreign"
         # An administrator may write the same link in another way.
         same = os.path.normpath(path.parent / found) == os.path.normpath(path.parent / target)
         return "present" if same else "foreign"
+
+    def _indispensable(self, name: str) -> bool:
+        if name == NGINX_AVAILABLE:  # nginx does not start on a link to nothing
+            return (self.paths.root / NGINX_SITE).is_symlink()
+        # Without our options Synapse would begin an empty server on SQLite, with the same name.
+        return name == SYNAPSE
 
     def _foreign(self, link: Link) -> Problem:
         return Problem(

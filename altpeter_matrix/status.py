@@ -161,10 +161,12 @@ class Survey:
                     f"`ln -s {link.target} {link.path}` brings it back",
                 )  # fmt: skip
             elif link.action != "present":
+                missing = link.action in {"make", "restore"}
                 yield _error(
-                    str(link.path), f"is not a link to {link.target}",
+                    str(link.path),
+                    "is missing" if missing else f"is not a link to {link.target}",
                     "run `altpeter-matrix apply`",
-                )  # fmt: skip
+                )
 
     def _services(self) -> Iterator[Finding]:
         if not self.host.services.present:

@@ -300,6 +300,13 @@ def test_status_sees_edits_deleted_links_and_stopped_services(serving: FakeHost)
     assert "was deleted, so it stays away" in notices(found)
 
 
+def test_status_sees_that_synapse_could_not_start_again(serving: FakeHost) -> None:
+    (serving.root / "etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml").unlink()
+    assert "50-altpeter-matrix.yaml: is missing; run `altpeter-matrix apply`" in errors(
+        look(serving)
+    )
+
+
 def test_status_sees_a_lost_restart(serving: FakeHost) -> None:
     serving.paths.loaded("synapse").write_text("older\n")
     assert "runs with an older configuration" in errors(look(serving))

@@ -7,6 +7,7 @@ from .cells import State
 SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 SITE = "/var/lib/altpeter-matrix/current/nginx/site.conf"
 SYNAPSE = "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml"
+OPTIONS_LINK = "/etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"
 ENABLED = "/etc/nginx/sites-enabled/altpeter-matrix"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/altpeter-matrix"
 HOOK_TARGET = "/usr/lib/altpeter-matrix-config/certbot-deploy-hook"
@@ -58,7 +59,7 @@ SETUPS: dict[State, Setup] = {
     State.HOMESERVER_EDITED: _edit(HOMESERVER),
     State.LOG_EDITED: _edit(LOG),
     State.GENERATED_EDITED: Setup(f"echo '# edited by hand' >> {SITE}", precious=(SITE,)),
-    State.GENERATED_DELETED: Setup(f"rm {SITE}"),
+    State.GENERATED_DELETED: Setup(f"rm {SITE} {SYNAPSE}"),
     State.GENERATED_LINKED: Setup(
         f"cp {SYNAPSE} {MINE}; echo '# edited by hand' >> {MINE}; chmod 644 {MINE};"
         f" ln -sf {MINE} {SYNAPSE}",
@@ -67,7 +68,10 @@ SETUPS: dict[State, Setup] = {
     ),
     State.GENERATED_UNREADABLE: Setup(f"chmod 000 {SYNAPSE}"),
     State.LINK_DELETED: Setup(
-        f"rm {HOOK}", f"rm -f {HOOK}; ln -s {HOOK_TARGET} {HOOK}", absent=(HOOK,)
+        # Without the second one Synapse would begin an empty server, so it comes back.
+        f"rm {HOOK} {OPTIONS_LINK}",
+        f"rm -f {HOOK}; ln -s {HOOK_TARGET} {HOOK}",
+        absent=(HOOK,),
     ),
     State.SITE_DISABLED: Setup(
         f"rm {ENABLED}; systemctl reload nginx",
