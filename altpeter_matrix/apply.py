@@ -47,6 +47,7 @@ def apply(
                 "change the settings, or run `altpeter-matrix apply` yourself",
             )  # fmt: skip
             return Report(last.generation, notices=(notice,))
+        given = inputs.given_fingerprint(host.paths)
         try:
             if not adopting:
                 handmade.require_adopted(host.paths)
@@ -55,8 +56,8 @@ def apply(
         except (MatrixConfigError, OSError) as error:
             _record_failure(record, last, error, written)
             raise
-        # Settings that changed meanwhile are seen by the next run.
-        unchanged = inputs.written_fingerprint(host.paths) == written
+        # What changed meanwhile (settings, a certificate, a program) is seen by the next run.
+        unchanged = inputs.given_fingerprint(host.paths) == given
         fingerprint = inputs.fingerprint(host.paths, watched) if unchanged else ""
         record.write(last.succeeded(report.generation or 0, fingerprint, watched))
         return report

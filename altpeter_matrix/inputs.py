@@ -36,6 +36,11 @@ def written_fingerprint(paths: Paths) -> str:
     return _digest(_written(paths))
 
 
+def given_fingerprint(paths: Paths) -> str:
+    """Of what apply reads and never changes: when it is another afterwards, somebody else was."""
+    return _digest(_given(paths))
+
+
 def _digest(parts: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for part in parts:
@@ -44,23 +49,27 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def _parts(paths: Paths) -> Iterator[str]:
+    yield from _given(paths)
+    # Synapse's own configuration: the server name, and keys that could override ours.
+    yield from _texts(paths.synapse, ".yaml")
+    yield from _texts(paths.synapse_conf_d, ".yaml")
+    for path in sorted(paths.placeholder.iterdir()) if paths.placeholder.is_dir() else ():
+        yield stamp(path)
+    for name in secrets_store.GENERATED:
+        yield stamp(paths.secrets / name)
+
+
+def _given(paths: Paths) -> Iterator[str]:
     yield from _written(paths)
     yield f"processors {len(os.sched_getaffinity(0))}"
     for program in _PROGRAMS:
         yield stamp(paths.on_host(program), exists_only=program.startswith("/proc"))
     yield f"PostgreSQL {postgresql.version_on_standard_port(paths)}"
     yield stamp(paths.synapse_drop_in)
-    # Synapse's own configuration: the server name, and keys that could override ours.
-    yield from _texts(paths.synapse, ".yaml")
-    yield from _texts(paths.synapse_conf_d, ".yaml")
     live = paths.letsencrypt / "live"
     for directory in sorted(live.iterdir()) if live.is_dir() else ():
         for name in ("fullchain.pem", "privkey.pem"):
             yield stamp(directory / name)  # through the link to the certificate itself
-    for path in sorted(paths.placeholder.iterdir()) if paths.placeholder.is_dir() else ():
-        yield stamp(path)
-    for name in secrets_store.GENERATED:
-        yield stamp(paths.secrets / name)
     for directory in (Path(__file__).parent, resources.resource("settings.schema.json").parent):
         for path in sorted(directory.rglob("*")):
             if path.suffix not in {".pyc", ""}:

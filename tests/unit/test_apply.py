@@ -76,6 +76,22 @@ def test_statistics_are_set_where_synapses_package_keeps_them(serving: FakeHost)
     assert serving.actions() == ["restart matrix-synapse.service"]
 
 
+def test_a_certificate_that_comes_during_an_apply_is_taken_by_the_next(fresh: FakeHost) -> None:
+    """certbot, or an update of nginx, may come while Synapse restarts."""
+    live = f"etc/letsencrypt/live/{NAME}"
+
+    def certbot_comes(*_args: object, **_options: object) -> list[Problem]:
+        for name in ("fullchain.pem", "privkey.pem"):
+            fresh.write(f"{live}/{name}", "issued")
+        return []
+
+    apply(replace(fresh.host, probe=certbot_comes))
+    assert live not in (fresh.root / SITE).read_text()
+    apply(fresh.host)
+    assert live in (fresh.root / SITE).read_text()
+    assert apply(fresh.host).done == ()
+
+
 def test_a_comment_in_the_settings_makes_no_generation(serving: FakeHost) -> None:
     settings(serving, "# just a thought\n")
     assert apply(serving.host).done == ()
