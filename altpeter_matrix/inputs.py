@@ -70,10 +70,13 @@ def _given(paths: Paths) -> Iterator[str]:
     for directory in sorted(live.iterdir()) if live.is_dir() else ():
         for name in ("fullchain.pem", "privkey.pem"):
             yield stamp(directory / name)  # through the link to the certificate itself
-    for directory in (Path(__file__).parent, resources.resource("settings.schema.json").parent):
-        for path in sorted(directory.rglob("*")):
-            if path.suffix not in {".pyc", ""}:
-                yield stamp(path)
+    # Not what Python compiles from it: that comes and goes while others run.
+    own = [
+        *Path(__file__).parent.glob("*.py"),
+        *resources.resource("settings.schema.json").parent.rglob("*.*"),
+    ]
+    for path in sorted(own):
+        yield stamp(path)
 
 
 def _written(paths: Paths) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from altpeter_matrix import inputs
 from altpeter_matrix.apply import apply
 from altpeter_matrix.errors import ActivationError, HostError, Problem, ValidationError
 from altpeter_matrix.links import NGINX_AVAILABLE
@@ -90,6 +91,21 @@ def test_a_certificate_that_comes_during_an_apply_is_taken_by_the_next(fresh: Fa
     apply(fresh.host)
     assert live in (fresh.root / SITE).read_text()
     assert apply(fresh.host).done == ()
+
+
+def test_what_python_compiles_meanwhile_is_no_change(
+    fresh: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hook or a timer may import a module for the first time, or dpkg remove what is compiled."""
+    package = fresh.root / "package"
+    fresh.write("package/inputs.py", "")
+    compiled = fresh.write("package/__pycache__/inputs.cpython-311.pyc.140", "half")
+    monkeypatch.setattr(inputs, "__file__", str(package / "inputs.py"))
+    apply(fresh.host)
+    compiled.unlink()
+    assert inputs.fingerprint(fresh.paths) == Record(fresh.paths).read().inputs
+    fresh.write("package/inputs.py", "newer")
+    assert inputs.fingerprint(fresh.paths) != Record(fresh.paths).read().inputs
 
 
 def test_a_comment_in_the_settings_makes_no_generation(serving: FakeHost) -> None:
