@@ -63,7 +63,8 @@ def listener(port: int, key: str, name: str) -> BadHost:
     """A port that another program has."""
     return BadHost(
         name,
-        f'systemd-run -q --unit=foreign python3 -c "{LISTEN.format(port=port)}"; sleep 0.5',
+        f'systemd-run -q --unit=foreign python3 -c "{LISTEN.format(port=port)}"; '
+        f"until ss -Hltn 'sport = :{port}' | grep -q .; do sleep 0.1; done",
         "systemctl stop foreign",
         f"settings.yaml: {key}",
         "choose another port",
