@@ -10,6 +10,9 @@ from .commands import run
 from .network import GATEWAY, SERVICES, Subnet
 
 TRUST = Path("usr/local/share/ca-certificates/altpeter-lab.crt")
+# Packages change when a test says so. At 6 and 18 o'clock and some time after these would take the
+# locks of apt, and install whatever a test has published.
+TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def settle(root: Path, identity: Identity, public_key: str, trusted: str) -> Non
         # From OpenSSH 9.8 on (sshd_config(5)) a lab's many short and broken connections have sshd
         # refuse all others for minutes. Debian 12's does not know the option.
         _write(root / "etc/ssh/sshd_config.d/lab.conf", "PerSourcePenalties no\n")
+    for timer in TIMERS:
+        _mask(root / "etc/systemd/system" / timer)
     for home, owner in (("root", 0), ("home/debian", 1000)):
         keys = root / home / ".ssh/authorized_keys"
         _write(keys, public_key, 0o600)
@@ -89,6 +94,12 @@ def split_pem(text: str) -> list[str]:
     end = "-----END CERTIFICATE-----\n"
     parts = [part.strip() for part in text.replace("\r", "").split(end)]
     return list(dict.fromkeys(f"{part}\n{end}" for part in parts if part))
+
+
+def _mask(unit: Path) -> None:
+    """Have systemd never start it (systemctl(1), "mask")."""
+    unit.unlink(missing_ok=True)
+    unit.symlink_to("/dev/null")
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:
