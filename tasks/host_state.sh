@@ -58,6 +58,8 @@ section listening
 quiet ss -Hltnp | sed -n 's/^[^ ]* *[^ ]* *[^ ]* *[^ ]*:\([0-9]*\) .*(("\([^"]*\)",pid=\([0-9]*\),.*/\1 \2 \3/p' |
     sort -u | while read -r port program pid; do
         unit=$(quiet sed -n 's|.*/\([^/]*\.service\).*|\1|p' "/proc/$pid/cgroup" | tail -n 1)
+        # It may have ended meanwhile, as Synapse does when it is restarted: nobody has to stop it.
+        [ -d "/proc/$pid" ] || continue
         echo "$port ${program:-?} ${unit:--}"
     done
 

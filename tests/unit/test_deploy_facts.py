@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import sqlite3
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -112,6 +113,18 @@ def test_only_a_server_that_was_set_up_by_hand_is_taken_for_one(
             database.execute("create table users (name)")
             database.executemany("insert into users values (?)", [("a",)] * int(made["users"]))
     assert [Path(one).name for one in section("handmade", tmp_path)] == found
+
+
+def test_a_program_that_ended_while_its_port_was_looked_at_holds_none(tmp_path: Path) -> None:
+    """Synapse restarts: without its unit it would be a foreign python that has to be killed."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    shown = "\n".join(
+        f'LISTEN 0 50 127.0.0.1:{port} 0.0.0.0:* users:(("python",pid={pid},fd=10))'
+        for port, pid in ((8008, gone.pid), (9000, os.getpid()))
+    )
+    found = section("listening", tmp_path, f"ss() {{ cat <<'END'\n{shown}\nEND\n}}")
+    assert [line.split()[:2] for line in found] == [["9000", "python"]]
 
 
 @pytest.mark.parametrize(("days", "valid"), [(-1, False), (30, True)])
