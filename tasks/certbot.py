@@ -11,6 +11,20 @@ from .host_state import HostState
 from .paths import ACME_WEBROOT
 from .target import Target
 
+_BUSY = "Another instance of Certbot is already running"
+
+
+def patiently(*command: str | QuoteString) -> StringCommand:
+    """A command of certbot's that waits, for five minutes, until another certbot has ended.
+
+    The other may be its timer's, or what a deploy that was killed has left at work.
+    """
+    return StringCommand(
+        'tries=0; until said=$(', *command, '2>&1); do tries=$((tries + 1));',
+        f'case "$said" in *"{_BUSY}"*) [ "$tries" -lt 60 ] ;; *) false ;; esac ||',
+        """{ printf '%s\\n' "$said" >&2; exit 1; }; sleep 5; done""",
+    )  # fmt: skip
+
 
 @operation()
 def certificate(target: Target, state: HostState) -> Generator[StringCommand, None, None]:
@@ -30,7 +44,7 @@ def certificate(target: Target, state: HostState) -> Generator[StringCommand, No
     email = settings.certificates.email
     other_authority = state.certificate.server not in {None, settings.certificates.directory}
     names = [bit for name in settings.certificate_names for bit in ("-d", name)]
-    yield StringCommand(
+    yield patiently(
         "certbot certonly --non-interactive --quiet --agree-tos --webroot",
         "-w", ACME_WEBROOT,
         "--server", QuoteString(settings.certificates.directory),
