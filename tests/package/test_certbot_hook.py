@@ -50,8 +50,9 @@ def renew(tmp_path: Path, *failing: str, nginx_state: str = "active") -> Renewal
     return Renewal(done.returncode, calls.read_text().splitlines())
 
 
-def test_a_renewed_certificate_is_loaded(tmp_path: Path) -> None:
-    renewal = renew(tmp_path)
+@pytest.mark.parametrize("state", ["active", "reloading"])
+def test_a_renewed_certificate_is_loaded(tmp_path: Path, state: str) -> None:
+    renewal = renew(tmp_path, nginx_state=state)
     assert renewal.status == 0
     assert "systemctl reload nginx.service" in renewal.calls
     assert "daemon.info -- certificate of matrix.example.org renewed" in renewal.journal
