@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 
 SRV, INTERNET = 33, 1
+# A datagram may get lost, and a resolver be restarting (resolv.conf(5): timeout, attempts).
+TIMEOUT, ATTEMPTS = 2.0, 2
 
 
 def question(name: str, identifier: int) -> bytes:
@@ -54,10 +56,10 @@ def services(message: bytes) -> Iterator[tuple[int, str]]:
 def look_up(name: str, servers: Sequence[str], port: int = 53) -> list[tuple[int, str]]:
     """The records as the first server that answers has them; none when nobody does."""
     identifier = secrets.randbelow(1 << 16)
-    for server in servers:
+    for server in (*servers,) * ATTEMPTS:
         family = socket.AF_INET6 if ":" in server else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as connection:
-            connection.settimeout(3)
+            connection.settimeout(TIMEOUT)
             try:
                 connection.connect((server, port))
                 connection.send(question(name, identifier))

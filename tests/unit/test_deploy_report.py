@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 
 from altpeter_matrix.settings import load_settings
 from tasks import report, srv_lookup
@@ -75,14 +76,15 @@ def test_documents_for_another_web_server_are_printed() -> None:
 
 
 @contextmanager
-def dns_server(answer: bytes) -> Iterator[int]:
-    """Answers one query on loopback with the records in `answer`."""
+def dns_server(answer: bytes, *, lost: int = 0) -> Iterator[int]:
+    """Answers one query on loopback with the records in `answer`, after so many that got lost."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         server.settimeout(10)
 
         def serve() -> None:
-            query, client = server.recvfrom(512)
+            for _ in range(lost + 1):
+                query, client = server.recvfrom(512)
             header = query[:2] + struct.pack(">5H", 0x8180, 1, 2, 0, 0)
             server.sendto(header + query[12:] + answer, client)
 
@@ -97,15 +99,17 @@ def record(kind: int, data: bytes) -> bytes:
     return b"\xc0\x0c" + struct.pack(">2HIH", kind, 1, 3600, len(data)) + data
 
 
-def test_service_records_are_read_from_an_answer() -> None:
+@pytest.mark.parametrize("lost", [0, 1])
+def test_service_records_are_read_from_an_answer(lost: int) -> None:
     # The target ends with a pointer to example.org in the question, behind `_matrix-fed._tcp.`.
     target = b"\x06matrix" + struct.pack(">H", 0xC000 | 12 + 12 + 5)
     answer = record(5, b"\x00") + record(33, struct.pack(">3H", 10, 5, 8448) + target)
-    with dns_server(answer) as port:
+    with dns_server(answer, lost=lost) as port:
         found = srv_lookup.look_up("_matrix-fed._tcp.example.org", ["127.0.0.1"], port)
     assert found == [(8448, "matrix.example.org")]
 
 
-def test_an_answer_that_is_nonsense_is_no_record() -> None:
+def test_an_answer_that_is_nonsense_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(srv_lookup, "TIMEOUT", 0.5)
     with dns_server(b"\xff" * 7) as port:
         assert srv_lookup.look_up("_matrix._tcp.example.org", ["127.0.0.1"], port) == []
