@@ -68,7 +68,10 @@ def database_problems(paths: Paths, local_database: str | None) -> list[Problem]
 
 
 def sqlite_users(paths: Paths) -> int:
-    """Users in the SQLite file of a Synapse that ran before this package came."""
+    """Users in the SQLite file of a Synapse that ran before this package came.
+
+    HostError when nobody knows: another program may keep it locked, or it may be damaged.
+    """
     file = paths.synapse_data / "homeserver.db"
     if not file.is_file() or file.stat().st_size == 0:
         return 0
@@ -80,8 +83,16 @@ def sqlite_users(paths: Paths) -> int:
             return int(connection.execute("select count(*) from users").fetchone()[0])
         finally:
             connection.close()
-    except sqlite3.Error:
-        return 0
+    except sqlite3.Error as error:
+        if "no such table" in str(error):
+            return 0
+        raise HostError(
+            Problem(
+                str(file), f"may hold the users of this server and cannot be read ({error})",
+                "run this again; if it stays so, repair the file or restore it from a backup, or"
+                " move it away if nobody needs it",
+            )
+        ) from None  # fmt: skip
 
 
 def sqlite_problems(paths: Paths) -> list[Problem]:

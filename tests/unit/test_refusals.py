@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -141,6 +142,18 @@ def test_refused_before_anything_changes(
     assert serving.paths.current.readlink().name == "1"
     assert serving.actions() == []
     assert serving.calls("createdb") == []
+
+
+def test_a_sqlite_file_that_cannot_be_read_is_not_taken_for_an_empty_one(fresh: FakeHost) -> None:
+    """It may be locked by Synapse, or damaged: on PostgreSQL all users would seem lost."""
+    file = fresh.write("var/lib/matrix-synapse/homeserver.db", "half a page of a database\n" * 99)
+    with pytest.raises(HostError, match=r"homeserver\.db: may hold the users"):
+        apply(fresh.host)
+    assert not fresh.paths.current.exists()
+    file.unlink()
+    with sqlite3.connect(file) as begun:
+        begun.execute("create table schema_version (version)")
+    apply(fresh.host)
 
 
 def synapse_listens(host: FakeHost) -> None:
