@@ -6,10 +6,11 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from altpeter_matrix import inputs
+from altpeter_matrix import commands, inputs, services
 from altpeter_matrix.apply import apply
 from altpeter_matrix.errors import ActivationError, HostError, Problem, ValidationError
 from altpeter_matrix.links import NGINX_AVAILABLE
@@ -212,7 +213,19 @@ def test_packages_do_not_repeat_what_was_taken_back(serving: FakeHost) -> None:
     assert apply(serving.host).generation == 2, "a person may try again"
 
 
-def test_a_service_that_does_not_start_is_taken_back(serving: FakeHost) -> None:
+@pytest.mark.parametrize("journal", ["quick", "slow"])
+def test_a_service_that_does_not_start_is_taken_back(
+    serving: FakeHost, journal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that does not answer in time must not hide it."""
+    if journal == "slow":
+
+        def run(program: str, *arguments: str, **options: Any) -> commands.Result:
+            if program == "journalctl":
+                raise HostError(Problem(program, "did not end within 60 s", ""))
+            return commands.run(program, *arguments, **options)
+
+        monkeypatch.setattr(services, "run", run)
     settings(serving, "presence: false\n")
     serving.write(
         "fake-bin/systemctl",
