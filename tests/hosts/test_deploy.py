@@ -119,6 +119,7 @@ def test_the_firewall_lets_ssh_in_on_every_port_that_sshd_has(
 
 def speaks_ssh(host: Host, port: int) -> bool:
     with suppress(OSError), socket.create_connection((host.ipv4, port), timeout=3) as connection:
+        connection.settimeout(20)  # on a busy machine a new sshd needs its time
         return connection.recv(4) == b"SSH-"
     return False
 

@@ -179,16 +179,18 @@ def test_demo_serves_and_is_gone_afterwards(checkout: Path) -> None:
     run("make", "demo-down", cwd=checkout)
     assert not (checkout / "build/demo.json").exists()
     with pytest.raises(OSError):
-        demo_answers(report, checkout)
+        demo_answers(report, checkout, timeout=5)
 
 
-def demo_connection(report: Mapping[str, Any], checkout: Path) -> http.client.HTTPSConnection:
+def demo_connection(
+    report: Mapping[str, Any], checkout: Path, timeout: float = 20
+) -> http.client.HTTPSConnection:
     name = str(report["base_url"]).removeprefix("https://")
-    return connect(report["address"], name, str(checkout / report["ca_file"]), timeout=5)
+    return connect(report["address"], name, str(checkout / report["ca_file"]), timeout=timeout)
 
 
-def demo_answers(report: Mapping[str, Any], checkout: Path) -> bool:
-    connection = demo_connection(report, checkout)
+def demo_answers(report: Mapping[str, Any], checkout: Path, timeout: float = 20) -> bool:
+    connection = demo_connection(report, checkout, timeout)
     connection.request("GET", VERSIONS)
     answer = connection.getresponse()
     return answer.status == http.client.OK and "versions" in json.loads(answer.read())
