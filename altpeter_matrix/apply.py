@@ -21,8 +21,9 @@ from .generations import Generation, Store, records_of
 from .links import Links
 from .lock import exclusive
 from .outcome import Outcome, Record
-from .rendered import Rendered, read_settings, render_host, settings_text
+from .rendered import Rendered, render_host, settings_text
 from .services import NGINX
+from .settings import parse_settings_text
 from .settled import Report, look, standing_notices
 from .signals import termination_as_exception
 
@@ -75,7 +76,9 @@ def _record_failure(record: Record, last: Outcome, error: Exception, written: st
 
 def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     paths, work = host.paths, Work()
-    settings = read_settings(paths)
+    # Read once: somebody may write them meanwhile.
+    text = settings_text(paths.settings)
+    settings = parse_settings_text(text, source=paths.settings.name)
     # Everything that can be refused is refused before the first change.
     rendered = render_host(paths, settings)
     host_checks.require_suitable(paths, rendered, host.services.present)
@@ -86,7 +89,7 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     rendered = candidate.prepare(paths, rendered)
     store = Store(paths, rendered.accounts)
     store.tidy()
-    number = _generation_for(host, store, rendered, work)
+    number = _generation_for(host, store, rendered, text, work)
     local = rendered.local_database
     if host.services.present and local is not None and database.ensure(local):
         work.done.append(f"made the database {local}")
@@ -115,7 +118,7 @@ def _notice_new_certificate(host: Host, rendered: Rendered) -> None:
         host.services.forget(NGINX)
 
 
-def _generation_for(host: Host, store: Store, rendered: Rendered, work: Work) -> int:
+def _generation_for(host: Host, store: Store, rendered: Rendered, text: str, work: Work) -> int:
     """The number of a whole, checked generation with the rendered files: an old one or a new."""
     current = store.current()
     if current and not store.tampering(current):
@@ -123,7 +126,6 @@ def _generation_for(host: Host, store: Store, rendered: Rendered, work: Work) ->
             return current.number
     if (number := store.newest_matching(rendered.files)) is not None:
         return number
-    text = settings_text(host.paths.settings)
     directory = store.write_candidate(rendered.files, package_version(), text)
     try:
         candidate.check(host.paths, rendered, directory, anew=False)

@@ -94,6 +94,17 @@ def test_a_certificate_that_comes_during_an_apply_is_taken_by_the_next(fresh: Fa
     assert apply(fresh.host).done == ()
 
 
+def test_a_generation_keeps_the_settings_that_it_was_made_from(fresh: FakeHost) -> None:
+    """Not those that somebody writes while it is made: `status` asks for what these promise."""
+    before = fresh.paths.settings.read_text()
+    nginx = fresh.root / "fake-bin/nginx"
+    edit = f"echo 'aliases: [chat.example.org]' >>{fresh.paths.settings}\n"
+    nginx.write_text(f"{nginx.read_text()}[ $1 != -v ] || {edit}")
+    apply(fresh.host)
+    assert fresh.paths.settings.read_text() != before
+    assert (fresh.paths.current / "settings.yaml").read_text() == before
+
+
 def test_what_python_compiles_meanwhile_is_no_change(
     fresh: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
