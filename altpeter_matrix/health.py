@@ -126,10 +126,15 @@ def _well_known_hosts(settings: Settings) -> tuple[str, ...]:
 def unhealthy(
     settings: Settings, *, nginx: bool, synapse: bool, patience: float = 0
 ) -> list[Problem]:
-    """What does not answer as it must. patience: a reload takes a moment to take effect."""
-    deadline = time.monotonic() + patience
-    found = []
+    """What does not answer as it must.
+
+    patience: seconds in which each may begin to, as long as all before it did: a reload takes a
+    moment to take effect, and a server that has just started has much to do. Where one has failed,
+    the others are asked once.
+    """
+    found: list[Problem] = []
     for probe in probes(settings, nginx=nginx, synapse=synapse):
+        deadline = time.monotonic() + (0 if found else patience)
         problem = _try(probe)
         while problem and time.monotonic() < deadline:
             time.sleep(_AGAIN_AFTER)
