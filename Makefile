@@ -40,10 +40,12 @@ test: deb lab-requirements  ## run all tests but the long forms, hosts included 
 	@scripts/bootstrap.sh test
 	@$(PYTEST) $(IN_TWO_PROCESSES) -m "not upgrades" tests/unit tests/package tests/hosts
 
-test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all faults (hours)
+test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all faults (overnight)
 	@scripts/bootstrap.sh test
-	@$(PYTEST) -m upgrades tests/package tests/hosts --ignore tests/hosts/upgrades
-	@$(PYTEST) tests/hosts/upgrades
+	@status=0; \
+	$(PYTEST) -m upgrades tests/package tests/hosts --ignore tests/hosts/upgrades || status=$$?; \
+	$(PYTEST) tests/hosts/upgrades || status=$$?; \
+	exit $$status
 
 test-fast: $(VENV)  ## run the tests that need neither root nor a host
 	@$(PYTEST) $(IN_TWO_PROCESSES) tests/unit

@@ -45,7 +45,7 @@ COMMAND = re.compile(
 # Commands that another test runs, or that run the tests.
 ELSEWHERE = {
     "make test": "what is running now",
-    "make test-upgrades": "it takes hours",
+    "make test-upgrades": "it takes a night",
     "make lint": ".ci/run begins with it",
     "build/venv/bin/pyinfra my-server/local.py deploy.py": "test_deploy.py, on a host",
 }
