@@ -16,7 +16,7 @@ case "$1" in
             "from tests.hosts.lab.requirements import PACKAGES; print(*PACKAGES)")
         ;;
     test)
-        packages="apt-utils gettext gnupg lintian piuparts po-debconf shellcheck"
+        packages="apt-utils gettext gnupg lintian locales piuparts po-debconf shellcheck"
         # A Node from elsewhere does as well, and may conflict with Debian's npm.
         command -v npm >/dev/null || packages="$packages nodejs npm"
         ;;
