@@ -110,6 +110,17 @@ def test_an_upgrade_over_two_versions_ends_like_a_new_installation(
     assert upgraded == before.run(f"{rendered}\n{STATUS}")
 
 
+def test_services_masked_before_the_first_installation_do_not_break_dpkg(before: Chroot) -> None:
+    units = ("nginx", "matrix-synapse", "postgresql")
+    said = before.run(f"systemctl mask {' '.join(units)}\n{INSTALL}{STATUS}")
+    assert said.rstrip().endswith("ii |")
+    assert "Traceback" not in said
+    masked = before.run("".join(f"readlink /etc/systemd/system/{one}.service\n" for one in units))
+    assert masked.split() == ["/dev/null"] * len(units)
+    shown = before.run("readlink /var/lib/altpeter-matrix/current; nginx -t 2>&1")
+    assert shown.startswith("generations/1\n") and "test is successful" in shown
+
+
 @pytest.mark.parametrize("absent", ["nginx", "postgresql"])
 def test_a_missing_service_does_not_break_dpkg(before: Chroot, absent: str) -> None:
     """Nobody installs it so on purpose, but a host in trouble may be like this."""
