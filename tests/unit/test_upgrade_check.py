@@ -25,6 +25,11 @@ from altpeter_matrix.settings import parse_settings_text
 from altpeter_matrix.upgrade_check import Candidate
 from altpeter_matrix.upgrade_verdict import Verdict
 
+from .fake_host import FakeHost
+from .host_fixtures import fresh, serving
+
+__all__ = ["fresh", "serving"]
+
 POLICY = """\
 matrix-synapse-py3:
   Installed: 1.157.2+b1
@@ -160,6 +165,103 @@ def test_a_key_that_expires_is_told_before(days: int | None, words: str) -> None
     colons = f"pub:-:256:22:ABC:1700000000:{expiry}::-:::scESC::::::23::0:\n"
     found = whats(keyring._expiry(Path("/k.gpg"), colons))
     assert (words in found) if words else not found
+
+
+ONE_LINE = """\
+deb [arch=amd64 signed-by=/usr/share/keyrings/matrix-org.gpg] https://packages.example.org b main
+# deb [signed-by=/usr/share/keyrings/commented.gpg] https://packages.example.org b main
+deb http://deb.example.org/debian bookworm main
+"""
+STANZA = "Types: deb\nURIs: https://packages.example.org\nSuites: bookworm\nSigned-By:"
+INLINE = """
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ mDMEZw
+ -----END PGP PUBLIC KEY BLOCK-----
+"""
+
+
+def repositories(root: Path, **files: str) -> Paths:
+    """A host with these files of repositories; the last underscore of a name is its dot."""
+    place = root / "etc/apt/sources.list.d"
+    place.mkdir(parents=True)
+    for name, text in files.items():
+        (place / ".".join(name.rsplit("_", 1))).write_text(text)
+    return Paths(root)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"matrix-org_list": ONE_LINE}, {"matrix-org.gpg"}),
+        ({"matrix_sources": f"{STANZA} /usr/share/keyrings/matrix.gpg\n"}, {"matrix.gpg"}),
+        ({"debian_sources": f"{STANZA} /usr/share/keyrings/debian-archive-keyring.gpg\n"}, set()),
+        ({"x_list": "deb [signed-by=/usr/share/keyrings/a.gpg,/usr/share/keyrings/b.asc] u b\n"},
+         {"a.gpg", "b.asc"}),
+        ({"old_list.save": ONE_LINE}, set()),  # apt does not read it
+    ],
+    ids=["one line", "stanza", "Debian's own", "two keys", "backup"],
+)  # fmt: skip
+def test_the_keys_of_all_repositories_are_looked_at(
+    tmp_path: Path, files: dict[str, str], expected: set[str]
+) -> None:
+    found, unchecked = keyring._keyrings(repositories(tmp_path, **files))
+    assert found == {tmp_path / "usr/share/keyrings" / name for name in expected}
+    assert unchecked == []
+
+
+@pytest.mark.parametrize("key", [INLINE, " 0123456789ABCDEF0123456789ABCDEF01234567\n"])
+def test_a_key_that_is_in_no_file_is_told_as_not_checked(tmp_path: Path, key: str) -> None:
+    found, unchecked = keyring._keyrings(repositories(tmp_path, matrix_sources=STANZA + key))
+    assert found == set()
+    (said,) = unchecked
+    assert "sources.list.d/matrix.sources names no file" in said
+
+
+def test_a_key_that_cannot_be_read_is_told_as_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = repositories(tmp_path, matrix_list=ONE_LINE)
+    said = "gpg: can't open '/usr/share/keyrings/matrix-org.gpg': No such file or directory\n"
+    monkeypatch.setattr(keyring, "run", lambda *argv, **_: Result(argv, 2, "", said))
+    found, unchecked = keyring.findings(paths)
+    assert found == []
+    (said,) = unchecked
+    assert "/usr/share/keyrings/matrix-org.gpg cannot be read" in said
+
+
+@pytest.mark.parametrize(
+    ("size", "place"), [(0, ""), (2**60, "/opt"), (2**60, "/var/lib/altpeter-matrix")]
+)
+def test_a_disk_without_room_for_the_candidate_holds_it_back(
+    tmp_path: Path, size: int, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade_check, "disk_problems", lambda _paths: [])
+    found = list(upgrade_check._disk(Paths(tmp_path), "1.164.0+b1", size))
+    assert all(one.severity == "error" for one in found)
+    if place:
+        assert f"error {tmp_path}{place}: its disk has " in whats(found)
+        assert "and Synapse 1.164.0+b1 needs 1099511627840; free some space" in whats(found)
+    else:
+        assert found == []
+
+
+def test_a_disk_that_is_full_or_read_only_holds_every_candidate_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Problem("/var/lib", "its disk has no inodes left", "remove files")
+    monkeypatch.setattr(upgrade_check, "disk_problems", lambda _paths: [full])
+    assert Finding("error", full) in upgrade_check._disk(Paths(tmp_path), "1.164.0+b1", 0)
+
+
+def test_unknown_and_doubled_options_are_warned_of(serving: FakeHost) -> None:
+    serving.write("/etc/altpeter-matrix/synapse.d/x.yaml", "max_avatar_sise: 1M\n")
+    serving.write("/etc/matrix-synapse/conf.d/60-x.yaml", "admin_contact: a\nadmin_contact: b\n")
+    origins, found = upgrade_check._settings(serving.paths)
+    assert {one.severity for one in found} == {"warning"}
+    assert "max_avatar_sise" in origins
+    assert "synapse.d/x.yaml: max_avatar_sise: " in whats(found)
+    assert "conf.d/60-x.yaml: line 2: the key admin_contact is there twice" in whats(found)
 
 
 def test_the_hook_of_apt_looks_at_nothing_but_synapse(monkeypatch: pytest.MonkeyPatch) -> None:
