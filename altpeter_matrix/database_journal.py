@@ -7,6 +7,7 @@ from enum import StrEnum
 from . import disk, timestamps
 from .errors import HostError, Problem
 from .paths import Paths
+from .resources import document
 
 FORMAT = 1
 
@@ -99,7 +100,7 @@ class Journal:
             Problem(
                 str(self.paths.database_move),
                 "cannot be read, so nobody knows which cluster is to serve",
-                "look at `pg_lsclusters`, see docs/upgrades.md, then remove this file",
+                f"look at `pg_lsclusters`, see {document('upgrades.md')}, then remove this file",
             )
         )
 

@@ -11,6 +11,7 @@ from . import disk, postgresql
 from .database import Database
 from .errors import Problem
 from .paths import Paths
+from .resources import document
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,5 @@ def _lost(paths: Paths, name: str, before: str) -> Problem:
         f"is not in the cluster that answers on port {postgresql.PORT}, or is empty there{before}",
         "look at `pg_lsclusters`: the cluster with this server's data has to be on that port. To"
         f" begin anew instead, remove {paths.database_record} and make an empty database"
-        " (docs/upgrades.md says how)",
+        f" ({document('upgrades.md')} says how)",
     )

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import Problem, SettingsError
-from .resources import known_synapse_options, resource
+from .resources import document, known_synapse_options, resource
 from .settings_formats import CHECKS
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _shown(value: object) -> str:
 
 
 def _description(part: Mapping[str, Any]) -> str:
-    return str(part.get("description", "see docs/settings.md"))
+    return str(part.get("description", f"see {document('settings.md')}"))
 
 
 def _unknown_key(source: str, path: list[str], known: Iterable[str]) -> Problem:

@@ -28,6 +28,7 @@ from .links import Links
 from .outcome import Outcome, Record
 from .paths import Paths
 from .rendered import read_settings, settings_of
+from .resources import document
 from .services import HOLD, NGINX, SYNAPSE, Action, Unit
 from .settings import Settings
 from .settled import how_to_start
@@ -239,7 +240,8 @@ class Survey:
         if chosen.placeholder:
             yield _notice(
                 where, "is the self-signed placeholder: other servers and clients refuse it",
-                "get a certificate: run the deploy, or certbot as in docs/deploy.md",
+                "get a certificate: run the deploy, or certbot as in"
+                f" {document('deploy.md')}",
             )  # fmt: skip
         else:
             yield from _expiry(where, state, settings)

@@ -23,6 +23,7 @@ from .host_facts import SYNAPSE_PYTHONS
 from .paths import Paths
 from .redaction import redacted
 from .rendered import read_settings, render_host
+from .resources import document
 from .upgrade_verdict import Verdict
 
 PACKAGE = "matrix-synapse-py3"
@@ -192,7 +193,7 @@ def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Findi
         yield error(
             "Python",
             f"{name} demands {answers['requires_python']}, and {answers['python']} is here",
-            "upgrade this host to the next release of Debian (docs/upgrades.md)",
+            f"upgrade this host to the next release of Debian ({document('upgrades.md')})",
         )
     elif wrong := answers.get("dependencies_error"):
         yield error(
@@ -202,7 +203,8 @@ def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Findi
         yield error(
             "PostgreSQL",
             f"{name} does not accept the database: {wrong}",
-            "`altpeter-matrix database upgrade` moves it to a newer PostgreSQL (docs/upgrades.md);"
+            "`altpeter-matrix database upgrade` moves it to a newer PostgreSQL"
+            f" ({document('upgrades.md')});"
             " for anything else see `altpeter-matrix status`",
         )
     schema, compat = answers.get("schema"), answers.get("database_compat")
@@ -232,7 +234,7 @@ def _database(
         yield warning(
             candidate.name,
             f"changes the database so that {candidate.synapse.version} cannot use it any more",
-            "have a backup: going back means to restore it (docs/recovery.md)",
+            f"have a backup: going back means to restore it ({document('recovery.md')})",
         )
     if pending := answers.get("background_updates"):
         where = "Synapse's background updates"

@@ -27,6 +27,7 @@ from .database_checks import database_of, settings_in_use
 from .errors import MatrixConfigError, Problem
 from .failures import problems_of
 from .paths import Paths
+from .resources import document
 from .services import Services
 from .settings import Settings
 from .status import seen_by_clients
@@ -249,7 +250,8 @@ class Gate:
                 str(release),
                 f"was installed and did not work: {trial.reason.what};"
                 f" {trial.before.version} serves again",
-                "nothing is to be done: a newer version is tried by itself (docs/undo.md)",
+                "nothing is to be done: a newer version is tried by itself"
+                f" (see {document('undo.md')})",
             ),
         )  # fmt: skip
 

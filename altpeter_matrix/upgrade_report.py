@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .errors import Problem
+from .resources import document
 from .upgrade_history import Book, Entry, Trial
 
 _RESULTS = {
@@ -68,7 +69,10 @@ def findings(book: Book) -> Iterator[tuple[bool, Problem]]:
     if trial is None:
         return
     if trial.phase == "stuck" and (why := trial.explanation) is not None:
-        yield True, Problem(str(trial.release), why.what, f"{why.remedy}; docs/undo.md")
+        yield (
+            True,
+            Problem(str(trial.release), why.what, f"{why.remedy}; see {document('undo.md')}"),
+        )
     elif trial.phase == "going back":
         reason = f": {trial.reason.what}" if trial.reason else ""
         yield (

@@ -13,6 +13,7 @@ from . import disk, kept_packages, schema_numbers, upgrade_sight
 from .commands import last_lines, run
 from .errors import HostError, MatrixConfigError, Problem
 from .paths import Paths
+from .resources import document
 from .services import SYNAPSE, UNITS
 from .upgrade_history import Release
 from .upgrade_sight import Installed
@@ -47,7 +48,7 @@ def find(paths: Paths, release: Release, database_name: str | None) -> Path:
                 f"was changed by the new version so that {release} cannot use it any more"
                 f" (it demands schema {demanded}, and that version has {own})",
                 "wait for a corrected version, or restore the backup from before the upgrade"
-                " and then the old version, as docs/undo.md says",
+                f" and then the old version, as {document('undo.md')} says",
             )
         )  # fmt: skip
     return deb

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from altpeter_matrix.resources import DOCUMENTS
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import UPSTREAM, Candidate
 from tests.hosts.upgrades.gate_patient import DROP_IN, GATE, WITHIN, Patient, patient
@@ -116,7 +117,7 @@ def test_a_version_that_changed_the_database_for_good_stays_and_status_says_why(
     assert patient.installed() == version
     status = patient.host.run("altpeter-matrix", "status", check=False)
     assert status.returncode == 1
-    assert candidate.says in status.stdout and "docs/undo.md" in status.stdout
+    assert candidate.says in status.stdout and f"{DOCUMENTS}/undo.md" in status.stdout
     assert "is held back" not in status.stdout, "it is installed"
     # As the page says, with a smaller number standing for a backup.
     backup = (

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from altpeter_matrix.resources import DOCUMENTS
 from tests.hosts.lab import Host
 from tests.hosts.probes import request, wait_until_serving
 from tests.hosts.upgrades import candidates
@@ -200,7 +201,7 @@ def test_a_full_disk_keeps_it_from_going_back_until_there_is_room(upgraded: Upgr
     host.sh(TIMER)
     assert patient.until_over(version, 240)["result"] == "failed"
     status = host.run("altpeter-matrix", "status", check=False).stdout
-    assert "No space left on device" in status and "docs/undo.md" in status
+    assert "No space left on device" in status and f"{DOCUMENTS}/undo.md" in status
     assert patient.installed() == version
     host.sh(f"mount -o remount,size=2g {VENVS}; systemctl mask --runtime --now {GATE}")
     let_hours_pass(host.root / f"{STATE}/upgrades.json".lstrip("/"))

@@ -1,5 +1,6 @@
 """What the package carries, and what it must never carry."""
 
+import ast
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import click
 import pytest
 
 from altpeter_matrix.cli import cli
+from altpeter_matrix.resources import DOCUMENTS
 from tests.package.builds import TOP
 
 SCRIPTS = ("config", "preinst", "postinst", "prerm", "postrm")
@@ -177,7 +179,38 @@ def test_the_documents_for_a_host_are_there_and_need_no_unpacking(unpacked: Path
     told = {name for path in sources for name in re.findall(r"[\w-]+\.md\b", path.read_text())}
     assert {"upgrades.md", "settings.md"} <= told
     assert [name for name in told if not (folder / name).is_file()] == []
+    manual = (TOP / "debian/altpeter-matrix.8").read_text().replace("\\-", "-")
+    assert f".I {DOCUMENTS}/\n" in manual
     assert (folder / "changelog.gz").exists() and (folder / "changelog.Debian.gz").exists()
+
+
+def test_messages_name_the_documents_where_the_package_has_them(unpacked: Path) -> None:
+    modules = unpacked / "usr/lib/python3/dist-packages"
+    code = (
+        "import sys; from altpeter_matrix.resources import document; print(document(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code, "undo.md"],
+        env={"PYTHONPATH": str(modules)}, cwd="/", check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == f"{DOCUMENTS}/undo.md"
+    # docs/ is in the checkout alone.
+    told = [text for path in modules.rglob("*.py") for text in strings(path) if "docs/" in text]
+    files = (path for path in unpacked.glob("usr/share/altpeter*/**/*") if path.is_file())
+    assert told + [path.name for path in files if "docs/" in path.read_text()] == []
+
+
+def strings(module: Path) -> list[str]:
+    """The strings in a module that are not there to explain it."""
+    nodes = list(ast.walk(ast.parse(module.read_text())))
+    explaining = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in explaining
+    ]
 
 
 def test_the_shell_completes_every_command_and_option() -> None:
