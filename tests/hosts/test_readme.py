@@ -47,7 +47,10 @@ ELSEWHERE = {
     "make test": "what is running now",
     "make test-upgrades": "it takes a night",
     "make lint": ".ci/run begins with it",
+    "make repo": "test_repository.py, by the command in the Makefile",
     "build/venv/bin/pyinfra my-server/local.py deploy.py": "test_deploy.py, on a host",
+    "apt install postgresql ./altpeter-matrix-config_*_all.deb": "test_apt_install.py, by apt-get",
+    "altpeter-matrix user create alice --admin": "test_apt_install.py",
 }
 # A make that runs below another would take over its options.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if "MAKE" not in key}
