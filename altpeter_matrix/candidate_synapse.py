@@ -127,7 +127,9 @@ def configuration(
     instead: Instead = NOTHING,
 ) -> Iterator[list[str]]:
     """Arguments for Synapse that name its real files, with the candidate in the place of ours."""
-    scratch = Path(tempfile.mkdtemp(prefix="altpeter-matrix-synapse-"))
+    # Not $TMPDIR: libpam-tmpdir gives root one that nobody else can enter.
+    disk.ensure_directory(paths.runtime, 0o755)
+    scratch = Path(tempfile.mkdtemp(prefix="synapse.", dir=paths.runtime))
     try:
         # Entered by the matrix-synapse user; the files themselves keep their modes.
         scratch.chmod(0o755)

@@ -34,3 +34,10 @@ def test_the_log_goes_to_the_journal(deployment: Deployment) -> None:
     assert "synapse" in journal.lower()
     files = deployment.host.sh("find /var/log/matrix-synapse -type f -size +0 || true").stdout
     assert files == ""
+
+
+def test_settings_are_checked_also_where_root_has_temporary_files_of_its_own(
+    deployment: Deployment,
+) -> None:
+    """As with libpam-tmpdir: Synapse, which is asked, cannot enter root's TMPDIR."""
+    deployment.host.run("env", "TMPDIR=/root", "altpeter-matrix", "check")
