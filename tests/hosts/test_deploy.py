@@ -93,6 +93,14 @@ def test_conffiles_of_other_packages_stay_as_they_came(deployment: Deployment) -
     assert [line for line in found.splitlines() if " c /" in line] == []
 
 
+def test_the_files_of_unattended_upgrades_stay_as_they_came(deployment: Deployment) -> None:
+    """Its settings are no conffile: ucf made them from the packaged one."""
+    host, name = deployment.host, "50unattended-upgrades"
+    assert host.run("dpkg", "--verify", "unattended-upgrades", check=False).stdout == ""
+    packaged = f"/usr/share/unattended-upgrades/{name}"
+    host.run("cmp", packaged, f"/etc/apt/apt.conf.d/{name}")
+
+
 def test_updates_install_themselves_synapses_included(deployment: Deployment) -> None:
     said = deployment.host.run("unattended-upgrade", "--dry-run", "--verbose").stdout
     origins = next(line for line in said.splitlines() if "Allowed origins" in line)
