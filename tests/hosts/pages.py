@@ -1,0 +1,14 @@
+"""The commands that pages in docs/ tell an administrator, for tests that run them as they are."""
+
+import re
+
+from tests.hosts.deployments import TOP
+
+
+def commands(page: str, heading: str) -> str:
+    """The first shell block below a heading of a page in docs/."""
+    text = (TOP / "docs" / page).read_text()
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    found = re.search(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/{page} has no commands below {heading!r}"
+    return found[1]
