@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import SettingsError
-from .settings_formats import parse_size
+from .settings_formats import parse_days, parse_size
 from .settings_rules import contradictions
 from .settings_schema import validated
 from .yaml_text import parse_mapping
@@ -103,6 +103,8 @@ class Firewall:
 @dataclass(frozen=True)
 class Updates:
     unattended: bool = True
+    backup: Path | None = None
+    backup_max_age_days: int = 2
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def _build(raw: dict[str, Any]) -> Settings:
         firewall=Firewall(
             enabled=raw["firewall"]["enabled"], allow=tuple(raw["firewall"]["allow"])
         ),
-        updates=Updates(**raw["updates"]),
+        updates=_updates(raw["updates"]),
         administrator=(
             Administrator(**raw["administrator"]) if raw["administrator"] is not None else None
         ),
@@ -232,6 +234,14 @@ def _email(raw: dict[str, Any]) -> Email:
         app_name=raw["app_name"],
         notifications=raw["notifications"],
         client_base_url=raw["client_base_url"],
+    )
+
+
+def _updates(raw: dict[str, Any]) -> Updates:
+    return Updates(
+        unattended=raw["unattended"],
+        backup=None if raw["backup"] is None else Path(raw["backup"]),
+        backup_max_age_days=parse_days(raw["backup_max_age"]),
     )
 
 

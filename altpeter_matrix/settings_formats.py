@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+DAYS = {"d": 1, "w": 7, "y": 365}
 SIZE_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
@@ -82,12 +83,14 @@ def parse_size(value: str) -> int:
     return int(match[1]) * SIZE_UNITS[match[2]]
 
 
-def check_duration(value: str) -> None:
-    """A number of days, weeks or years."""
-    if not re.fullmatch(r"[1-9][0-9]{0,5}[dwy]", value):
+def parse_days(value: str) -> int:
+    """The number of days that `90d`, `12w` or `1y` means."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([dwy])", value)
+    if match is None:
         near = re.match(r"\s*([1-9][0-9]{0,5})\s*([dwy]?)", value, re.IGNORECASE)
         example = f"{near[1]}{near[2].lower() or 'd'}" if near else "90d"
         raise ValueError(f"is not a duration; write {example}")
+    return int(match[1]) * DAYS[match[2]]
 
 
 def check_email_address(value: str) -> None:
@@ -141,10 +144,10 @@ def _check_url(value: str, schemes: tuple[str, ...], example: str) -> None:
 
 
 def check_absolute_path(value: str) -> None:
-    """The full path of a file."""
+    """The full path of a file or directory."""
     path = PurePosixPath(value)
     if not path.is_absolute() or str(path) != value or ".." in path.parts or "\n" in value:
-        raise ValueError("is not a full path of a file; write /etc/altpeter-matrix/secrets/…")
+        raise ValueError("is not a full path; write it from / on, without a slash at its end")
 
 
 def check_matrix_user_id(value: str) -> None:
@@ -179,7 +182,7 @@ def check_postgresql_name(value: str) -> None:
 CHECKS: dict[str, Callable[[str], object]] = {
     "absolute-path": check_absolute_path,
     "dns-name": check_dns_name,
-    "duration": check_duration,
+    "duration": parse_days,
     "email-address": check_email_address,
     "host": check_host,
     "http-url": check_http_url,

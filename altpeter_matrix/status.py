@@ -12,6 +12,7 @@ from . import (
     handmade,
     held_back,
     inputs,
+    last_backup,
     upgrade_history,
     upgrade_report,
 )
@@ -87,6 +88,7 @@ class Survey:
         looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
             self._database, self._settings, self._vendor_files, self._upgrades,
+            self._backup,
         )  # fmt: skip
         for look in (self._services, self._disk) if found else looks:
             found += _guarded(look)
@@ -211,6 +213,10 @@ class Survey:
             yield Finding(is_error, problem)
         for one in held_back.held(self.paths):
             yield Finding(True, one.problem)
+
+    def _backup(self) -> Iterator[Finding]:
+        if problem := last_backup.problem(self.paths, read_settings(self.paths).updates):
+            yield Finding(False, problem)
 
     def _settings(self) -> Iterator[Finding]:
         # The host is asked for what it was told to serve; what settings.yaml asks for meanwhile

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import candidate_synapse, conffile_edits, keyring, synapse_files, upgrade_candidate
+from . import (
+    candidate_synapse,
+    conffile_edits,
+    keyring,
+    last_backup,
+    synapse_files,
+    upgrade_candidate,
+)
 from .activation import Host
 from .commands import run
 from .errors import Finding, HostError, MatrixConfigError, Problem, error, warning
@@ -33,7 +40,10 @@ SAFE_SINCE = "1.157.2"
 _CHANGELOG = f"usr/share/doc/{PACKAGE}/changelog.Debian.gz"
 _ENTRY = re.compile(r"^\S+ \((?P<version>[^)]+)\) .*urgency=(?P<urgency>\w+)")
 _SECURITY = re.compile(r"CVE-\d{4}-\d+|GHSA-|\bsecurity\b", re.IGNORECASE)
-_BACKUP = "the age of the last backup: this package makes none, so it knows of none"
+_BACKUP = (
+    "the age of the last backup: set updates.backup in settings.yaml to where backups are"
+    " (docs/updates.md)"
+)
 _AGAIN = "then `altpeter-matrix upgrade check`"
 
 
@@ -61,14 +71,17 @@ def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
     size = int(upgrade_candidate.field(deb, "Installed-Size") or 0) * 1024
     findings = list(_disk(paths, version, size))
     if findings:
-        return Verdict(PACKAGE, version, synapse.version, False, None, tuple(findings), (_BACKUP,))
+        late, skipped = _backup(paths, version, None, security=False)
+        return Verdict(
+            PACKAGE, version, synapse.version, False, None, (*findings, *late), tuple(skipped)
+        )
     with upgrade_candidate.unpacked(paths, deb) as root:
         candidate = Candidate(synapse, version, root)
         return _examine(paths, candidate)
 
 
 def _examine(paths: Paths, candidate: Candidate) -> Verdict:
-    unchecked = [_BACKUP]
+    unchecked: list[str] = []
     options = _options(paths)
     findings: list[Finding] = []
     way_back = None
@@ -96,10 +109,14 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
     found, skipped = keyring.findings(paths)
     findings += found
     unchecked += skipped
+    security = _is_security(candidate)
+    found, skipped = _backup(paths, candidate.name, way_back, security=security)
+    findings += found
+    unchecked += skipped
     clean = tuple(_redacted(one, options) for one in dict.fromkeys(findings))
     return Verdict(
-        PACKAGE, candidate.version, candidate.synapse.version, _is_security(candidate),
-        way_back, clean, tuple(unchecked),
+        PACKAGE, candidate.version, candidate.synapse.version, security, way_back,
+        clean, tuple(unchecked),
     )  # fmt: skip
 
 
@@ -254,6 +271,28 @@ def _database(
                 f" {free // 1024**2} are free",
                 "free some space",
             )
+
+
+def _backup(
+    paths: Paths, name: str, way_back: bool | None, *, security: bool
+) -> tuple[list[Finding], list[str]]:
+    """Findings, and what was not looked at."""
+    try:
+        updates = read_settings(paths).updates
+    except MatrixConfigError:
+        return [], ["the age of the last backup: settings.yaml cannot be used"]
+    if updates.backup is None:
+        return [], [_BACKUP]
+    problem = last_backup.problem(paths, updates)
+    if problem is None:
+        return [], []
+    # A hole that is known is worse than an upgrade that may have to be repaired by hand.
+    if way_back is False and not security:
+        what = f"{problem.what}, and without one there is no way back from {name}"
+        return [
+            Finding("error", replace(problem, what=what, remedy=f"{problem.remedy}, {_AGAIN}"))
+        ], []
+    return [Finding("warning", problem)], []
 
 
 def _removed(paths: Paths, candidate: Candidate, options: Mapping[str, Any]) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ HTTPS server. Files there are merged in the order of their names, after `synapse
 """
 
 FORMATS = {
-    "absolute-path": "full path of a file",
+    "absolute-path": "full path",
     "dns-name": "host name",
     "duration": "duration: `90d`, `12w`, `1y`",
     "email-address": "e-mail address",

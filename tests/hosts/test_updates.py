@@ -18,6 +18,7 @@ from tests.hosts.deployments import Deployment, run_pyinfra
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host, Services
 from tests.hosts.lab.synapse_deb import VERSIONS, packages
+from tests.hosts.pages import commands
 from tests.hosts.people import SETTINGS, change_settings
 from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
 from tests.hosts.upgrades.cells import Upgrade
@@ -28,6 +29,7 @@ from tests.hosts.upgrades.ways import unattended, with_closed_stdin
 SYNAPSE, OURS = "matrix-synapse-py3", "altpeter-matrix-config"
 PIN = "/etc/apt/preferences.d/altpeter-matrix-held-back.pref"
 STATE = "/var/lib/altpeter-matrix"
+BACKUP = "/var/backups/matrix/synapse.dump"
 GUARD = "altpeter-matrix-upgrade-check"
 WHO_AM_I = "/_matrix/client/v3/account/whoami"
 PYTHONS = {"12": "python3.11", "13": "python3.13"}
@@ -119,6 +121,11 @@ def demands(site: str) -> Mapping[str, Change]:
     }
 
 
+def leaves_no_way_back(site: str) -> Mapping[str, Change]:
+    text = "\nSCHEMA_VERSION = 1000\nSCHEMA_COMPAT_VERSION = 1000\n"
+    return {f"{site}/synapse/storage/schema/__init__.py": text}
+
+
 @pytest.fixture(scope="module")
 def updated(fleet: Fleet, deployment: Deployment) -> Iterator[Updated]:
     with fleet.clone(deployment, "updates", dns=True) as server:
@@ -182,7 +189,14 @@ def test_a_candidate_that_nobody_checked_stops_apt_before_anything_is_installed(
     updated: Updated, newer: list[Path]
 ) -> None:
     """The net below the net: apt's update could not start the check."""
-    change_settings(updated.server, synapse={"user_directory": {"search_all_users": True}})
+    updated.host.sh(
+        f"install -D /dev/stdin {BACKUP}; touch --date='3 days ago' {BACKUP}", input="x"
+    )
+    change_settings(
+        updated.server,
+        synapse={"user_directory": {"search_all_users": True}},
+        updates={"backup": BACKUP},
+    )
     before, process = updated.installed(), updated.process()
     # Waits for the check that the apply starts, even if systemd has not begun with it yet: one that
     # came late would see what is published now.
@@ -221,6 +235,7 @@ def test_reason_and_remedy_reach_the_administrator(updated: Updated, fleet: Flee
         assert "'user_directory' was removed" in text, text
         assert "settings.yaml: synapse.user_directory" in text, text
         assert "correct or remove this option" in text, text
+    assert f"{BACKUP}: the newest backup is of" in updated.status()
 
 
 def test_it_is_let_go_once_the_cause_is_gone(updated: Updated) -> None:
@@ -268,7 +283,9 @@ def test_what_a_candidate_demands_is_shown_on_demand(updated: Updated) -> None:
     assert "demands >=4.0.0" in wrong["Python"]
     assert "Synapse requires PostgreSQL" in wrong["PostgreSQL"]
     assert verdict["way_back"] is True
-    assert any("backup" in what for what in verdict["unchecked"])
+    assert not any("backup" in what for what in verdict["unchecked"])
+    told = {one["where"]: one["what"] for one in verdict["warnings"]}
+    assert "older than the 2d of" in told[BACKUP], told
     assert not (updated.host.root / STATE.lstrip("/") / "candidate/root").exists()
 
 
@@ -302,6 +319,23 @@ def test_a_check_that_is_killed_leaves_nothing_and_is_made_again(
     updated.host.run("systemctl", "start", f"{GUARD}.service")
     assert updated.is_held(demanding)
     assert not scratch.exists()
+
+
+@pytest.mark.upgrades
+def test_what_has_no_way_back_waits_for_a_backup(updated: Updated, fleet: Fleet) -> None:
+    change_settings(updated.server, updates={"backup": BACKUP})
+    updated.host.sh(
+        f"install -D /dev/stdin {BACKUP}; touch --date='3 days ago' {BACKUP}", input="x"
+    )
+    package = candidate(fleet, updated.host.debian, "1.166.0", leaves_no_way_back)
+    updated.repository.publish([package])
+    assert updated.is_held(package)
+    assert "there is no way back from Synapse 1.166.0" in updated.status()
+    updated.host.sh(commands("recovery.md", "Back up"))
+    said = updated.host.run("altpeter-matrix", "upgrade", "check").stdout
+    assert "NOT possible without restoring a backup" in said, said
+    assert not updated.is_held(package)
+    assert_healthy(updated.server)
 
 
 @pytest.mark.upgrades

@@ -200,8 +200,8 @@ def refused(text: str) -> list[str]:
         ),
         (
             MAIL + "password_file: secret.txt}",
-            'settings.yaml: email.password_file: "secret.txt" is not a full path of a file; '
-            "write /etc/altpeter-matrix/secrets/…",
+            'settings.yaml: email.password_file: "secret.txt" is not a full path; '
+            "write it from / on, without a slash at its end",
         ),
         (
             GOOD + "well_known: {identity_server: vector.im}",
