@@ -2,8 +2,12 @@
 
 import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"^\..+\.(?P<process>\d+)-[^.]+\.new$")
 
 
 def synchronise_directory(directory: Path) -> None:
@@ -36,10 +40,26 @@ def write_new(path: Path, content: bytes, mode: int, group: int | None = None) -
         os.fsync(descriptor)
 
 
+def _temporary(path: Path) -> Path:
+    """Its name begins with a dot and has no suffix that nginx's or Synapse's directory scans pick
+    up. It tells whose it is: several programs of ours write into the same directory."""
+    prefix = f".{path.name}.{os.getpid()}-"
+    return Path(tempfile.mktemp(prefix=prefix, suffix=".new", dir=path.parent))
+
+
+def abandoned(directory: Path) -> Iterator[Path]:
+    """Temporary files that killed processes have left; not one that is just being written. Where
+    another process has got the number since, the file is left to a later look."""
+    for path in directory.glob(".*.new"):
+        found = _TEMPORARY.match(path.name)
+        process = int(found["process"]) if found else None
+        if process in {None, os.getpid()} or not Path(f"/proc/{process}").exists():
+            yield path
+
+
 def replace(path: Path, content: bytes, mode: int, group: int | None = None) -> None:
-    """Put `content` at `path` by rename. The temporary name begins with a dot and has no suffix
-    that nginx's or Synapse's directory scans pick up."""
-    temporary = Path(tempfile.mktemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
+    """Put `content` at `path` by rename."""
+    temporary = _temporary(path)
     try:
         write_new(temporary, content, mode, group)
         temporary.replace(path)
@@ -51,7 +71,7 @@ def replace(path: Path, content: bytes, mode: int, group: int | None = None) -> 
 
 def replace_link(path: Path, target: str | Path) -> None:
     """Point the symbolic link `path` to `target` with one rename(2)."""
-    temporary = Path(tempfile.mktemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
+    temporary = _temporary(path)
     try:
         temporary.symlink_to(target)
         temporary.replace(path)

@@ -249,7 +249,7 @@ class Store:
             return
         for leftover in [
             *self.paths.generations.glob(".candidate-*"),
-            *self.paths.state.glob(".*.new"),
+            *disk.abandoned(self.paths.state),
         ]:
             if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover, ignore_errors=True)

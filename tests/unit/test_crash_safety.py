@@ -157,3 +157,42 @@ def test_the_run_after_a_completed_one_changes_nothing(serving: FakeHost, tmp_pa
 
 def files(host: FakeHost) -> Iterator[Path]:
     return (path for path in host.root.rglob("*") if path.is_file() or path.is_symlink())
+
+
+# Stops when the content is written and the rename is to come.
+WRITE = """
+import os, sys
+from pathlib import Path
+from altpeter_matrix import disk
+synchronise = os.fsync
+def wait(descriptor):
+    synchronise(descriptor)
+    print("writing", flush=True)
+    sys.stdin.readline()
+os.fsync = wait
+disk.replace(Path(sys.argv[1]), b"history", 0o600)
+"""
+
+
+def test_what_another_process_is_just_writing_is_no_leftover_of_a_killed_one(
+    serving: FakeHost, tmp_path: Path
+) -> None:
+    """The health gate writes its history while apply clears up; killed, it leaves a file."""
+    host = serving.copy(tmp_path / "root")
+    history = host.paths.upgrades
+    for killed in (False, True):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(history)],
+            cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
+        if killed:
+            writer.kill()
+            writer.wait()
+        store(host).tidy()
+        if not killed:
+            writer.communicate("\n\n", timeout=30)
+            assert writer.returncode == 0
+        writer.stdout.close()
+        assert [path for path in host.paths.state.glob(".*")] == []
+        assert history.read_bytes() == b"history"
