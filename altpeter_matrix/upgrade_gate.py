@@ -141,7 +141,7 @@ class Gate:
             self._note(trial)
 
         verdict: Verdict | None
-        if trial.boots > _MOST_BOOTS:
+        if trial.phase == "watching" and trial.boots > _MOST_BOOTS:
             verdict = watch.failed(f"the machine went down {_MOST_BOOTS} times with it")
         else:
             verdict = self._judge(watch, trial.release, changed)

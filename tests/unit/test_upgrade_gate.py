@@ -250,6 +250,16 @@ def test_what_was_stuck_may_recover(world: World) -> None:
     assert (world.book().good, world.book().trial) == (NEW, None)
 
 
+def test_what_was_stuck_may_recover_after_many_boots(world: World) -> None:
+    stuck(world)
+    for number in range(5):
+        world.boot = f"boot {number}"
+        gate(world)
+    world.broken.clear()
+    gate(world)
+    assert (world.book().good, world.book().trial) == (NEW, None)
+
+
 def test_a_dpkg_that_refuses_is_tried_again_but_not_for_ever(world: World) -> None:
     upgraded(world)
     world.broken, world.dpkg_refuses = {NEW}, True
