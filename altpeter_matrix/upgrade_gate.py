@@ -26,6 +26,7 @@ from .commands import run
 from .database_checks import database_of, settings_in_use
 from .errors import MatrixConfigError, Problem
 from .failures import problems_of
+from .outcome import Record
 from .paths import Paths
 from .resources import document
 from .services import Services
@@ -164,10 +165,19 @@ class Gate:
         return verdict
 
     def _passed(self, trial: Trial) -> None:
+        applied = Record(self.paths).read()
+        if not applied.ok and applied.time >= trial.began:
+            self._apply()  # it was ready only later, or had been stuck
         self._close(trial, "passed", good=trial.release, note=self._not_synapses_doing())
         self._release(trial.release)
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
+
+    def _apply(self) -> None:
+        """What apply noted while Synapse did not answer must not stand."""
+        done = run("altpeter-matrix", "apply", timeout=900, check=False)
+        if not done.ok:
+            notify.journal(f"health gate: apply: {done.output}", error=True)
 
     def _not_synapses_doing(self) -> str:
         """What is wrong with the certificate that clients are shown, or with nginx; if anything."""
@@ -272,10 +282,7 @@ class Gate:
             notify.journal(f"{trial.before}: {note}", error=True)
             if watch.reason is not None and _same_answer(watch.reason, trial.reason):
                 self._not_its_fault(trial.release)
-        # What apply noted while the wrong version was there must not stand.
-        done = run("altpeter-matrix", "apply", timeout=900, check=False)
-        if not done.ok:
-            notify.journal(f"apply after going back: {done.output}", error=True)
+        self._apply()
         os.sync()
         note = note or self._not_synapses_doing()
         self._close(trial, "undone", good=trial.before, note=note)

@@ -20,6 +20,7 @@ from altpeter_matrix import (
 )
 from altpeter_matrix.commands import Result
 from altpeter_matrix.errors import HostError, Problem
+from altpeter_matrix.outcome import Record
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.upgrade_gate import Gate
 from altpeter_matrix.upgrade_history import Book, Release, Trial
@@ -258,6 +259,29 @@ def test_what_was_stuck_may_recover_after_many_boots(world: World) -> None:
     world.broken.clear()
     gate(world)
     assert (world.book().good, world.book().trial) == (NEW, None)
+
+
+def test_what_apply_noted_against_a_version_that_works_now_does_not_stand(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, ...]] = []
+
+    def run(*argv: str, **_options: object) -> Result:
+        done.append(argv)
+        return Result(argv, 0, "", "")
+
+    monkeypatch.setattr(upgrade_gate, "run", run)
+    stuck(world)
+    world.broken.clear()
+    record = Record(world.paths)
+    record.write(record.read().failed([Problem("https://a.test", "answers 500", "read")]))
+    gate(world)
+    assert ("altpeter-matrix", "apply") in done
+    done.clear()
+    world.installed = Installed(NEWER)
+    record.write(record.read().succeeded(1, "", ()))
+    gate(world)
+    assert world.book().good == NEWER and done == []
 
 
 def test_a_dpkg_that_refuses_is_tried_again_but_not_for_ever(world: World) -> None:
