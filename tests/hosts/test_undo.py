@@ -135,3 +135,22 @@ def test_a_version_that_changed_the_database_for_good_stays_and_status_says_why(
     )
     patient.until_serving_as(good, 60)
     assert patient.until_good() == good
+
+
+@pytest.mark.upgrades
+def test_a_version_that_is_stuck_and_recovers_is_well_also_after_many_boots(
+    patient: Patient,
+) -> None:
+    """The last one: the database stays changed."""
+    patient.until_good()
+    version = patient.install(candidates.CHANGES_THE_DATABASE_AND_RECOVERS)
+    patient.until_installed(version)
+    assert patient.until_over(version, WITHIN)["result"] == "failed"
+    for number in range(2, 6):
+        patient.host.kill()
+        patient.host.start()
+        patient.until(lambda number=number: patient.history()["trial"]["boots"] == number, 60)  # type: ignore[misc]
+    patient.host.run("touch", "/etc/matrix-synapse/recovered")
+    patient.host.run("systemctl", "restart", "matrix-synapse")
+    assert patient.until_good(within=240) == version
+    assert version not in patient.host.run("altpeter-matrix", "status").stdout

@@ -144,6 +144,25 @@ CHANGES_THE_DATABASE = Candidate(
     },
     says="it demands schema 1000",
 )
+# Until a file is there.
+CHANGES_THE_DATABASE_AND_RECOVERS = Candidate(
+    "changes the database for good and recovers",
+    {
+        **CHANGES_THE_DATABASE.changes,
+        "http/server.py": """
+_sound = JsonResource._async_render
+
+async def _broken(self, request):
+    import os.path
+    if os.path.exists("/etc/matrix-synapse/recovered"):
+        return await _sound(self, request)
+    raise RuntimeError("broken candidate")
+
+JsonResource._async_render = _broken
+""",
+    },
+    says=CHANGES_THE_DATABASE.says,
+)
 BROKEN = (
     ANSWERS_500,
     ANSWERS_429,
