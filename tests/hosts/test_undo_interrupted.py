@@ -18,6 +18,7 @@ from tests.hosts.lab import Host
 from tests.hosts.probes import request, wait_until_serving
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import UPSTREAM
+from tests.hosts.upgrades.clock import own_clock
 from tests.hosts.upgrades.gate_patient import GATE, WHO_AM_I, Patient, patient
 from tests.hosts.upgrades.packages import Repository, field
 
@@ -183,6 +184,33 @@ def test_a_second_apt_waits_and_the_bad_version_stays_away_until_there_is_a_newe
     assert patient.installed() == newer_version
     assert patient.until_good(within=180) == newer_version
     assert "held back" not in host.run("altpeter-matrix", "status").stdout
+
+
+def test_a_clock_that_jumps_costs_nothing(upgraded: Upgraded) -> None:
+    """Forward and back by a year and more, while a version is watched and while one is undone."""
+    patient, host = upgraded.patient, upgraded.patient.host
+    patient.until_good(within=180)
+    with own_clock(host) as set_ahead:
+        wait_until_serving(patient.server, within=90)
+        for days in (400, -400):
+            upgraded.send()
+            before = len(patient.history()["upgrades"])
+            upgraded.upgrade()
+            patient.until(lambda: patient.on_trial() is not None, 180)
+            set_ahead(days * 86400)
+            good = patient.until_good(within=240)
+            (entry,) = patient.history()["upgrades"][before:]
+            assert (entry["result"], entry["version"]) == ("passed", good)
+        upgraded.assert_well()
+        version = patient.install(candidates.ANSWERS_500)
+        patient.until_installed(version)
+        set_ahead(0)
+        patient.until(lambda: patient.phase() == "going back", 120)
+        set_ahead(-86400)
+        patient.until_serving_as(good, 120)
+        patient.assert_undone(candidates.ANSWERS_500, version, good)
+    wait_until_serving(patient.server, within=90)
+    assert upgraded.texts() == upgraded.sent
 
 
 def test_a_full_disk_keeps_it_from_going_back_until_there_is_room(upgraded: Upgraded) -> None:
