@@ -24,7 +24,7 @@ from .outcome import Outcome, Record
 from .rendered import Rendered, render_host, settings_text
 from .services import NGINX
 from .settings import parse_settings_text
-from .settled import Report, look, standing_notices
+from .settled import Report, look, nothing_to_do, standing_notices
 from .signals import termination_as_exception
 
 
@@ -40,7 +40,7 @@ def apply(
         last = record.read()
         state = look(host.paths, host.services, last)
         if state.settled:
-            return Report(last.generation, notices=state.notices)
+            return nothing_to_do(host.paths, last, state)
         written = inputs.written_fingerprint(host.paths)
         if from_postinst and last.held == written:
             notice = Problem(

@@ -9,6 +9,7 @@ pinned without a reason.
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from .paths import Paths
 from .timestamps import now
 
 FORMAT = 1
+_NUMBER = re.compile(r"\d+")
 # A security update is told of each day, at the check that the timer starts.
 _SHOUT_AGAIN = 20 * 3600.0
 
@@ -88,7 +90,7 @@ def hold_back(
         )
         entry = HeldBack(
             package, version, reason, same.since if same else now(), security, retried,
-            told=same.told if same is not None and same.reason == reason else 0,
+            told=same.told if same is not None and _alike(same.reason, reason) else 0,
         )  # fmt: skip
         _write(paths, (*(one for one in before if one is not same), entry))
     if entry.due:
@@ -180,6 +182,11 @@ def _tell(paths: Paths, entry: HeldBack) -> None:
 
 def _same(one: HeldBack, other: HeldBack) -> bool:
     return (one.package, one.version, one.reason) == (other.package, other.version, other.reason)
+
+
+def _alike(one: Problem, other: Problem) -> bool:
+    """The same but for numbers: what is left of a disk is another one each time."""
+    return _NUMBER.sub("", str(one)) == _NUMBER.sub("", str(other))
 
 
 def _told(entry: HeldBack) -> HeldBack:

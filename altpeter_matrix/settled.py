@@ -3,7 +3,9 @@
 Most runs end here (each deploy, each package upgrade), so this module loads little.
 """
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from . import inputs
@@ -38,7 +40,16 @@ def report_if_settled(paths: Paths, services: Services) -> Report | None:
     with exclusive(paths):
         last = Record(paths).read()
         state = look(paths, services, last)
-        return Report(last.generation, notices=state.notices) if state.settled else None
+        return nothing_to_do(paths, last, state) if state.settled else None
+
+
+def nothing_to_do(paths: Paths, last: Outcome, state: State) -> Report:
+    """The report. An update that is held back is tried again all the same: its cause need not be
+    in the settings."""
+    if paths.held_back.exists():
+        with suppress(OSError):
+            os.utime(paths.outcome)  # altpeter-matrix-upgrade-check.path watches it
+    return Report(last.generation, notices=state.notices)
 
 
 def look(paths: Paths, services: Services, last: Outcome) -> State:

@@ -40,7 +40,7 @@ def check_offered(
 ) -> tuple[Verdict, ...]:
     """Check the version that apt would install and those that wait for a cause to go away.
 
-    version: check this one instead. anew: also one whose last check still holds.
+    version: check this one instead. anew: also one that was cleared before.
     Raises HostError when a candidate cannot be got; the others are decided by then.
     """
     with _alone(host.paths):
@@ -55,8 +55,7 @@ def check_offered(
         problems: list[Problem] = []
         state = _inputs(host.paths)
         for one in [version] if version else _due(host.paths, synapse, offer):
-            last = upgrade_verdict.last_check(host.paths, PACKAGE, one)
-            if not anew and last is not None and last.still_holds(state):
+            if not anew and _is_cleared(host.paths, one, state):
                 continue
             say(f"Checking Synapse {one}.")
             try:
@@ -67,6 +66,21 @@ def check_offered(
         if problems:
             raise HostError(problems)
         return tuple(verdicts)
+
+
+def _is_cleared(paths: Paths, version: str, state: str) -> bool:
+    """It may be installed, and nothing has changed since it was checked.
+
+    A refusal is never the last word: its cause may be one that shows nowhere else, such as a full
+    disk. Nor is a check that was killed before it let the version go.
+    """
+    last = upgrade_verdict.last_check(paths, PACKAGE, version)
+    if last is None or not last.ok or not last.still_holds(state):
+        return False
+    return not any(
+        one.retried and (one.package, one.version) == (PACKAGE, version)
+        for one in held_back.held(paths)
+    )
 
 
 def check_automatically(host: Host, *, say: Say) -> tuple[Verdict, ...]:
@@ -143,12 +157,20 @@ def _is_judged(paths: Paths, verdict: Verdict) -> bool:
 
 
 def _due(paths: Paths, synapse: Synapse, offer: Offer) -> Iterator[str]:
-    """What apt would install, and what it would install were it not held back."""
-    if offer.candidate and is_newer(offer.candidate, synapse.version):
-        yield offer.candidate
-    for one in held_back.held(paths):
-        if one.package == PACKAGE and one.retried and one.version != offer.candidate:
-            yield one.version
+    """What apt would install, and what it would install were it not held back.
+
+    To be asked for one after the other: a candidate that is good makes older ones superfluous.
+    """
+    best = offer.candidate
+    if best and is_newer(best, synapse.version):
+        yield best
+    held = [one for one in held_back.held(paths) if one.package == PACKAGE]
+    if any(one.version == best for one in held):
+        best = None
+    for one in held:
+        if one.retried and one.version != offer.candidate:
+            if best is None or is_newer(one.version, best):
+                yield one.version
 
 
 def _forget(paths: Paths, synapse: Synapse, offer: Offer) -> None:

@@ -46,6 +46,21 @@ def _refusing(read):
 
 ServerConfig.read_config = _refusing(ServerConfig.read_config)
 """
+UNHAPPY = "/srv/unhappy"
+REFUSES_WHILE_UNHAPPY = f"""
+
+def _refusing(read):
+    def read_config(self, config, **kwargs):
+        import os.path
+        if os.path.exists("{UNHAPPY}"):
+            raise ConfigError("the cause is elsewhere")
+        return read(self, config, **kwargs)
+
+    return read_config
+
+
+ServerConfig.read_config = _refusing(ServerConfig.read_config)
+"""
 # A mail to root is to arrive at the lab's mail server.
 MSMTP = """
 account default
@@ -105,6 +120,10 @@ def candidate(
 
 def refuses(site: str) -> Mapping[str, Change]:
     return {f"{site}/synapse/config/server.py": REFUSES}
+
+
+def refuses_while_unhappy(site: str) -> Mapping[str, Change]:
+    return {f"{site}/synapse/config/server.py": REFUSES_WHILE_UNHAPPY}
 
 
 def demands(site: str) -> Mapping[str, Change]:
@@ -247,6 +266,22 @@ def test_it_is_let_go_once_the_cause_is_gone(updated: Updated) -> None:
     assert_healthy(updated.server)
     assert "held back" not in seen_at_login(updated.host)
     assert updated.host.sh(f"ls {PIN} {STATE}/held-back.json 2>&1", check=False).returncode != 0
+
+
+@pytest.mark.upgrades
+def test_it_is_let_go_also_when_its_cause_is_not_in_the_settings(
+    updated: Updated, fleet: Fleet
+) -> None:
+    """Nothing is to be applied then: the apply itself has it checked again."""
+    unhappy = candidate(fleet, updated.host.debian, "1.164.1", refuses_while_unhappy)
+    updated.host.run("touch", UNHAPPY)
+    updated.repository.publish([unhappy])
+    wait_until(lambda: updated.is_held(unhappy), "it is held back")
+    updated.host.run("rm", UNHAPPY)
+    wait_until(updated.is_idle, "the check ends")
+    updated.host.run("altpeter-matrix", "apply")
+    wait_until(lambda: not updated.is_held(unhappy), "the apply has it checked again")
+    assert "held back" not in updated.status()
 
 
 @pytest.mark.upgrades

@@ -57,6 +57,17 @@ def test_second_apply_touches_no_service(serving: FakeHost) -> None:
     assert serving.calls("nginx") == [], "not even nginx -t"
 
 
+def test_an_apply_with_nothing_to_do_has_what_is_held_back_tried_again(serving: FakeHost) -> None:
+    """altpeter-matrix-upgrade-check.path sees that the outcome was touched."""
+    outcome = serving.paths.outcome
+    before = outcome.stat().st_mtime_ns
+    apply(serving.host)
+    assert outcome.stat().st_mtime_ns == before
+    serving.paths.held_back.write_text("{}")
+    apply(serving.host)
+    assert outcome.stat().st_mtime_ns > before
+
+
 def test_a_change_for_nginx_does_not_restart_synapse(serving: FakeHost) -> None:
     settings(serving, "aliases: [chat.example.org]\n")
     apply(serving.host)

@@ -75,6 +75,14 @@ def test_another_reason_is_told_again(paths: Paths, mails: list[str]) -> None:
     assert (entry.reason, entry.since) == (OTHER, since)
 
 
+def test_a_reason_with_other_numbers_is_not_told_again(paths: Paths, mails: list[str]) -> None:
+    for free in (40, 38):
+        reason = Problem("/opt", f"its disk has {free} MiB left", "free some space")
+        held_back.hold_back(paths, PACKAGE, "1.2", reason, retried=True)
+    assert len(mails) == 1
+    assert "38" in held_back.held(paths)[0].reason.what
+
+
 def test_a_mail_that_was_refused_is_sent_later(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, mails: list[str]
 ) -> None:

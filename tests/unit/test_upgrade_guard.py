@@ -99,6 +99,29 @@ def test_a_bad_one_is_held_back_until_its_cause_is_gone(world: World) -> None:
     assert world.held == []
 
 
+def test_a_bad_one_is_let_go_also_when_its_cause_shows_nowhere_else(world: World) -> None:
+    """A full disk, a database that did not answer."""
+    world.versions, world.bad = ("2.0", "1.0"), {"2.0"}
+    world.automatic()
+    world.bad = set()
+    world.automatic()
+    assert world.held == []
+
+
+def test_a_check_that_was_killed_before_it_let_a_good_one_go_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.versions, world.bad = ("2.0", "1.0"), {"2.0"}
+    world.automatic()
+    world.bad = set()
+    with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
+        killing.setattr(held_back, "release", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        world.automatic()
+    assert world.held == ["2.0"]
+    world.automatic()
+    assert world.held == []
+
+
 def test_a_newer_one_is_not_affected(world: World) -> None:
     world.versions, world.bad = ("2.0", "1.0"), {"2.0"}
     world.automatic()
