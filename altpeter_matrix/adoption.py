@@ -103,9 +103,14 @@ def require_adoptable(paths: Paths) -> None:
         )
 
 
-def undo(host: Host) -> Path:
-    """Bring back what the last adoption replaced; where it was kept."""
+def undo(host: Host) -> Path | str:
+    """Bring back what the last adoption replaced; where it was kept.
+
+    Or, after a move of the database that was killed, which database Synapse runs on again.
+    """
     with exclusive(host.paths):
+        if host.paths.move_from_sqlite.exists():
+            return adoption_database.go_back(host.paths)
         backup = adoption_backup.newest(host.paths)
         if backup is None or backup.state == "undone":
             raise HostError(
@@ -120,6 +125,8 @@ def undo(host: Host) -> Path:
 
 def _finish_undoing(host: Host) -> None:
     """A run that was killed may have replaced a part: begin anew from what was there."""
+    if host.paths.move_from_sqlite.exists():
+        adoption_database.go_back(host.paths)
     backup = adoption_backup.newest(host.paths)
     if backup is not None and backup.state == "unfinished":
         _restore(host, backup)

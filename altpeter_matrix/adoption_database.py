@@ -2,12 +2,12 @@
 
 SQLite is in force, and complete, until one file appears in conf.d by one rename; from then on
 PostgreSQL is. So a move that dies anywhere has not happened, or has: the copy that it leaves in
-PostgreSQL is known by a mark, and made anew by the next one. The SQLite file stays as it was.
+PostgreSQL is known by a mark, and dropped by `go_back`. The SQLite file stays as it was.
 """
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,12 @@ Say = Callable[[str], None]
 FILE = "zz-postgresql.yaml"
 _TEXT = "# The database moved here with `altpeter-matrix adopt`.\n"
 _MARK = "altpeter-matrix: a copy that is not finished"
+_WAITING = "select update_name from background_updates order by ordering, update_name"
 _COMPARED = ("users", "devices", "access_tokens", "events", "event_json", "local_media_repository")
 # Of a large server it takes hours; nobody but a person may end it.
 _PATIENCE = 14 * 24 * 3600.0
 _ROOM = 3
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,15 @@ def problems(paths: Paths, move: Move) -> Iterator[Problem]:
         yield Problem(where, "cannot be moved while systemd does not run", "boot this system")
         return
     try:
-        waiting = _count(move.source, "background_updates")
+        waiting = [name for (name,) in _rows(move.source, _WAITING)]
     except sqlite3.Error as error:
         yield Problem(where, f"cannot be read ({error})", "repair it, or restore a backup of it")
         return
     if waiting:
         yield Problem(
-            where, f"is still being updated by Synapse ({waiting} updates in the background)",
-            "let Synapse run until they are done, then adopt",
+            where, f"is still being updated by Synapse ({_counted(waiting)})",
+            "let Synapse run until it is done, after a new version as a rule some minutes, on a"
+            " large server hours; run this again to see how many are left",
         )  # fmt: skip
     place = next(p for p in (paths.on_host("/var/lib/postgresql"), paths.root) if p.is_dir())
     state = os.statvfs(place)
@@ -102,12 +105,34 @@ def problems(paths: Paths, move: Move) -> Iterator[Problem]:
             yield Problem(str(file), "would win over the new database", "give it another name")
 
 
+def _counted(updates: Sequence[str]) -> str:
+    """How far Synapse is: it does them in this order, and forgets each when it is done."""
+    names = ", ".join(updates[:_SHOWN]) + (", …" if len(updates) > _SHOWN else "")
+    counted = "1 update" if len(updates) == 1 else f"{len(updates)} updates"
+    return f"{counted} in the background: {names}"
+
+
+def go_back(paths: Paths) -> str:
+    """After a move that was killed, have Synapse run again; on which database it does.
+
+    That is SQLite, unless the move had come to its end and only Synapse was not started.
+    """
+    name = paths.move_from_sqlite.read_text(encoding="utf-8").strip()
+    if _mark(name) == _MARK:
+        _drop(name)
+    run("systemctl", "start", UNITS[SYNAPSE], timeout=600)
+    paths.move_from_sqlite.unlink()
+    return "PostgreSQL" if (paths.synapse_conf_d / FILE).exists() else "SQLite"
+
+
 def carry_out(paths: Paths, synapse: Synapse, reading: Reading, move: Move, say: Say) -> None:
     """Stop Synapse, copy, and start it on PostgreSQL. HostError: it runs on SQLite as before."""
     unit, file = UNITS[SYNAPSE], paths.synapse_conf_d / FILE
     say(f"Moving the {move.megabytes} MiB of {move.source} to PostgreSQL."
         " Synapse is stopped until that is done.")  # fmt: skip
     made = False
+    disk.ensure_directory(paths.state, 0o755)
+    disk.replace(paths.move_from_sqlite, f"{move.target}\n".encode(), 0o644)
     try:
         run("systemctl", "stop", unit, timeout=600)
         _make_target(move.target)
@@ -132,7 +157,9 @@ def carry_out(paths: Paths, synapse: Synapse, reading: Reading, move: Move, say:
             run("systemctl", "restart", unit, timeout=600, check=False)
             if made:
                 _drop(move.target)
+            paths.move_from_sqlite.unlink()
         raise
+    paths.move_from_sqlite.unlink()
     say("Synapse runs on PostgreSQL.")
 
 
@@ -213,8 +240,12 @@ def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
 
 
 def _count(file: Path, table: str) -> int:
+    return int(_rows(file, f"select count(*) from {table}")[0][0])  # noqa: S608
+
+
+def _rows(file: Path, query: str) -> list[tuple[Any, ...]]:
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
-        return int(connection.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608
+        return connection.execute(query).fetchall()
     finally:
         connection.close()

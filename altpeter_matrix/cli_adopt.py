@@ -71,8 +71,11 @@ def _show() -> None:
 def _undo() -> None:
     from .adoption import undo
 
-    directory = undo(host())
-    click.echo(f"The files of before the adoption are back (they stay in {directory}, too).")
+    found = undo(host())
+    if isinstance(found, str):
+        click.echo(f"The move of the database is no longer under way; Synapse runs on {found}.")
+        return
+    click.echo(f"The files of before the adoption are back (they stay in {found}, too).")
     click.echo("`altpeter-matrix adopt` adopts this server again.")
 
 

@@ -16,6 +16,7 @@ from .paths import Paths
 
 REMEDY = "run `altpeter-matrix adopt --dry-run`, then `altpeter-matrix adopt`"
 PACKAGES = ("matrix-synapse-py3", "matrix-synapse")
+_INTERRUPTED = "run `altpeter-matrix adopt` again, or with --undo"
 _BY_HAND = "this server was set up by hand"
 # Written by the maintainer script of Synapse's package.
 PACKAGED_IN_CONF_D = ("server_name", "report_stats")
@@ -23,10 +24,14 @@ PACKAGED_IN_CONF_D = ("server_name", "report_stats")
 
 def problems(paths: Paths) -> list[Problem]:
     """Why this server has to be adopted first; empty once it serves a generation of ours."""
+    if paths.move_from_sqlite.exists():
+        return [Problem("altpeter-matrix adopt", f"{_BY_HAND}, and the move of its database from"
+                        " SQLite has not ended; Synapse is stopped until it has",
+                        f"if it is no longer under way, {_INTERRUPTED}")]  # fmt: skip
     adoption = adoption_backup.newest(paths)
     if adoption is not None and adoption.state == "unfinished":
         return [Problem("altpeter-matrix adopt", f"{_BY_HAND}, and its adoption was interrupted",
-                        "run `altpeter-matrix adopt` again, or with --undo")]  # fmt: skip
+                        _INTERRUPTED)]  # fmt: skip
     if os.path.lexists(paths.current):
         return []
     return [Problem(where, f"{_BY_HAND}: {what}", REMEDY)

@@ -58,6 +58,11 @@ class Paths:
         return self.state / "adopted"
 
     @property
+    def move_from_sqlite(self) -> Path:
+        """While it exists, a move of the database is under way, or was killed."""
+        return self.state / "move-from-sqlite"
+
+    @property
     def placeholder(self) -> Path:
         return self.state / "placeholder"
 

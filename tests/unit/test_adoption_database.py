@@ -1,0 +1,60 @@
+"""A move from SQLite: what is refused beforehand, and what is said after one that was killed."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix import adoption_database, database, handmade
+from altpeter_matrix.adoption_database import Move
+from altpeter_matrix.paths import Paths
+
+OPTION = {"name": "psycopg2", "args": {"dbname": "synapse"}}
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """A host that runs, with no database of that name in PostgreSQL."""
+    monkeypatch.setattr(database, "inspect", lambda _name: None)
+    found = Paths(tmp_path)
+    found.systemd_running.mkdir(parents=True)
+    return found
+
+
+def on_sqlite(paths: Paths, *updates: str) -> Move:
+    """A server with these updates waiting."""
+    source = paths.root / "homeserver.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("create table background_updates (update_name, ordering)")
+        connection.executemany("insert into background_updates values (?, 0)", zip(updates))
+        connection.commit()
+    return Move(source, OPTION)
+
+
+def test_a_database_that_is_up_to_date_can_be_moved(paths: Paths) -> None:
+    assert not list(adoption_database.problems(paths, on_sqlite(paths)))
+
+
+@pytest.mark.parametrize(
+    ("updates", "said"),
+    [
+        (["a"], "1 update in the background: a)"),
+        (["b", "a"], "2 updates in the background: a, b)"),
+        (["a", "b", "c", "d"], "4 updates in the background: a, b, c, …)"),
+    ],
+)
+def test_one_that_synapse_still_updates_is_refused_with_what_is_left(
+    paths: Paths, updates: list[str], said: str
+) -> None:
+    [problem] = adoption_database.problems(paths, on_sqlite(paths, *updates))
+    assert said in problem.what
+    assert "hours" in problem.remedy and "how many are left" in problem.remedy
+
+
+def test_a_move_that_was_killed_is_told_with_both_ways_out(paths: Paths) -> None:
+    paths.state.mkdir(parents=True)
+    paths.move_from_sqlite.write_text("synapse\n")
+    [problem] = handmade.problems(paths)
+    assert "has not ended" in problem.what
+    assert "`altpeter-matrix adopt` again" in problem.remedy and "--undo" in problem.remedy
