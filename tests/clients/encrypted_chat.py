@@ -163,6 +163,12 @@ class Chat:
         )
         return next(event for event in self.received if event.event_id == event_id)
 
+    async def history(self, room: str) -> list[str]:
+        """The texts of a room as the server has them now, decrypted by this device."""
+        answer = await self._client.room_messages(room, limit=50)
+        events = accept(answer, nio.RoomMessagesResponse).chunk
+        return [event.body for event in events if isinstance(event, nio.RoomMessageText)]
+
     async def as_stored(self, room: str, event_id: str) -> dict[str, Any]:
         """The event as the server has it: what went over the wire."""
         answer = await asyncio.to_thread(

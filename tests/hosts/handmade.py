@@ -3,17 +3,20 @@
 import secrets
 import shutil
 from dataclasses import dataclass
+from typing import Any
 
 from tests.clients.accounts import Account
 from tests.clients.homeserver import Homeserver
 from tests.hosts.deployments import TOP
 from tests.hosts.lab import Host, Lab
+from tests.hosts.probes import connect
 
 CODENAMES = {"12": "bookworm", "13": "trixie"}
 SERVER_NAME, ALIAS = "matrix.altpeter.me", "altpeter.me"
 HOMESERVER = "/etc/matrix-synapse/homeserver.yaml"
 DATABASE_PASSWORD = "pw-of-the-role-matrix"
 REGISTRATION_SECRET = "registration-secret-of-old"
+SECRETS = (DATABASE_PASSWORD, REGISTRATION_SECRET)
 PROMPT = "this server was set up by hand"
 
 DATABASE = f"""\
@@ -128,12 +131,46 @@ class Handmade:
 
     def account(self, name: str) -> Account:
         """A new user, made as the wiki page does."""
-        account = Account(self.homeserver, name, secrets.token_urlsafe(12))
+        account = Account(self.homeserver, name, secrets.token_hex(12))
         self.host.run(
             "register_new_matrix_user", "-c", HOMESERVER, "-u", name, "-p", account.password,
             "--no-admin", "http://localhost:8008",
         )  # fmt: skip
         return account
+
+    def upload(self, token: str, content: bytes) -> str:
+        """The path that the new media is downloaded from."""
+        uploaded = self.homeserver.request(
+            "POST", "/_matrix/media/v3/upload?filename=a", token=token, body=content,
+            headers={"Content-Type": "text/plain"},
+        )  # fmt: skip
+        media = uploaded.expect(200).json["content_uri"].removeprefix("mxc://")
+        return f"/_matrix/client/v1/media/download/{media}"
+
+    def shows(self, token: str, media: str) -> dict[str, Any]:
+        """What has to stay the same, as a device and another server see it."""
+        ask = self.homeserver.request
+        user = ask("GET", "/_matrix/client/v3/account/whoami", token=token).expect(200).json
+        devices = ask("GET", "/_matrix/client/v3/devices", token=token).expect(200).json["devices"]
+        return {
+            "user": user,
+            "devices": sorted(one["device_id"] for one in devices),
+            "media": ask("GET", media, token=token).expect(200).body,
+            "keys": ask("GET", "/_matrix/key/v2/server").expect(200).json["verify_keys"],
+            "certificate": self.certificate(),
+            "client": ask("GET", "/.well-known/matrix/client").expect(200).json,
+        }
+
+    def certificate(self) -> bytes:
+        """The one that is served."""
+        found = connect(self.host.ipv4, SERVER_NAME, None).sock.getpeercert(binary_form=True)
+        assert found
+        return found
+
+    def told(self, *said: str, secrets: tuple[str, ...] = SECRETS) -> list[str]:
+        """Which secrets are in what was printed, or in the host's log since it booted."""
+        everything = [*said, self.host.run("journalctl", "-b", "--no-pager").stdout]
+        return [secret for secret in secrets if any(secret in text for text in everything)]
 
     def install_package(self, *, timeout: float = 300) -> str:
         """`apt install` of this package as a script does it; what it printed."""

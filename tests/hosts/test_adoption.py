@@ -2,14 +2,16 @@
 `altpeter-matrix adopt` takes it over."""
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.hosts.effective_options import CARRIED, announced, options_of, unannounced
 from tests.hosts.handmade import (
     ALIAS,
-    DATABASE_PASSWORD,
     HOMESERVER,
     PROMPT,
     REGISTRATION_SECRET,
@@ -18,29 +20,40 @@ from tests.hosts.handmade import (
     set_up,
 )
 from tests.hosts.lab import Host, Lab, Snapshot
-from tests.hosts.probes import connect, difference, state_of
+from tests.hosts.probes import difference, state_of
 from tests.hosts.upgrades.cells import Upgrade
 from tests.hosts.upgrades.packages import Repository, field
 from tests.hosts.upgrades.stock import Stock
 
 SYNAPSE = "matrix-synapse-py3"
 WATCHING = ("altpeter-matrix-gate.service", "altpeter-matrix-upgrade-check.service")
+ADOPTED = "/var/lib/altpeter-matrix/adopted"
+SERVED_BY = ("/etc/matrix-synapse", "/etc/nginx", "/etc/letsencrypt", "/etc/systemd")
+RENEWAL = f"/etc/letsencrypt/renewal/{ALIAS}.conf"
+SITE_FILE = "/etc/nginx/sites-available/matrix"
 ADDITION = "/etc/altpeter-matrix/synapse.d/adopted.yaml"
-DEBIAN = os.environ.get("ADOPT_DEBIAN", "13")
+# For a run on one of them.
+RELEASES = os.environ.get("ADOPT_DEBIAN", "12 13").split()
 
 Cloning = Callable[[str], Handmade]
 # To build such a server by hand takes longer than all that make test does with its own ones.
 pytestmark = pytest.mark.upgrades
 
 
-@pytest.fixture(scope="module")
-def wiki(lab: Lab) -> Snapshot:
+@pytest.fixture(scope="module", params=RELEASES)
+def wiki(lab: Lab, request: pytest.FixtureRequest) -> Snapshot:
     """The wiki page's server, frozen."""
-    name = f"{lab.name}-wiki{DEBIAN}"
+    return frozen(lab, request.param)
+
+
+@cache
+def frozen(lab: Lab, debian: str) -> Snapshot:
+    """Built once for all the modules that take the fixture from here."""
+    name = f"{lab.name}-wiki{debian}"
     saved = lab.load_snapshot(name) if os.environ.get("LAB_REUSE") else None
     if saved is not None:
         return saved
-    server = set_up(lab, f"wiki{DEBIAN}", DEBIAN)
+    server = set_up(lab, f"wiki{debian}", debian)
     snapshot = lab.snapshot(server.host, name)
     lab.discard(server.host)
     return snapshot
@@ -130,55 +143,62 @@ def test_installing_the_package_changes_nothing_that_serves(clone: Cloning, lab:
 
 def test_adoption_keeps_the_server_and_undo_brings_the_old_one_back(clone: Cloning) -> None:
     server = clone("adopted")
-    host, ask = server.host, server.homeserver.request
+    host = server.host
     host.sh("apt-get -q update")
     token = server.account("alice").login()
-    key = ask("GET", "/_matrix/key/v2/server").expect(200).json["verify_keys"]
-    served = connect(host.ipv4, SERVER_NAME, None).sock.getpeercert(binary_form=True)
-    media = ask("POST", "/_matrix/media/v3/upload?filename=a", token=token, body=b"old media",
-                headers={"Content-Type": "text/plain"}).expect(200).json["content_uri"]  # fmt: skip
-    download = f"/_matrix/client/v1/media/download/{media.removeprefix('mxc://')}"
+    media = server.upload(token, b"old media")
+    shown = server.shows(token, media)
+    assert shown["media"] == b"old media"
+    assert shown["client"]["m.identity_server"] == {"base_url": "https://vector.im"}
     server.install_package()
-    before = state_of(host)
+    before, options = state_of(host), options_of(host)
+    site = host.read(SITE_FILE)
 
-    shown = host.run("altpeter-matrix", "adopt", "--dry-run", check=False)
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "database" in shown.stdout and "authenticator" in shown.stdout
-    for secret in (DATABASE_PASSWORD, REGISTRATION_SECRET):
-        assert secret not in shown.stdout + shown.stderr
+    rehearsed = host.run("altpeter-matrix", "adopt", "--dry-run", check=False)
+    report = rehearsed.stdout
+    assert rehearsed.returncode == 0, report + rehearsed.stderr
+    assert "database" in report and "authenticator" in report
+    assert not CARRIED & announced(report), report
     assert not difference(before, state_of(host))
 
     done = host.run("altpeter-matrix", "adopt", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert DATABASE_PASSWORD not in done.stdout + done.stderr
-
-    def still_the_same() -> None:
-        whoami = ask("GET", "/_matrix/client/v3/account/whoami", token=token).expect(200)
-        assert whoami.json["user_id"] == f"@alice:{SERVER_NAME}"
-        assert ask("GET", download, token=token).expect(200).body == b"old media"
-        found = ask("GET", "/_matrix/key/v2/server").expect(200).json["verify_keys"]
-        assert found == key
-        now = connect(host.ipv4, SERVER_NAME, None).sock.getpeercert(binary_form=True)
-        assert now == served
-        document = ask("GET", "/.well-known/matrix/client").expect(200).json
-        assert document["m.identity_server"] == {"base_url": "https://vector.im"}
-
-    still_the_same()
-    assert host.run("dpkg", "--verify", "matrix-synapse-py3").stdout == ""
+    assert not server.told(report, rehearsed.stderr, done.stdout, done.stderr)
+    assert not unannounced(options, host, report)
+    assert server.shows(token, media) == shown
+    _old_files_are_kept(host, before)
+    assert host.read(SITE_FILE) == site
+    assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
     status = host.run("altpeter-matrix", "status", check=False)
     assert status.returncode == 0, status.stdout
     assert "Nothing to do" in host.run("altpeter-matrix", "apply").stdout
     assert host.run("stat", "-c", "%a %U", ADDITION).stdout.split() == ["600", "root"]
     host.reboot()
     server.wait_until_synapse_answers()
-    still_the_same()
+    assert server.shows(token, media) == shown
 
     host.run("altpeter-matrix", "adopt", "--undo")
     server.wait_until_synapse_answers()
-    still_the_same()
+    assert server.shows(token, media) == shown
+    assert options_of(host) == options
     after = state_of(host)
-    served_by = ("/etc/matrix-synapse", "/etc/nginx", "/etc/letsencrypt", "/etc/systemd")
     assert not {
-        key: value for key, value in difference(before, after).items() if key.startswith(served_by)
+        key: value for key, value in difference(before, after).items() if key.startswith(SERVED_BY)
     }
     assert PROMPT in host.run("altpeter-matrix", "apply", check=False).stderr
+
+
+def _old_files_are_kept(host: Host, before: Mapping[str, str]) -> None:
+    """Each file that was replaced or taken out, in one dated place."""
+    [dated] = host.run("ls", ADOPTED).stdout.split()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d\.\d{6}", dated)
+    replaced = {
+        path: before[path].split()[-1]
+        for path in difference(before, state_of(host))
+        if path.startswith(SERVED_BY) and before.get(path, "").startswith("100")
+    }
+    assert {HOMESERVER, RENEWAL} <= replaced.keys()
+    kept = host.sh(f"sha256sum {ADOPTED}/{dated}/*").stdout
+    assert not [path for path, checksum in replaced.items() if checksum not in kept]
+    carried = host.read("/etc/altpeter-matrix/secrets/registration_shared_secret").strip()
+    assert carried == REGISTRATION_SECRET

@@ -10,21 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import nio
 import pytest
 
-from tests.clients.encrypted_chat import Chat, accept, join_by_invitation, say_and_hear
+from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
 from tests.hosts.deployments import operations_changed, run_pyinfra, write_inventory
-from tests.hosts.handmade import (
-    ALIAS,
-    DATABASE_PASSWORD,
-    HOMESERVER,
-    REGISTRATION_SECRET,
-    SERVER_NAME,
-    Handmade,
-)
+from tests.hosts.effective_options import CARRIED, announced, options_of, unannounced
+from tests.hosts.handmade import ALIAS, SERVER_NAME, Handmade
 from tests.hosts.lab import Lab
-from tests.hosts.probes import connect, difference, state_of
+from tests.hosts.probes import difference, state_of
 from tests.hosts.test_adoption import clone, wiki  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.upgrades
@@ -60,8 +53,7 @@ class Deploying:
     ) -> "subprocess.CompletedProcess[str]":
         inventory = write_inventory(self.folder, {self.server.host: settings}, **data)
         done = run_pyinfra(inventory, *options, check=check)
-        for secret in (DATABASE_PASSWORD, REGISTRATION_SECRET):
-            assert secret not in done.stdout + done.stderr
+        assert not self.server.told(done.stdout, done.stderr)
         return done
 
     def refused(self, settings: Mapping[str, Any], *words: str, **data: Any) -> None:
@@ -75,19 +67,6 @@ class Deploying:
         changed = difference(before, state_of(self.server.host))
         # Of a reload just before, old workers may still end.
         assert not {key for key in changed if key != "nginx workers"}, changed
-
-
-def served(server: Handmade) -> bytes:
-    certificate = connect(server.host.ipv4, SERVER_NAME, None).sock.getpeercert(binary_form=True)
-    assert certificate
-    return certificate
-
-
-async def history(chat: Chat, room: str) -> list[str]:
-    """The texts of a room as the server has them now, decrypted by this device."""
-    answer = await chat._client.room_messages(room, limit=50)  # noqa: SLF001
-    events = accept(answer, nio.RoomMessagesResponse).chunk
-    return [event.body for event in events if isinstance(event, nio.RoomMessageText)]
 
 
 def test_the_deploy_alone_adopts_the_server(
@@ -114,13 +93,15 @@ def test_the_deploy_alone_adopts_the_server(
     deploying.refused(settings, "serves location /shop (proxy_pass) besides Synapse", adopt=True)
     host.sh(f"sed -i '/location .shop/d' {SITE}; nginx -s reload")
 
-    before = state_of(host)
+    before, options = state_of(host), options_of(host)
     shown = deploying.run(settings, "--dry", adopt=True)
     assert "can be adopted" in shown.stderr and "database" in shown.stderr
+    assert not CARRIED & announced(shown.stderr), shown.stderr
     assert not {k for k in difference(before, state_of(host)) if k != "nginx workers"}
 
-    asyncio.run(_adopted_while_people_talk(server, deploying, settings, tmp_path))
+    asyncio.run(adopted_while_people_talk(server, deploying, settings, tmp_path))
 
+    assert not unannounced(options, host, shown.stderr)
     again = deploying.run(settings, "-y", "--json", adopt=True)
     assert operations_changed(again) == []
     assert host.run("dpkg", "--verify", "matrix-synapse-py3").stdout == ""
@@ -128,7 +109,7 @@ def test_the_deploy_alone_adopts_the_server(
     assert status.returncode == 0, status.stdout
 
     # What renewed the certificate edited the old site; now the directory of ours is used.
-    old = served(server)
+    old = server.certificate()
     # With an account of this run: the ACME server that a snapshot knew has forgotten its own.
     host.sh(
         "rm -r /etc/letsencrypt/accounts; sed -i '/^account/d' /etc/letsencrypt/renewal/*.conf; "
@@ -136,21 +117,18 @@ def test_the_deploy_alone_adopts_the_server(
         " --register-unsafely-without-email 2>&1",
         timeout=300,
     )
-    assert served(server) != old
+    assert server.certificate() != old
 
     host.run("altpeter-matrix", "adopt", "--undo")
     server.wait_until_synapse_answers()
-    assert DATABASE_PASSWORD in host.read(HOMESERVER)
+    assert options_of(host) == options
     assert host.run("readlink", "/etc/nginx/sites-enabled/matrix").stdout.strip() == SITE
 
 
-async def _adopted_while_people_talk(
+async def adopted_while_people_talk(
     server: Handmade, deploying: Deploying, settings: Mapping[str, Any], folder: Path
 ) -> None:
     """The run itself, with devices that were logged in and spoke in encryption before it."""
-    ask = server.homeserver.request
-    key = ask("GET", "/_matrix/key/v2/server").expect(200).json["verify_keys"]
-    certificate = served(server)
     people = server.account("alice"), server.account("bob")
     async with (
         Chat(people[0], folder / "alice") as alice,
@@ -158,17 +136,13 @@ async def _adopted_while_people_talk(
     ):
         room = await join_by_invitation(alice, bob)
         await say_and_hear(alice, bob, room, "before the adoption")
-        uploaded = ask("POST", "/_matrix/media/v3/upload?filename=a", token=alice.token,
-                       body=b"old media", headers={"Content-Type": "text/plain"})  # fmt: skip
-        media = uploaded.expect(200).json["content_uri"].removeprefix("mxc://")
+        media = server.upload(alice.token, b"old media")
+        shown = server.shows(alice.token, media)
 
         done = await asyncio.to_thread(deploying.run, settings, "-y", adopt=True)
         assert "can be adopted" in done.stderr and "adopt --undo" in done.stderr
 
-        # The tokens and keys of before.
-        assert "before the adoption" in await history(bob, room)
+        # The tokens, keys and devices of before, and no new certificate.
+        assert server.shows(alice.token, media) == shown
+        assert "before the adoption" in await bob.history(room)
         await say_and_hear(bob, alice, room, "after the adoption")
-        download = ask("GET", f"/_matrix/client/v1/media/download/{media}", token=alice.token)
-        assert download.expect(200).body == b"old media"
-    assert ask("GET", "/_matrix/key/v2/server").expect(200).json["verify_keys"] == key
-    assert served(server) == certificate, "a certificate was issued without need"

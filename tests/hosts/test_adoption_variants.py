@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix.adoption_plan import DEFAULTS, same
 from tests.clients.accounts import Account
 from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
 from tests.hosts.deployments import Deployment
+from tests.hosts.effective_options import CARRIED, CONF_D, announced, options_of, unannounced
 from tests.hosts.handmade import (
-    DATABASE_PASSWORD,
     HOMESERVER,
     PROMPT,
-    REGISTRATION_SECRET,
+    SECRETS,
     SERVER_NAME,
     Handmade,
 )
@@ -28,7 +27,6 @@ from tests.hosts.people import new_account
 from tests.hosts.probes import difference, state_of
 from tests.hosts.terminal import converse
 from tests.hosts.test_adoption import Cloning, clone, wiki  # noqa: F401 - fixtures
-from tests.hosts.test_adoption_by_deploy import history
 from tests.hosts.upgrades.cells import Upgrade
 from tests.hosts.upgrades.packages import Repository, field
 from tests.hosts.upgrades.stock import Stock
@@ -37,10 +35,7 @@ from tests.hosts.upgrades.ways import CONFFILE, GO_ON, unattended
 pytestmark = pytest.mark.upgrades
 
 SYNAPSE = "matrix-synapse-py3"
-CONF_D = "/etc/matrix-synapse/conf.d"
 ADOPTED = "/var/lib/altpeter-matrix/adopted"
-KEY = "/_matrix/key/v2/server"
-SQLITE_FILE = "/var/lib/matrix-synapse/homeserver.db"
 WHO_AM_I = "/_matrix/client/v3/account/whoami"
 TURN_SECRET, MAIL_PASSWORD = "secret-of-turn", "password-of-mail"
 OWN = {
@@ -55,7 +50,7 @@ OWN = {
     "retention": {"enabled": True, "default_policy": {"max_lifetime": "5y"}},
     "presence": {"enabled": False},
 }
-SECRETS = (DATABASE_PASSWORD, REGISTRATION_SECRET, TURN_SECRET, MAIL_PASSWORD)
+ALL_SECRETS = (*SECRETS, TURN_SECRET, MAIL_PASSWORD)
 # Starts an adoption and kills it with all that it started; how it ended if it was quicker.
 KILL = """
 import os, signal, subprocess, sys
@@ -72,21 +67,6 @@ except subprocess.TimeoutExpired:
 SERVED_BY = ("/etc/matrix-synapse", "/etc/nginx", "/etc/letsencrypt", "/etc/systemd", "/etc/apt")
 
 
-def merged(host: Host) -> dict[str, Any]:
-    """Synapse's options, put together as its documentation says."""
-    files = host.sh(f"ls {HOMESERVER} {CONF_D}/*.yaml").stdout.split()
-    found: dict[str, Any] = {}
-    for file in sorted(files, key=lambda path: (path != HOMESERVER, path)):
-        found |= yaml.safe_load(host.read(file)) or {}
-    return found
-
-
-def announced(report: str) -> set[str]:
-    """The options of which the report says that they change."""
-    changes = report.partition("What changes:")[2].partition("Files:")[0]
-    return {line.strip().partition(":")[0] for line in changes.splitlines() if line.strip()}
-
-
 def changed(before: Mapping[str, str], after: Mapping[str, str], *tops: str) -> dict[str, Any]:
     found = difference(before, after)
     return {key: value for key, value in found.items() if not tops or key.startswith(tops)}
@@ -96,6 +76,17 @@ def is_logged_in(server: Handmade, token: str) -> None:
     server.wait_until_synapse_answers()
     answer = server.homeserver.request("GET", WHO_AM_I, token=token).expect(200)
     assert answer.json["user_id"].endswith(f":{SERVER_NAME}")
+
+
+def keys_known(other: Deployment) -> set[str]:
+    """Every key of the adopted server that another one has ever learnt."""
+    return set(
+        other.host.run(
+            "runuser", "-u", "postgres", "--", "psql", "-At", "synapse", "-c",
+            "select distinct key_id, encode(verify_key, 'base64') from server_signature_keys"
+            f" where server_name = '{SERVER_NAME}'",
+        ).stdout.split()
+    )  # fmt: skip
 
 
 def keep_own_conffile(server: Handmade, package: Path) -> None:
@@ -147,20 +138,16 @@ def test_an_old_server_is_adopted_however_often_that_is_killed(
     server.wait_until_synapse_answers()
     people = server.account("alice"), new_account(debian13, "guest")
     server.install_package()
-    options = merged(host)
+    options = options_of(host)
 
     report = host.run("altpeter-matrix", "adopt", "--dry-run").stdout
-    assert not [secret for secret in SECRETS if secret in report], report
+    assert not server.told(report, secrets=ALL_SECRETS), report
+    assert not announced(report) & {*OWN, *CARRIED}, report
 
-    asyncio.run(_adopted_amid_federation(server, people, tmp_path))
+    asyncio.run(_adopted_amid_federation(server, debian13, people, tmp_path))
 
-    after, known = merged(host), announced(report)
-    # What is carried over is announced under its own name only where its place changes.
-    assert not known & {*OWN, "rc_login", "suppress_key_server_warning", "database"}, report
-    silent = {key: after[key] for key in after.keys() - options.keys() - known}
-    assert not [key for key in silent if not same(key, silent[key], DEFAULTS.get(key))], silent
-    lost = {key for key in options if key not in known and options[key] != after.get(key)}
-    assert not lost, lost
+    assert not unannounced(options, host, report)
+    after = options_of(host)
     assert {key: after[key] for key in OWN} == OWN
     assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
     assert host.sh(f"ls {HOMESERVER}.dpkg* {CONF_D}/99* 2>/dev/null || true").stdout == ""
@@ -185,23 +172,26 @@ def test_an_old_server_is_adopted_however_often_that_is_killed(
 
 
 async def _adopted_amid_federation(
-    server: Handmade, people: tuple[Account, Account], folder: Path
+    server: Handmade, other: Deployment, people: tuple[Account, Account], folder: Path
 ) -> None:
     """A room with a user of another server goes on, with the key that server knows."""
-    ask = server.homeserver.request
-    key = ask("GET", "/_matrix/key/v2/server").expect(200).json["verify_keys"]
     async with (
         Chat(people[0], folder / "alice") as alice,
         Chat(people[1], folder / "guest") as guest,
     ):
         room = await join_by_invitation(alice, guest)
         await say_and_hear(alice, guest, room, "before the adoption")
+        media = server.upload(alice.token, b"old media")
+        shown, known = server.shows(alice.token, media), keys_known(other)
+        assert known
         killed = await asyncio.to_thread(_killed_until_done, server, alice.token)
         assert killed >= 5, "it was not killed often enough to show anything"
         # The other server tries less and less often while this one is away, until it hears of it.
         await say_and_hear(alice, guest, room, "after it")
         await say_and_hear(guest, alice, room, "and back")
-    assert ask("GET", "/_matrix/key/v2/server").expect(200).json["verify_keys"] == key
+        assert "before the adoption" in await guest.history(room)
+        assert server.shows(alice.token, media) == shown
+        assert keys_known(other) == known
 
 
 def _killed_until_done(server: Handmade, token: str) -> int:
@@ -215,7 +205,7 @@ def _killed_until_done(server: Handmade, token: str) -> int:
         said = host.run("python3", "/root/kill.py", f"{after:.1f}", timeout=300).stdout
         if said:
             assert said.startswith("0 "), said
-            assert not [secret for secret in SECRETS if secret in said], said
+            assert not server.told(said, secrets=ALL_SECRETS), said
             is_logged_in(server, token)
             return number
         number += 1
@@ -321,87 +311,3 @@ def _undone_adoption_leaves_what_was(server: Handmade, token: str) -> None:
     update = host.run("apt-get", "update")
     assert "Ignoring" not in update.stdout + update.stderr
     assert host.run("systemctl", "--failed", "--no-legend").stdout == ""
-
-
-def test_a_server_on_sqlite_is_moved_by_synapses_own_tool(
-    clone: Cloning,  # noqa: F811
-    tmp_path: Path,
-) -> None:
-    server = clone("sqlite")
-    host = server.host
-    server.stay_on_sqlite()
-    server.install_package()
-    asyncio.run(_moved_while_people_talk(server, tmp_path))
-    names = host.run("runuser", "-u", "postgres", "--", "psql", "-Atc",
-                     "select name from users", "synapse").stdout.split()  # fmt: skip
-    assert {f"@alice:{SERVER_NAME}", f"@bob:{SERVER_NAME}"} <= set(names)
-    assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
-    status = host.run("altpeter-matrix", "status", check=False)
-    assert status.returncode == 0, status.stdout
-    assert "options" not in host.run("ls", "/run/altpeter-matrix").stdout
-
-
-async def _moved_while_people_talk(server: Handmade, folder: Path) -> None:
-    host, ask = server.host, server.homeserver.request
-    key = ask("GET", KEY).expect(200).json["verify_keys"]
-    people = server.account("alice"), server.account("bob")
-    async with (
-        Chat(people[0], folder / "alice") as alice,
-        Chat(people[1], folder / "bob") as bob,
-    ):
-        room = await join_by_invitation(alice, bob)
-        await say_and_hear(alice, bob, room, "on SQLite")
-        uploaded = ask("POST", "/_matrix/media/v3/upload?filename=a", token=alice.token,
-                       body=b"old media", headers={"Content-Type": "text/plain"})  # fmt: skip
-        media = uploaded.expect(200).json["content_uri"].removeprefix("mxc://")
-        edited = host.read(HOMESERVER)
-        snippets = host.run("ls", CONF_D).stdout.split()
-        report = host.run("altpeter-matrix", "adopt", "--dry-run").stdout
-        assert "database: SQLite (/var/lib/matrix-synapse/homeserver.db) -> PostgreSQL" in report
-
-        # Killed while it copies: the next run begins anew.
-        await asyncio.to_thread(_killed_in_the_copy, server, alice.token)
-        done = await asyncio.to_thread(
-            host.run, "altpeter-matrix", "adopt", check=False, timeout=600
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        await say_and_hear(bob, alice, room, "on PostgreSQL")
-        assert "on SQLite" in await history(bob, room)
-        download = ask("GET", f"/_matrix/client/v1/media/download/{media}", token=alice.token)
-        assert download.expect(200).body == b"old media"
-        assert ask("GET", KEY).expect(200).json["verify_keys"] == key
-        left = host.run("sha256sum", SQLITE_FILE).stdout
-
-        undone = await asyncio.to_thread(host.run, "altpeter-matrix", "adopt", "--undo")
-        assert undone.returncode == 0
-        # All of the old server, but for the one thing that was announced as final.
-        assert host.read(HOMESERVER) == edited
-        assert host.run("ls", CONF_D).stdout.split() == [*snippets, "zz-postgresql.yaml"]
-        assert PROMPT in host.run("altpeter-matrix", "status", check=False).stdout
-        await asyncio.to_thread(is_logged_in, server, alice.token)
-        await say_and_hear(alice, bob, room, "and there to stay")
-        await asyncio.to_thread(host.run, "altpeter-matrix", "adopt", timeout=600)
-        await say_and_hear(bob, alice, room, "adopted once more")
-        assert "on SQLite" in await history(bob, room)
-        assert host.run("sha256sum", SQLITE_FILE).stdout == left, "the old database was written to"
-
-
-def _killed_in_the_copy(server: Handmade, token: str) -> None:
-    """Once with the tool alone, which is a failure that it goes back from, and once with all."""
-    host = server.host
-    copying = "until pgrep -f [s]ynapse_port_db >/dev/null; do sleep 0.05; done; sleep 0.5; "
-    failed = host.sh(
-        "altpeter-matrix adopt >/root/adopt.log 2>&1 & adopt=$!; "
-        f"{copying} pkill -KILL -f [s]ynapse_port_db; "
-        "if wait $adopt; then exit 7; fi; cat /root/adopt.log",
-        timeout=300,
-    )
-    assert "synapse_port_db: did not move the database" in failed.stdout
-    is_logged_in(server, token)
-    assert "synapse" not in host.run("runuser", "-u", "postgres", "--", "psql", "-Atc",
-                                     "select datname from pg_database").stdout.split()  # fmt: skip
-    host.sh(
-        "setsid altpeter-matrix adopt >/root/adopt.log 2>&1 & adopt=$!; "
-        f"{copying} kill -KILL -$adopt; wait $adopt || true",
-        timeout=300,
-    )
