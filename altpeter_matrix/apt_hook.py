@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .apt_config import REFUSED
 from .errors import MatrixConfigError
-from .upgrade_check import PACKAGE
+from .facts import SYNAPSE_PACKAGES
 
 UNIT = "altpeter-matrix-upgrade-check.service"
 # A check takes a quarter of a minute, and only after a new Synapse came. Who does not wait for
@@ -27,9 +27,8 @@ def after_update() -> int:
 
 def before_install(lines: list[str]) -> int:
     """lines: the package files, as apt writes them to a hook of the first version."""
-    files = [Path(line.strip()) for line in lines if f"/{PACKAGE}_" in line]
-    for deb in files:
-        if status := _check(deb):
+    for deb in (Path(line.strip()) for line in lines):
+        if deb.name.partition("_")[0] in SYNAPSE_PACKAGES and (status := _check(deb)):
             return status
     return 0
 
@@ -49,10 +48,10 @@ def _check(deb: Path) -> int:
     if verdict is None or verdict.ok:
         return 0
     say("error", verdict.errors)
+    what = f"{verdict.package} {verdict.version}"
     print(
-        f"altpeter-matrix: {PACKAGE} {verdict.version} would not serve here, so it is held back"
-        " from now on.\nNothing was installed. Run the same command again: it leaves this version"
-        " out.",
+        f"altpeter-matrix: {what} would not serve here, so it is held back from now on.\n"
+        "Nothing was installed. Run the same command again: it leaves this version out.",
         file=sys.stderr,
     )
     return REFUSED

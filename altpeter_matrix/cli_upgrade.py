@@ -66,10 +66,11 @@ def _show(verdict: "Verdict") -> None:
 @reporting
 def release(version: str) -> None:
     """Let apt have VERSION although it is held back."""
+    from .facts import SYNAPSE_PACKAGES
     from .held_back import release as let_go
-    from .upgrade_check import PACKAGE
 
-    if not let_go(host().paths, PACKAGE, version):
+    paths = host().paths
+    if not [one for package in SYNAPSE_PACKAGES for one in let_go(paths, package, version)]:
         say("error", [Problem(version, "is not held back", "see `altpeter-matrix status`")])
         sys.exit(1)
     click.echo(f"{version} is not held back any more. apt checks it again before installing it.")

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Version = tuple[int, ...]
+# Those that bring Synapse: upstream's, before Debian's own.
+SYNAPSE_PACKAGES = ("matrix-synapse-py3", "matrix-synapse")
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Synapse:
     python: Path  # the interpreter that imports synapse
     group: str  # primary group of the matrix-synapse user (nogroup with Debian's package)
     server_name: str | None  # as conf.d/homeserver.yaml say today; None when unset
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the package brings Synapse's libraries; Debian's own shares them with others."""
+        return self.package != "matrix-synapse"
 
 
 @dataclass(frozen=True)

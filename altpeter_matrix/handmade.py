@@ -12,10 +12,10 @@ from pathlib import Path
 from . import adoption_backup, identity, synapse_files
 from .commands import run
 from .errors import HostError, MatrixConfigError, Problem
+from .facts import SYNAPSE_PACKAGES
 from .paths import Paths
 
 REMEDY = "run `altpeter-matrix adopt --dry-run`, then `altpeter-matrix adopt`"
-PACKAGES = ("matrix-synapse-py3", "matrix-synapse")
 _INTERRUPTED = "run `altpeter-matrix adopt` again, or with --undo"
 _BY_HAND = "this server was set up by hand"
 # Written by the maintainer script of Synapse's package.
@@ -88,7 +88,7 @@ def recorded_md5(paths: Paths) -> Mapping[str, str]:
 
 
 def synapse_package(paths: Paths) -> str | None:
-    present = [name for name in PACKAGES if (paths.package_lists / f"{name}.list").exists()]
+    present = [name for name in SYNAPSE_PACKAGES if (paths.package_lists / f"{name}.list").exists()]
     return present[0] if present else None
 
 

@@ -26,23 +26,20 @@ from .errors import Finding, HostError, MatrixConfigError, Problem, error, warni
 from .facts import Synapse
 from .failures import problems_of
 from .host_checks import LEAST_FREE, disk_problems
-from .host_facts import SYNAPSE_PYTHONS
 from .paths import Paths
 from .redaction import redacted
 from .rendered import read_settings, render_host
 from .resources import document
 from .upgrade_verdict import Verdict
 
-PACKAGE = "matrix-synapse-py3"
 PROBE = Path(__file__).with_name("upgrade_probe.py")
 # Older ones have holes that are known: whatever replaces them is a security update.
 SAFE_SINCE = "1.157.2"
-_CHANGELOG = f"usr/share/doc/{PACKAGE}/changelog.Debian.gz"
 _ENTRY = re.compile(r"^\S+ \((?P<version>[^)]+)\) .*urgency=(?P<urgency>\w+)")
 _SECURITY = re.compile(r"CVE-\d{4}-\d+|GHSA-|\bsecurity\b", re.IGNORECASE)
 _BACKUP = (
     "the age of the last backup: set updates.backup in settings.yaml to where backups are"
-    " (docs/updates.md)"
+    f" ({document('updates.md')})"
 )
 _AGAIN = "then `altpeter-matrix upgrade check`"
 
@@ -61,7 +58,11 @@ class Candidate:
 
     @property
     def python(self) -> Path:
-        return self.root / str(SYNAPSE_PYTHONS[PACKAGE]).lstrip("/")
+        return self.root / str(self.synapse.python).lstrip("/")
+
+    @property
+    def changelog(self) -> Path:
+        return self.root / f"usr/share/doc/{self.synapse.package}/changelog.Debian.gz"
 
 
 def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
@@ -69,11 +70,17 @@ def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
     paths = host.paths
     version = upgrade_candidate.field(deb, "Version")
     size = int(upgrade_candidate.field(deb, "Installed-Size") or 0) * 1024
-    findings = list(_disk(paths, version, size))
+    findings = list(_disk(paths, synapse, version, size))
     if findings:
         late, skipped = _backup(paths, version, None, security=False)
         return Verdict(
-            PACKAGE, version, synapse.version, False, None, (*findings, *late), tuple(skipped)
+            synapse.package,
+            version,
+            synapse.version,
+            False,
+            None,
+            (*findings, *late),
+            tuple(skipped),
         )
     with upgrade_candidate.unpacked(paths, deb) as root:
         candidate = Candidate(synapse, version, root)
@@ -87,7 +94,9 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
     way_back = None
     origins, hints = _settings(paths)
     findings += hints
-    if not candidate.python.exists():
+    if not candidate.synapse.bundled:
+        unchecked.append("what its own code says: its libraries are other packages, not at hand")
+    elif not candidate.python.exists():
         # A release upgrade brings it in the same transaction.
         target = candidate.python.resolve()
         unchecked.append(f"what its own code says: its Python ({target}) is not installed yet")
@@ -102,7 +111,7 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
         else:
             findings += _parser(paths, candidate, origins)
             findings += _demands(candidate, answers)
-        way_back = _way_back(paths, answers)
+        way_back = _way_back(paths, candidate.synapse, answers)
         findings += _database(candidate, answers, way_back)
         findings += _removed(paths, candidate, options)
     findings += conffile_edits.collisions(paths, candidate.root, candidate.name)
@@ -115,8 +124,8 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
     unchecked += skipped
     clean = tuple(_redacted(one, options) for one in dict.fromkeys(findings))
     return Verdict(
-        PACKAGE, candidate.version, candidate.synapse.version, security, way_back,
-        clean, tuple(unchecked),
+        candidate.synapse.package, candidate.version, candidate.synapse.version,
+        security, way_back, clean, tuple(unchecked),
     )  # fmt: skip
 
 
@@ -133,11 +142,11 @@ def _options(paths: Paths) -> dict[str, Any]:
     return merged
 
 
-def _disk(paths: Paths, version: str, size: int) -> Iterator[Finding]:
+def _disk(paths: Paths, synapse: Synapse, version: str, size: int) -> Iterator[Finding]:
     """Room for the copy that is checked, and for dpkg, which unpacks the new beside the old."""
     for problem in disk_problems(paths):
         yield Finding("error", problem)
-    for place in (paths.state, paths.on_host("/opt")):
+    for place in (paths.state, paths.on_host("/opt" if synapse.bundled else "/usr")):
         free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
         if free < size + LEAST_FREE:
             yield error(
@@ -233,10 +242,10 @@ def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Findi
         )
 
 
-def _way_back(paths: Paths, answers: Mapping[str, Any]) -> bool | None:
+def _way_back(paths: Paths, synapse: Synapse, answers: Mapping[str, Any]) -> bool | None:
     """Whether the installed version accepts the database that the candidate will have changed."""
     compat = answers.get("compat")
-    venv = paths.on_host(SYNAPSE_PYTHONS[PACKAGE]).parents[1]
+    venv = paths.on_host(synapse.python).parents[1]
     for file in venv.glob("lib/python3*/site-packages/synapse/storage/schema/__init__.py"):
         known = re.search(r"^SCHEMA_VERSION = (\d+)", file.read_text("utf-8"), re.MULTILINE)
         if known and compat is not None:
@@ -300,7 +309,7 @@ def _removed(paths: Paths, candidate: Candidate, options: Mapping[str, Any]) -> 
 
     Synapse ignores such an option without a word, so its name is looked for in both sources.
     """
-    installed = paths.on_host(SYNAPSE_PYTHONS[PACKAGE]).parents[1]
+    installed = paths.on_host(candidate.synapse.python).parents[1]
     before, after = _words(installed), _words(candidate.python.parents[1])
     if not before or not after:
         return
@@ -326,7 +335,7 @@ def _is_security(candidate: Candidate) -> bool:
     if upgrade_candidate.is_newer(SAFE_SINCE, upstream):
         return True
     try:
-        text = gzip.decompress((candidate.root / _CHANGELOG).read_bytes()).decode(errors="replace")
+        text = gzip.decompress(candidate.changelog.read_bytes()).decode(errors="replace")
     except (OSError, EOFError):
         return False
     for line in text.splitlines():

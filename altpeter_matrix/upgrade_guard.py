@@ -28,7 +28,6 @@ from .failures import problems_of
 from .outcome import Record
 from .paths import Paths
 from .upgrade_candidate import Offer, is_newer
-from .upgrade_check import PACKAGE
 from .upgrade_verdict import Verdict
 
 Say = Callable[[str], None]
@@ -49,17 +48,17 @@ def check_offered(
         synapse = _served(host.paths)
         if synapse is None:
             return ()
-        offer = upgrade_candidate.offer(PACKAGE)
+        offer = upgrade_candidate.offer(synapse.package)
         _forget(host.paths, synapse, offer)
         verdicts: list[Verdict] = []
         problems: list[Problem] = []
         state = _inputs(host.paths)
         for one in [version] if version else _due(host.paths, synapse, offer):
-            if not anew and _is_cleared(host.paths, one, state):
+            if not anew and _is_cleared(host.paths, synapse, one, state):
                 continue
             say(f"Checking Synapse {one}.")
             try:
-                with upgrade_candidate.downloaded(host.paths, PACKAGE, one) as deb:
+                with upgrade_candidate.downloaded(host.paths, synapse.package, one) as deb:
                     verdicts.append(_decide(host, synapse, deb, state))
             except HostError as error:
                 problems += error.problems
@@ -68,17 +67,17 @@ def check_offered(
         return tuple(verdicts)
 
 
-def _is_cleared(paths: Paths, version: str, state: str) -> bool:
+def _is_cleared(paths: Paths, synapse: Synapse, version: str, state: str) -> bool:
     """It may be installed, and nothing has changed since it was checked.
 
     A refusal is never the last word: its cause may be one that shows nowhere else, such as a full
     disk. Nor is a check that was killed before it let the version go.
     """
-    last = upgrade_verdict.last_check(paths, PACKAGE, version)
+    last = upgrade_verdict.last_check(paths, synapse.package, version)
     if last is None or not last.ok or not last.still_holds(state):
         return False
     return not any(
-        one.retried and (one.package, one.version) == (PACKAGE, version)
+        one.retried and (one.package, one.version) == (synapse.package, version)
         for one in held_back.held(paths)
     )
 
@@ -99,7 +98,9 @@ def check_automatically(host: Host, *, say: Say) -> tuple[Verdict, ...]:
 
 
 def _situation(paths: Paths) -> tuple[str, str | None]:
-    return _inputs(paths), upgrade_candidate.offer(PACKAGE).newest
+    synapse = _served(paths)
+    newest = None if synapse is None else upgrade_candidate.offer(synapse.package).newest
+    return _inputs(paths), newest
 
 
 def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
@@ -110,11 +111,13 @@ def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
     with _alone(host.paths):
         upgrade_candidate.tidy(host.paths)
         synapse = _served(host.paths)
+        if synapse is None or upgrade_candidate.field(deb, "Package") != synapse.package:
+            return None
         version = upgrade_candidate.field(deb, "Version")
-        if synapse is None or not is_newer(version, synapse.version):
+        if not is_newer(version, synapse.version):
             return None
         state = _inputs(host.paths)
-        last = upgrade_verdict.last_check(host.paths, PACKAGE, version)
+        last = upgrade_verdict.last_check(host.paths, synapse.package, version)
         if not anew and last is not None and last.ok and last.still_holds(state):
             return None
         return _decide(host, synapse, deb, state)
@@ -139,12 +142,14 @@ def _act_on(paths: Paths, synapse: Synapse, verdict: Verdict, state: str) -> Non
     if verdict.ok:
         held = [one for one in held_back.held(paths) if one.version == verdict.version]
         if any(one.retried for one in held):
-            held_back.release(paths, PACKAGE, verdict.version)
-        notify.journal(f"{PACKAGE} {verdict.version} was checked and may be installed", error=False)
+            held_back.release(paths, verdict.package, verdict.version)
+        what = f"{verdict.package} {verdict.version}"
+        notify.journal(f"{what} was checked and may be installed", error=False)
     elif not _is_judged(paths, verdict):
         held_back.hold_back(
-            paths, PACKAGE, verdict.version, verdict.reason, verdict.security, retried=True
-        )
+            paths, verdict.package, verdict.version, verdict.reason, verdict.security,
+            retried=True,
+        )  # fmt: skip
 
 
 def _is_judged(paths: Paths, verdict: Verdict) -> bool:
@@ -164,7 +169,7 @@ def _due(paths: Paths, synapse: Synapse, offer: Offer) -> Iterator[str]:
     best = offer.candidate
     if best and is_newer(best, synapse.version):
         yield best
-    held = [one for one in held_back.held(paths) if one.package == PACKAGE]
+    held = [one for one in held_back.held(paths) if one.package == synapse.package]
     if any(one.version == best for one in held):
         best = None
     for one in held:
@@ -176,22 +181,23 @@ def _due(paths: Paths, synapse: Synapse, offer: Offer) -> Iterator[str]:
 def _forget(paths: Paths, synapse: Synapse, offer: Offer) -> None:
     """Release what was installed all the same, and what is not offered any more."""
     for one in held_back.held(paths):
-        if one.package != PACKAGE:
+        if one.package != synapse.package:
+            if one.retried:  # this check's, of the Synapse that this one has replaced
+                held_back.release(paths, one.package, one.version)
             continue
         # The health gate holds a version back while that is still installed, on its way back.
         here = one.retried and one.version == synapse.version
         passed = here or is_newer(synapse.version, one.version)
         gone = one.retried and one.version not in offer.versions
         if passed or gone:
-            held_back.release(paths, PACKAGE, one.version)
+            held_back.release(paths, one.package, one.version)
 
 
 def _served(paths: Paths) -> Synapse | None:
     """The installed Synapse, when this package configures it; else there is nothing to guard."""
     if not (paths.current / "synapse/altpeter-matrix.yaml").exists():
         return None
-    found = host_facts.synapse(paths, read_accounts(paths.root))
-    return found if found is not None and found.package == PACKAGE else None
+    return host_facts.synapse(paths, read_accounts(paths.root))
 
 
 def _inputs(paths: Paths) -> str:

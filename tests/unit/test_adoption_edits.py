@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import adoption_edits, conffile_edits, disk
+from altpeter_matrix import adoption_edits, conffile_edits, disk, upgrade_check
 from altpeter_matrix.adoption_reading import Reading
 from altpeter_matrix.errors import HostError, ValidationError
+from altpeter_matrix.facts import Synapse
 from altpeter_matrix.status import status
+from altpeter_matrix.upgrade_check import Candidate
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving
@@ -59,6 +61,21 @@ def test_a_candidate_collides_only_with_an_edit_of_a_file_that_it_changes(
     assert found.severity == "error" and "altpeter-matrix adopt" in found.problem.remedy
     edited.write(HOMESERVER, packaged)
     assert list(conffile_edits.collisions(paths, tmp_path / "new", "Synapse 2")) == []
+
+
+def test_debians_own_synapse_is_held_back_likewise(
+    edited: FakeHost, packaged: str, tmp_path: Path
+) -> None:
+    synapse = Synapse("matrix-synapse", "1.160.0-1", Path("/usr/bin/python3"), "nogroup", "a.test")
+    candidate = Candidate(synapse, "1.160.0-2", tmp_path / "new")
+    new = candidate.root / HOMESERVER
+    new.parent.mkdir(parents=True)
+    new.write_text(f"{packaged}# Changed by Debian.\n")
+    verdict = upgrade_check._examine(edited.paths, candidate)
+    assert [one.where for one in verdict.errors] == [str(edited.root / HOMESERVER)]
+    assert verdict.package == "matrix-synapse" and "own code" in "".join(verdict.unchecked)
+    edited.write(HOMESERVER, packaged)
+    assert upgrade_check._examine(edited.paths, candidate).ok
 
 
 def test_status_names_the_edit_and_the_command_that_ends_it(edited: FakeHost) -> None:

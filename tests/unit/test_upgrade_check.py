@@ -18,7 +18,8 @@ from altpeter_matrix import (
 )
 from altpeter_matrix.commands import Result
 from altpeter_matrix.errors import Finding, Problem, error, warning
-from altpeter_matrix.facts import Synapse
+from altpeter_matrix.facts import SYNAPSE_PACKAGES, Synapse
+from altpeter_matrix.host_facts import SYNAPSE_PYTHONS
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.redaction import redacted
 from altpeter_matrix.settings import parse_settings_text
@@ -30,6 +31,7 @@ from .host_fixtures import fresh, serving
 
 __all__ = ["fresh", "serving"]
 
+UPSTREAM, DEBIANS = SYNAPSE_PACKAGES
 POLICY = """\
 matrix-synapse-py3:
   Installed: 1.157.2+b1
@@ -45,7 +47,7 @@ NOT_OFFERED = "matrix-synapse-py3:\n  Installed: (none)\n  Candidate: (none)\n  
 
 
 def candidate(root: Path, installed: str = "1.163.2+b1") -> Candidate:
-    synapse = Synapse("matrix-synapse-py3", installed, Path("/python"), "matrix-synapse", "a.test")
+    synapse = Synapse(UPSTREAM, installed, SYNAPSE_PYTHONS[UPSTREAM], "matrix-synapse", "a.test")
     return Candidate(synapse, "1.164.0+b1", root)
 
 
@@ -117,7 +119,7 @@ def test_an_option_that_is_not_known_any_more_is_named(tmp_path: Path) -> None:
 def test_a_security_update_is_known_as_one(
     tmp_path: Path, installed: str, entry: str, security: bool
 ) -> None:
-    file = tmp_path / upgrade_check._CHANGELOG
+    file = candidate(tmp_path).changelog
     file.parent.mkdir(parents=True)
     text = f"matrix-synapse-py3 (1.164.0+b1) stable; urgency=medium\n\n  * {entry}\n\n -- A <a@b>\n"
     file.write_bytes(gzip.compress(text.encode()))
@@ -237,7 +239,9 @@ def test_a_disk_without_room_for_the_candidate_holds_it_back(
     tmp_path: Path, size: int, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upgrade_check, "disk_problems", lambda _paths: [])
-    found = list(upgrade_check._disk(Paths(tmp_path), "1.164.0+b1", size))
+    found = list(
+        upgrade_check._disk(Paths(tmp_path), candidate(tmp_path).synapse, "1.164.0+b1", size)
+    )
     assert all(one.severity == "error" for one in found)
     if place:
         assert f"error {tmp_path}{place}: its disk has " in whats(found)
@@ -251,7 +255,9 @@ def test_a_disk_that_is_full_or_read_only_holds_every_candidate_back(
 ) -> None:
     full = Problem("/var/lib", "its disk has no inodes left", "remove files")
     monkeypatch.setattr(upgrade_check, "disk_problems", lambda _paths: [full])
-    assert Finding("error", full) in upgrade_check._disk(Paths(tmp_path), "1.164.0+b1", 0)
+    assert Finding("error", full) in upgrade_check._disk(
+        Paths(tmp_path), candidate(tmp_path).synapse, "1.164.0+b1", 0
+    )
 
 
 def test_unknown_and_doubled_options_are_warned_of(serving: FakeHost) -> None:
@@ -264,7 +270,10 @@ def test_unknown_and_doubled_options_are_warned_of(serving: FakeHost) -> None:
     assert "conf.d/60-x.yaml: line 2: the key admin_contact is there twice" in whats(found)
 
 
-def test_the_hook_of_apt_looks_at_nothing_but_synapse(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("package", SYNAPSE_PACKAGES)
+def test_the_hook_of_apt_looks_at_nothing_but_synapse(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Path] = []
 
     def refuse(deb: Path) -> int:
@@ -272,9 +281,10 @@ def test_the_hook_of_apt_looks_at_nothing_but_synapse(monkeypatch: pytest.Monkey
         return apt_config.REFUSED
 
     monkeypatch.setattr(apt_hook, "_check", refuse)
-    assert apt_hook.before_install(["/var/cache/apt/archives/nginx_1_amd64.deb\n"]) == 0
+    others = ("nginx_1_amd64.deb", "matrix-synapse-ldap3_0.1_all.deb")
+    assert apt_hook.before_install([f"/var/cache/apt/archives/{one}\n" for one in others]) == 0
     assert asked == []
-    deb = "/var/cache/apt/archives/matrix-synapse-py3_1.164_amd64.deb"
+    deb = f"/var/cache/apt/archives/{package}_1.164_amd64.deb"
     assert apt_hook.before_install([f"{deb}\n"]) == apt_config.REFUSED
     assert asked == [Path(deb)]
 

@@ -16,20 +16,20 @@ from altpeter_matrix import (
 )
 from altpeter_matrix.activation import Host
 from altpeter_matrix.errors import HostError, Problem, error
-from altpeter_matrix.facts import Synapse
+from altpeter_matrix.facts import SYNAPSE_PACKAGES, Synapse
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.services import Services
 from altpeter_matrix.upgrade_candidate import Offer
 from altpeter_matrix.upgrade_verdict import Verdict
 
-PACKAGE = upgrade_check.PACKAGE
 CAUSE = Problem("Synapse", "no good", "mend it")
 
 
 class World:
     """An apt with its offers, and candidates that are good or not."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, package: str) -> None:
+        self.package = package
         self.paths = Paths(root)
         self.host = Host(self.paths, Services(self.paths))
         self.installed = "1.0"
@@ -40,7 +40,8 @@ class World:
         self.during: Callable[[], None] = lambda: None
         self.unreachable = False
 
-    def offer(self, _package: str) -> Offer:
+    def offer(self, package: str) -> Offer:
+        assert package == self.package
         pinned = {one.version for one in held_back.held(self.paths)}
         return Offer(next(v for v in self.versions if v not in pinned), self.versions)
 
@@ -54,7 +55,10 @@ class World:
         self.checked.append(str(deb))
         self.during()
         found = (error(CAUSE.where, CAUSE.what, CAUSE.remedy),) if str(deb) in self.bad else ()
-        return Verdict(PACKAGE, str(deb), synapse.version, False, True, found)
+        return Verdict(synapse.package, str(deb), synapse.version, False, True, found)
+
+    def field(self, deb: Path, name: str) -> str:
+        return {"Package": self.package, "Version": str(deb)}[name]
 
     def automatic(self) -> None:
         upgrade_guard.check_automatically(self.host, say=lambda _: None)
@@ -64,21 +68,21 @@ class World:
         return [one.version for one in held_back.held(self.paths)]
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(tmp_path)
+@pytest.fixture(params=SYNAPSE_PACKAGES)
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path, request.param)
     made.paths.state.mkdir(parents=True)
     monkeypatch.setattr(notify, "mail", lambda *_: True)
     monkeypatch.setattr(notify, "journal", lambda *_, **__: None)
     monkeypatch.setattr(upgrade_candidate, "offer", made.offer)
     monkeypatch.setattr(upgrade_candidate, "downloaded", made.downloaded)
-    monkeypatch.setattr(upgrade_candidate, "field", lambda deb, _: str(deb))
+    monkeypatch.setattr(upgrade_candidate, "field", made.field)
     monkeypatch.setattr(upgrade_check, "check", made.check)
     monkeypatch.setattr(upgrade_guard, "_inputs", lambda _: made.inputs)
     monkeypatch.setattr(
         upgrade_guard,
         "_served",
-        lambda _: Synapse(PACKAGE, made.installed, Path("/p"), "g", "a.test"),
+        lambda _: Synapse(made.package, made.installed, Path("/p"), "g", "a.test"),
     )
     return made
 
@@ -135,7 +139,7 @@ def test_a_newer_one_is_not_affected(world: World) -> None:
 
 def test_what_the_health_gate_holds_back_is_not_released_by_a_good_check(world: World) -> None:
     world.versions = ("2.0", "1.0")
-    held_back.hold_back(world.paths, PACKAGE, "2.0", CAUSE)
+    held_back.hold_back(world.paths, world.package, "2.0", CAUSE)
     upgrade_guard.check_offered(world.host, "2.0")
     world.installed = "2.0"  # the gate is on its way back
     world.automatic()
@@ -167,6 +171,24 @@ def test_apt_may_go_back_to_an_older_version_whatever_that_says(world: World) ->
     world.bad = {"0.9"}
     assert upgrade_guard.check_file(world.host, Path("0.9"), anew=False) is None
     assert world.checked == []
+
+
+def test_apt_may_install_the_other_package_of_synapse(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bad = {"2.0"}
+    (other,) = set(SYNAPSE_PACKAGES) - {world.package}
+    monkeypatch.setattr(upgrade_candidate, "field", lambda *_: other)
+    assert upgrade_guard.check_file(world.host, Path("2.0"), anew=False) is None
+    assert world.checked == []
+
+
+def test_what_another_package_of_synapse_was_held_back_for_ends_with_it(world: World) -> None:
+    (other,) = set(SYNAPSE_PACKAGES) - {world.package}
+    held_back.hold_back(world.paths, other, "2.0", CAUSE, retried=True)
+    held_back.hold_back(world.paths, "altpeter-matrix-config", "2.0", CAUSE)
+    world.automatic()
+    assert [one.package for one in held_back.held(world.paths)] == ["altpeter-matrix-config"]
 
 
 def test_a_checked_package_is_not_checked_again_by_apt(world: World) -> None:

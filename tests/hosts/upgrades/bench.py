@@ -109,8 +109,7 @@ class Bench:
             state: tuple(self._wrong(SETUPS[state], run, precious, done)) for state in run.states
         }
         general = tuple(self._wrong_with_host(run, done, held))
-        asked_or_held = bool(done.questions or held)
-        announced = run.collides and asked_or_held
+        announced = run.collides and bool(held)
         seconds = time.monotonic() - began
         outcome = Outcome(done.questions, held, announced, general, by_state, seconds)
         with (self.directory / "output.log").open("a") as log:
@@ -212,16 +211,15 @@ class Bench:
                 yield "status does not say that the settings are missing"
         status = self.host.run("altpeter-matrix", "status", check=False)
         yield from _unannounced_edits(run, status.stdout)
-        if not run.may_ask:
-            audit = self.host.run("dpkg", "--audit").stdout
-            if audit:
-                yield f"dpkg --audit: {audit}"
-            if done.questions:
-                yield f"{done.questions} questions: {done.output[-1500:]}"
-            if not done.ok and not (run.way is Way.DEPLOY and refused):
-                yield f"failed: {done.output[-1500:]}"
+        audit = self.host.run("dpkg", "--audit").stdout
+        if audit:
+            yield f"dpkg --audit: {audit}"
+        if done.questions:
+            yield f"{done.questions} questions: {done.output[-1500:]}"
+        if not done.ok and not (run.way is Way.DEPLOY and refused):
+            yield f"failed: {done.output[-1500:]}"
         if run.collides:
-            yield from self._not_loud(run, held, status)
+            yield from self._not_loud(held, status)
         else:
             if held:
                 yield f"held back: {', '.join(held)}: {done.output[-1500:]}"
@@ -229,10 +227,8 @@ class Bench:
                 yield f"status: {status.stdout}"
         yield from self._service_problems(run)
 
-    def _not_loud(self, run: Run, held: tuple[str, ...], status: Result) -> Iterator[str]:
+    def _not_loud(self, held: tuple[str, ...], status: Result) -> Iterator[str]:
         """An edit that was not adopted holds Synapse back, nothing else, and everybody is told."""
-        if run.may_ask:
-            return
         if len(held) != 1 or "synapse" not in held[0]:
             yield f"held back: {', '.join(held) or 'nothing'}"
         told = [line for line in status.stdout.splitlines() if "is held back" in line]

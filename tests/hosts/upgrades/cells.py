@@ -122,11 +122,6 @@ class Run:
         """Whether Synapse is to be held back, and that announced: the edit was not adopted."""
         return any((self.upgrade, state) in COLLISIONS for state in self.states)
 
-    @property
-    def may_ask(self) -> bool:
-        """Debian's own package of Synapse is not checked beforehand, so dpkg itself has to ask."""
-        return self.collides and self.host == SID
-
 
 # Each state, each upgrade, each way and each trap once.
 SHARP = (

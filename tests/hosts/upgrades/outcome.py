@@ -33,7 +33,7 @@ class Outcome:
 
     questions: int = 0
     held: tuple[str, ...] = ()
-    announced: bool = False  # `status` names the edit that questions and held packages come from
+    announced: bool = False  # `status` names the edit that something is held back for
     general: tuple[str, ...] = ()
     by_state: Mapping[State, tuple[str, ...]] = field(default_factory=dict)
     seconds: float = 0

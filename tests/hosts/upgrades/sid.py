@@ -1,5 +1,7 @@
 """A server on Debian unstable, with Debian's own package of Synapse and without pyinfra."""
 
+from functools import cache
+
 import yaml
 
 from tests.hosts.deployments import ADMINISTRATOR_PASSWORD, TOP, Deployment
@@ -13,6 +15,7 @@ PASSWORD = "a-Pass-phrase-for-the-test"
 PLACEHOLDER = "/var/lib/altpeter-matrix/placeholder/fullchain.pem"
 
 
+@cache
 def deploy_sid(fleet: Fleet) -> Deployment:
     """Made once per session; `fleet.clone` makes copies of it."""
     settings = {

@@ -10,14 +10,22 @@ from tests.hosts.fleet import Fleet
 from tests.hosts.probes import assert_healthy, difference, request, state_of, wait_until_serving
 
 from .bench import ADOPT, REPLACED, WHO_AM_I, Bench, new_bench
-from .cells import Upgrade
+from .cells import SID, Upgrade
 from .packages import field
+from .sid import deploy_sid
 from .states import HOMESERVER, SYNAPSE
 from .ways import at_terminal, unattended
 
 pytestmark = pytest.mark.upgrades
 OPTION = "forget_rooms_on_leave: true"
-PACKAGE = "matrix-synapse-py3"
+
+
+@pytest.fixture(scope="module", params=["debian12", "debian13", SID])
+def deployment(fleet: Fleet, request: pytest.FixtureRequest) -> Deployment:
+    if request.param == SID:
+        return deploy_sid(fleet)
+    found: Deployment = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +34,12 @@ def bench(fleet: Fleet, deployment: Deployment) -> Iterator[Bench]:
         yield new_bench(fleet, deployment, stack)
 
 
+def package(bench: Bench) -> str:
+    return "matrix-synapse" if bench.host.debian == SID else "matrix-synapse-py3"
+
+
 def version(bench: Bench) -> str:
-    return bench.host.run("dpkg-query", "-W", "-f", "${Version}", PACKAGE).stdout
+    return bench.host.run("dpkg-query", "-W", "-f", "${Version}", package(bench)).stdout
 
 
 def test_an_edit_holds_synapse_back_loudly_and_adopt_ends_that(bench: Bench) -> None:
@@ -52,7 +64,7 @@ def test_an_edit_holds_synapse_back_loudly_and_adopt_ends_that(bench: Bench) -> 
 
     adopted = host.run("altpeter-matrix", "adopt", check=False)
     assert adopted.returncode == 0, adopted.stdout + adopted.stderr
-    assert HOMESERVER not in host.run("dpkg", "--verify", PACKAGE, check=False).stdout
+    assert HOMESERVER not in host.run("dpkg", "--verify", package(bench), check=False).stdout
     assert OPTION in host.read(SYNAPSE)
     assert edited in [host.read(path) for path in host.sh(f"ls {REPLACED}/*/*").stdout.split()]
     host.run("altpeter-matrix", "upgrade", "check")
