@@ -98,9 +98,9 @@ def check_automatically(host: Host, *, say: Say) -> tuple[Verdict, ...]:
 
 
 def _situation(paths: Paths) -> tuple[str, str | None]:
-    synapse = _served(paths)
-    newest = None if synapse is None else upgrade_candidate.offer(synapse.package).newest
-    return _inputs(paths), newest
+    state, synapse = _inputs(paths), _served(paths)
+    # What apt offers comes last: a list that changes later starts the service anew.
+    return state, None if synapse is None else upgrade_candidate.offer(synapse.package).newest
 
 
 def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
