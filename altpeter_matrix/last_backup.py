@@ -8,12 +8,13 @@ from stat import S_ISDIR
 
 from .errors import Problem
 from .paths import Paths
+from .resources import document
 from .settings import Updates
 
 _DAY = 86400.0
 # Clocks of file servers differ a little from this host's.
 _AHEAD = 3600.0
-_MAKE = "make one (docs/recovery.md)"
+_MAKE = f"make one ({document('recovery.md')})"
 
 
 def problem(paths: Paths, updates: Updates) -> Problem | None:
