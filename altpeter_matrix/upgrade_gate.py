@@ -118,6 +118,8 @@ class Gate:
         trial, boot = self.book.trial, upgrade_sight.boot_id(self.paths)
         if trial is None or trial.release != release:
             if trial is not None:
+                if trial.phase == "stuck" and release == trial.before:
+                    self._pin(trial)  # somebody restored a backup, and wants no second time
                 self._close(trial, "replaced", note=f"by {release.version}")
             before = self.book.good if self.book.good != release else None
             trial = Trial(

@@ -118,11 +118,10 @@ def test_a_version_that_changed_the_database_for_good_is_undone_by_the_backup(
     left = patient.host.run("runuser", "-u", "postgres", "--", "psql", "-Atc", tables, "synapse")
     assert left.stdout == "0\n"
     status = patient.host.run("altpeter-matrix", "status", check=False).stdout
-    assert FOR_GOOD.says in status and "docs/undo.md" in status
+    assert FOR_GOOD.says in status and "/altpeter-matrix-config/undo.md" in status
     told = commands("undo.md", "When it cannot go back")
-    assert (told.count("_OLD.deb"), told.count(" BAD\\n")) == (1, 1)
-    filled = told.replace("_OLD.deb", f"_{good}.deb").replace(" BAD\\n", f" {version}\\n")
-    assert good in patient.host.sh(filled).stdout
+    assert told.count("_OLD.deb") == 1
+    assert good in patient.host.sh(told.replace("_OLD.deb", f"_{good}.deb")).stdout
     patient.until_serving_as(good, 60)
     assert backed_up.reads() == ["before the backup"]
     backed_up.send("after the restore")

@@ -251,6 +251,16 @@ def test_what_was_stuck_may_recover(world: World) -> None:
     assert (world.book().good, world.book().trial) == (NEW, None)
 
 
+def test_what_was_stuck_is_pinned_away_when_somebody_went_back_by_a_backup(world: World) -> None:
+    stuck(world)
+    world.installed = Installed(OLD)
+    gate(world)
+    assert (world.book().good, world.book().trial) == (OLD, None)
+    (held,) = held_back.held(world.paths)
+    assert (held.version, held.retried) == (NEW.version, False)
+    assert "1.0 serves again" in held.reason.what
+
+
 def test_what_was_stuck_may_recover_after_many_boots(world: World) -> None:
     stuck(world)
     for number in range(5):
