@@ -5,6 +5,7 @@ Fails in one way only, with the status that apt takes for a refusal.
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from .apt_config import REFUSED
@@ -28,12 +29,26 @@ def after_update() -> int:
 def before_install(lines: list[str]) -> int:
     """lines: the package files, as apt writes them to a hook of the first version."""
     for deb in (Path(line.strip()) for line in lines):
-        if deb.name.partition("_")[0] in SYNAPSE_PACKAGES and (status := _check(deb)):
+        package = deb.name.partition("_")[0]
+        if package in SYNAPSE_PACKAGES and (status := _check(deb, package)):
             return status
     return 0
 
 
-def _check(deb: Path) -> int:
+def _answer_questions(package: str) -> None:
+    """Before debconf asks them, which it does as a later hook of apt's (70debconf)."""
+    from .cli_support import host  # noqa: PLC0415
+    from .identity import answer_debconf  # noqa: PLC0415
+    from .rendered import read_settings  # noqa: PLC0415
+
+    paths = host().paths
+    # What is not adopted, or cannot be used, is not ours to answer from.
+    with suppress(MatrixConfigError, OSError):
+        if paths.current.exists():
+            answer_debconf(read_settings(paths), package)
+
+
+def _check(deb: Path, package: str) -> int:
     # Loaded here: nearly all transactions bring no Synapse.
     from .cli_support import host, say  # noqa: PLC0415
     from .failures import problems_of  # noqa: PLC0415
@@ -46,6 +61,7 @@ def _check(deb: Path) -> int:
         say("warning", problems_of(error))
         return 0
     if verdict is None or verdict.ok:
+        _answer_questions(package)
         return 0
     say("error", verdict.errors)
     what = f"{verdict.package} {verdict.version}"

@@ -133,16 +133,28 @@ def settle(paths: Paths, settings: Settings, synapse: Synapse, *, missing_only: 
     """
     changed = []
     merged = synapse_files.merged_without_ours(paths)
-    for key, question, value in (
-        ("server_name", "matrix-synapse/server-name", settings.server_name),
-        ("report_stats", "matrix-synapse/report-stats", settings.report_stats),
-    ):
+    for key, value in _answers(settings).items():
         missing = merged.get(key) in {None, ""}
         if merged.get(key) != value and (missing or key == "server_name" or not missing_only):
             _write(paths, key, value)
             changed.append(key)
-            _tell_debconf(synapse.package, question, value)
+            _tell_debconf(synapse.package, key, value)
     return changed
+
+
+def answer_debconf(settings: Settings, package: str) -> None:
+    """Have an upgrade of Synapse at a terminal ask nothing that the settings answer.
+
+    A question that debconf could show to nobody, since its package was installed without a person
+    there, is asked at the next upgrade.
+    """
+    for key, value in _answers(settings).items():
+        _tell_debconf(package, key, value)
+
+
+def _answers(settings: Settings) -> dict[str, Any]:
+    """What Synapse's package asks, by the option of Synapse that the answer becomes."""
+    return {"server_name": settings.server_name, "report_stats": settings.report_stats}
 
 
 def _write(paths: Paths, key: str, value: Any) -> None:
@@ -171,9 +183,10 @@ def _scalar(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _tell_debconf(package: str, question: str, value: Any) -> None:
+def _tell_debconf(package: str, key: str, value: Any) -> None:
     """Best effort: without it Synapse's next upgrade brings the old answer back, and the apply
     that follows each upgrade corrects it again."""
+    question = f"matrix-synapse/{key.replace('_', '-')}"
     dialogue = f"SET {question} {_scalar(value)}\nFSET {question} seen true\n"
     try:
         run("debconf-communicate", package, input=dialogue, check=False, timeout=30)

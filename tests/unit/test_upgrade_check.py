@@ -26,7 +26,7 @@ from altpeter_matrix.settings import parse_settings_text
 from altpeter_matrix.upgrade_check import Candidate
 from altpeter_matrix.upgrade_verdict import Verdict
 
-from .fake_host import FakeHost
+from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving
 
 __all__ = ["fresh", "serving"]
@@ -276,7 +276,7 @@ def test_the_hook_of_apt_looks_at_nothing_but_synapse(
 ) -> None:
     asked: list[Path] = []
 
-    def refuse(deb: Path) -> int:
+    def refuse(deb: Path, _package: str) -> int:
         asked.append(deb)
         return apt_config.REFUSED
 
@@ -287,6 +287,21 @@ def test_the_hook_of_apt_looks_at_nothing_but_synapse(
     deb = f"/var/cache/apt/archives/{package}_1.164_amd64.deb"
     assert apt_hook.before_install([f"{deb}\n"]) == apt_config.REFUSED
     assert asked == [Path(deb)]
+
+
+def test_debconf_knows_the_answers_before_it_would_ask_at_an_upgrade(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("altpeter_matrix.cli_support.host", lambda: serving.host)
+    monkeypatch.setattr("altpeter_matrix.upgrade_guard.check_file", lambda *_, **__: None)
+    told = "#!/bin/sh\ncat >> /debconf\n".replace("/debconf", str(serving.root / "debconf"))
+    serving.write("fake-bin/debconf-communicate", told, 0o755)
+    assert apt_hook.before_install(["/var/cache/apt/archives/matrix-synapse_1.164_all.deb\n"]) == 0
+    lines = (serving.root / "debconf").read_text().splitlines()
+    assert f"SET matrix-synapse/server-name {NAME}" in lines
+    assert "FSET matrix-synapse/server-name seen true" in lines
+    assert "SET matrix-synapse/report-stats false" in lines
+    assert "FSET matrix-synapse/report-stats seen true" in lines
 
 
 @pytest.mark.parametrize("unattended", [True, False])
