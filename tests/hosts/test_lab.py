@@ -29,6 +29,8 @@ from .lab.layout import LAB, RELEASES, ROOT
 from .lab.ledger import Ledger
 
 TOOLS = "apt-get -qq update && apt-get -qq install -y --no-install-recommends"
+# What apt has, and when.
+LISTS = "cd /var/lib/apt/lists; grep -H Date *lab.test*InRelease; date; ls -l --full-time . .."
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +119,10 @@ def test_synapses_repository_is_signed_and_lists_two_versions(
     assert f"1.157.2+{codename}1" in listed
     services.publish_synapse("1.157.2", debian=release)
     try:
-        host.run("apt-get", "--error-on=any", "update")
-        assert "1.163.2" not in host.run("apt-cache", "madison", "matrix-synapse-py3").stdout
+        said = host.run("apt-get", "--error-on=any", "update").stdout
+        listed = host.run("apt-cache", "madison", "matrix-synapse-py3").stdout
+        # Seen twice in dozens of runs, for a reason that nobody knows yet.
+        assert "1.163.2" not in listed, said + host.sh(LISTS).stdout
     finally:
         services.publish_synapse(debian=release)
 

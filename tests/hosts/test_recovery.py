@@ -95,6 +95,13 @@ def backed_up(patient: Patient, writer: Writer) -> Writer:
     return writer
 
 
+def assert_only_held_back(patient: Patient) -> None:
+    """Nothing is wrong but that a version is held back, which is loud on purpose."""
+    status = patient.host.run("altpeter-matrix", "status", check=False).stdout
+    wrong = [line for line in status.splitlines() if line.startswith("error:")]
+    assert len(wrong) == 1 and "is held back" in wrong[0], status
+
+
 def test_nobody_else_reads_the_backup(patient: Patient, backed_up: Writer) -> None:
     shown = patient.host.run("find", PLACE, "-printf", "%P %m %u\\n").stdout.split("\n")
     assert sorted(line for line in shown if line) == [
@@ -129,7 +136,7 @@ def test_a_version_that_changed_the_database_for_good_is_undone_by_the_backup(
     assert backed_up.downloads() == b"an upload"
     assert backed_up.account.login()
     assert patient.until_good() == good
-    assert_healthy(patient.server)
+    assert_only_held_back(patient)
     (bad,) = (patient.host.root / "root").glob(f"{candidates.UPSTREAM}_{version}_*.deb")
     Repository(patient.lab, patient.host).publish([bad])
     again = f"Inst {candidates.UPSTREAM} "
@@ -151,7 +158,7 @@ def test_a_server_whose_files_are_lost_comes_back(patient: Patient, backed_up: W
     assert backed_up.reads() == ["before the backup"]
     assert backed_up.downloads() == b"an upload"
     assert backed_up.keys() == keys
-    assert_healthy(patient.server)
+    assert_only_held_back(patient)
 
 
 def test_a_new_host_takes_over(patient: Patient, backed_up: Writer, fleet: Fleet) -> None:
