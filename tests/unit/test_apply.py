@@ -1,7 +1,6 @@
 """apply: what it does, and what it leaves alone."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,6 @@ import pytest
 from altpeter_matrix import commands, inputs, services
 from altpeter_matrix.apply import apply
 from altpeter_matrix.errors import ActivationError, HostError, Problem, ValidationError
-from altpeter_matrix.links import NGINX_AVAILABLE
 from altpeter_matrix.outcome import Record
 
 from .fake_host import NAME, NGINX_UNIT, SYNAPSE_UNIT, FakeHost
@@ -322,46 +320,6 @@ def test_hand_made_changes_are_kept_aside_reported_and_replaced(
     if tamper in {edit, add, replace_link}:
         kept = [path for path in serving.paths.replaced.rglob("*") if path.is_file()]
         assert [path.read_text() for path in kept] == ["# mine\n"]
-
-
-def test_a_deleted_link_stays_deleted_and_is_reported(serving: FakeHost) -> None:
-    (serving.root / ENABLED).unlink()
-    settings(serving, "aliases: [chat.example.org]\n")
-    report = apply(serving.host)
-    assert not (serving.root / ENABLED).is_symlink()
-    assert "was deleted, so it stays away" in whats(report.notices)
-
-
-def test_the_link_without_which_synapse_would_begin_anew_is_made_again(serving: FakeHost) -> None:
-    (serving.root / CONF_D).unlink()
-    report = apply(serving.host)
-    assert (serving.root / CONF_D).readlink() == Path(f"/{OPTIONS}")
-    assert "was deleted, and is there again" in whats(report.notices)
-    assert apply(serving.host).notices == ()
-
-
-def test_a_lost_conf_d_is_made_again(serving: FakeHost) -> None:
-    shutil.rmtree(serving.paths.synapse_conf_d)
-    apply(serving.host)
-    assert (serving.root / CONF_D).is_symlink()
-
-
-def test_a_site_that_is_enabled_does_not_lead_to_nothing(serving: FakeHost) -> None:
-    available = serving.root / NGINX_AVAILABLE
-    available.unlink()
-    apply(serving.host)
-    assert available.is_symlink()
-    available.unlink()
-    (serving.root / ENABLED).unlink()
-    apply(serving.host)
-    assert not available.is_symlink()
-
-
-def test_somebody_elses_file_in_our_place_is_refused(fresh: FakeHost) -> None:
-    fresh.write(ENABLED, "server {}\n")
-    with pytest.raises(HostError, match="is not the link of altpeter-matrix"):
-        apply(fresh.host)
-    assert not fresh.paths.current.exists()
 
 
 def test_a_lost_current_link_is_made_again(serving: FakeHost) -> None:

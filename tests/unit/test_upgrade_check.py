@@ -294,8 +294,8 @@ def test_debconf_knows_the_answers_before_it_would_ask_at_an_upgrade(
 ) -> None:
     monkeypatch.setattr("altpeter_matrix.cli_support.host", lambda: serving.host)
     monkeypatch.setattr("altpeter_matrix.upgrade_guard.check_file", lambda *_, **__: None)
-    told = "#!/bin/sh\ncat >> /debconf\n".replace("/debconf", str(serving.root / "debconf"))
-    serving.write("fake-bin/debconf-communicate", told, 0o755)
+    communicate = f"#!/bin/sh\ncat >> {serving.root}/debconf\n"
+    serving.write("fake-bin/debconf-communicate", communicate, 0o755)
     assert apt_hook.before_install(["/var/cache/apt/archives/matrix-synapse_1.164_all.deb\n"]) == 0
     lines = (serving.root / "debconf").read_text().splitlines()
     assert f"SET matrix-synapse/server-name {NAME}" in lines
