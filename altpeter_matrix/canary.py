@@ -24,6 +24,8 @@ from .settings import Settings
 NAME = "altpeter-matrix-canary"
 _TIMEOUT = 10.0
 _SYNCS = 5
+# Synapse's own limit lets an address log in again after five and a half minutes. Seconds.
+_BUSY_WITHIN = 600.0
 _LOG = "read `journalctl -u matrix-synapse`"
 
 
@@ -70,6 +72,7 @@ class Canary:
     _password_login: bool = True
     _sent: int = 0
     _begun: float = field(default_factory=time.time)
+    _busy_since: float | None = None
 
     def look(self, *, thorough: bool) -> Problem | None:
         """What is wrong, if anything. thorough: also send, and the other questions that write."""
@@ -80,16 +83,30 @@ class Canary:
                 self._server_key()
             wrong = self._in_session(thorough)
             self.proved = thorough and wrong is None
+            self._busy_since = None
             return wrong
         except Unable:
             self.proved = thorough
             return None
         except Busy:
-            return None
+            return self._still_busy(thorough)
         except Wrong as wrong:
             return wrong.problem
         except (OSError, http.client.HTTPException) as error:
             return Problem(self._where(""), f"does not answer ({error})", _LOG)
+
+    def _still_busy(self, thorough: bool) -> Problem | None:
+        """A limit that somebody has set ends sometime; one that does not is wrong."""
+        now = time.monotonic()
+        if self._busy_since is None:
+            self._busy_since = now
+        if now - self._busy_since < _BUSY_WITHIN:
+            return None
+        if self.demanding:
+            what = f"has answered 429, too many requests, for {_BUSY_WITHIN:.0f} s"
+            return Problem(self._where(""), what, _LOG)
+        self.proved = thorough
+        return None
 
     def _in_session(self, thorough: bool) -> Problem | None:
         try:

@@ -44,6 +44,12 @@ def test_a_broken_version_is_undone_within_two_minutes(
 
 
 @pytest.mark.upgrades
+def test_a_version_that_limits_everybody_for_ever_is_undone(patient: Patient) -> None:
+    """Ten minutes later: only then can it be no limit that somebody has set."""
+    undone(patient, candidates.LIMITS_FOR_EVER)
+
+
+@pytest.mark.upgrades
 @pytest.mark.parametrize("seconds", [90, 600])
 def test_a_long_migration_is_neither_killed_nor_undone(patient: Patient, seconds: int) -> None:
     good = patient.until_good()

@@ -192,6 +192,18 @@ def test_too_many_requests_are_neither_wrong_nor_a_proof(
     assert not canary.proved
 
 
+def test_too_many_requests_for_ever_are_wrong_where_they_were_not_before(
+    paths: Paths, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("altpeter_matrix.canary._BUSY_WITHIN", 0)
+    homeserver.instead["/_matrix/client/v3/createRoom"] = TOO_MANY
+    wrong = new_canary(paths, homeserver).look(thorough=True)
+    assert wrong is not None and "has answered 429" in wrong.what
+    canary = new_canary(paths, homeserver, demanding=False)
+    assert canary.look(thorough=True) is None
+    assert canary.proved and not canary.session
+
+
 def test_too_many_requests_for_what_is_never_limited_are_wrong(
     paths: Paths, homeserver: Homeserver
 ) -> None:

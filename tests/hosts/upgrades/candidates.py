@@ -58,6 +58,19 @@ JsonResource._async_render = _limit
     },
     says="answers 429",
 )
+LIMITS_FOR_EVER = Candidate(
+    "limits for ever",
+    {
+        "api/ratelimiting.py": """
+async def _limit(self, requester, *args, **kwargs):
+    raise LimitExceededError("broken candidate", retry_after_ms=1000)
+
+Ratelimiter.ratelimit = _limit
+"""
+    },
+    says="has answered 429",
+    sound_for=600,
+)
 DOES_NOT_START = Candidate(
     "does not start",
     {"app/_base.py": "\nraise RuntimeError('broken candidate')\n"},
