@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from .upgrade_history import Release
 _PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,InvocationID,LoadState,UnitFileState"
 _TELLING = re.compile(r"error|exception|fatal|\bkilled\b|out of memory", re.IGNORECASE)
 _ORDINARY = re.compile(r" - (INFO|DEBUG) - ")
+# struct flock, see fcntl(2): type, whence, start, length, and the process that holds it.
+_FLOCK = "hhqqi"
 _LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock")
 # A process that leaves the host less than this, and has most of it itself, is about to fall.
 _LEAST_AVAILABLE = 0.04
@@ -114,12 +117,20 @@ def _kilobytes(file: Path) -> dict[str, int]:
 
 
 def dpkg_busy(paths: Paths) -> bool:
-    """Is apt or dpkg at work?"""
+    """Is apt or dpkg at work? This only asks, so whoever wants the lock meanwhile gets it."""
+    return any(_is_locked(paths.root / name) for name in _LOCKS)
+
+
+def _is_locked(path: Path) -> bool:
     try:
-        with dpkg_locked(paths):
-            return False
-    except BlockingIOError:
-        return True
+        file = path.open("rb")
+    except FileNotFoundError:
+        return False
+    with file:
+        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(file, fcntl.F_GETLK, wanted)
+    kind: int = struct.unpack(_FLOCK, answer)[0]
+    return kind != fcntl.F_UNLCK
 
 
 @contextmanager

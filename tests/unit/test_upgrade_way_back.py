@@ -25,6 +25,13 @@ fcntl.lockf(lock, fcntl.LOCK_EX)
 print("held", flush=True)
 sys.stdin.read()
 """
+TAKES_IT_AGAIN_AND_AGAIN = """
+import fcntl, sys
+lock = open(sys.argv[1], "w")
+for _ in range(20_000):
+    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.lockf(lock, fcntl.LOCK_UN)
+"""
 
 
 class World:
@@ -95,6 +102,18 @@ def test_it_waits_for_the_lock_with_synapse_stopped(
         monkeypatch.setattr("time.sleep", sleep)
         assert upgrade_way_back.install(paths, DEB, {NEW, OLD}, running=False)
     assert world.events == ["stop", "stop", "dpkg"]
+
+
+@pytest.mark.parametrize("lock", ["lock", "lock-frontend"])
+def test_whoever_looks_for_a_dpkg_at_work_is_not_in_its_way(paths: Paths, lock: str) -> None:
+    """An apt that is started in that very moment would fail."""
+    assert not upgrade_sight.dpkg_busy(paths), "there is no dpkg yet"
+    path = paths.root / "var/lib/dpkg" / lock
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen([sys.executable, "-c", TAKES_IT_AGAIN_AND_AGAIN, path]) as dpkg:
+        while dpkg.poll() is None:
+            upgrade_sight.dpkg_busy(paths)
+    assert dpkg.returncode == 0
 
 
 def test_what_a_person_has_installed_meanwhile_stays_and_may_start(
