@@ -49,8 +49,7 @@ def test_a_version_that_limits_everybody_for_ever_is_undone(patient: Patient) ->
     undone(patient, candidates.LIMITS_FOR_EVER)
 
 
-@pytest.mark.upgrades
-@pytest.mark.parametrize("seconds", [90, 600])
+@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.upgrades)])
 def test_a_long_migration_is_neither_killed_nor_undone(patient: Patient, seconds: int) -> None:
     good = patient.until_good()
     candidate = candidates.slow_migration(seconds)

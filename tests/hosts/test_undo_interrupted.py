@@ -23,10 +23,12 @@ from tests.hosts.upgrades.gate_patient import GATE, WHO_AM_I, Patient, patient
 from tests.hosts.upgrades.packages import Repository, field
 
 __all__ = ["patient"]
-pytestmark = pytest.mark.upgrades
 
 STATE = "/var/lib/altpeter-matrix"
 POWER_CUTS = 20
+INTO_THE_MIDDLE = POWER_CUTS // 2
+HALF_INSTALLED = f"status half-installed {UPSTREAM}"
+DPKG = "dpkg --force-unsafe-io -i"
 TIMER = f"systemctl start --no-block {GATE}"
 VENVS = "/opt/venvs"
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 upgrade </dev/null"
@@ -42,7 +44,7 @@ class Upgraded:
     sent: list[str]
     takes: float = 0  # seconds, an upgrade that nothing interrupts
 
-    def upgrade(self, command: str = "dpkg --force-unsafe-io -i") -> None:
+    def upgrade(self, command: str = DPKG) -> None:
         """Begin to install the one of the two that is not there."""
         installed = self.patient.installed()
         deb = next(one for one in self.debs if f"_{installed}_" not in one)
@@ -103,10 +105,15 @@ def upgraded(patient: Patient) -> Iterator[Upgraded]:
 @pytest.mark.parametrize(
     ("stage", "command"),
     [
-        (f"status half-installed {UPSTREAM}", "dpkg --force-unsafe-io -i"),
-        (f"status unpacked {UPSTREAM}", "dpkg --force-unsafe-io -i"),
-        (f"status half-configured {UPSTREAM}", "dpkg --force-unsafe-io -i"),
-        (f"status half-installed {UPSTREAM}", "apt-get -q -y --allow-downgrades install"),
+        (HALF_INSTALLED, DPKG),
+        *(
+            pytest.param(stage, command, marks=pytest.mark.upgrades)
+            for stage, command in (
+                (f"status unpacked {UPSTREAM}", DPKG),
+                (f"status half-configured {UPSTREAM}", DPKG),
+                (HALF_INSTALLED, "apt-get -q -y --allow-downgrades install"),
+            )
+        ),
     ],
 )
 def test_a_killed_apt_or_dpkg_costs_nothing(upgraded: Upgraded, stage: str, command: str) -> None:
@@ -119,7 +126,13 @@ def test_a_killed_apt_or_dpkg_costs_nothing(upgraded: Upgraded, stage: str, comm
     upgraded.assert_well()
 
 
-@pytest.mark.parametrize("number", range(POWER_CUTS))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, marks=() if number == INTO_THE_MIDDLE else pytest.mark.upgrades)
+        for number in range(POWER_CUTS)
+    ],
+)
 def test_a_power_cut_at_any_moment_of_an_upgrade_costs_nothing(
     upgraded: Upgraded, number: int
 ) -> None:
@@ -136,6 +149,7 @@ def test_a_power_cut_at_any_moment_of_an_upgrade_costs_nothing(
     upgraded.assert_well()
 
 
+@pytest.mark.upgrades
 def test_postgresql_that_restarts_is_not_laid_at_a_new_versions_door(upgraded: Upgraded) -> None:
     patient, host = upgraded.patient, upgraded.patient.host
     patient.until_good(within=180)
@@ -157,6 +171,7 @@ def test_postgresql_that_restarts_is_not_laid_at_a_new_versions_door(upgraded: U
     upgraded.assert_well()
 
 
+@pytest.mark.upgrades
 def test_a_second_apt_waits_and_the_bad_version_stays_away_until_there_is_a_newer_one(
     upgraded: Upgraded,
 ) -> None:
@@ -186,6 +201,7 @@ def test_a_second_apt_waits_and_the_bad_version_stays_away_until_there_is_a_newe
     assert "held back" not in host.run("altpeter-matrix", "status").stdout
 
 
+@pytest.mark.upgrades
 def test_a_clock_that_jumps_costs_nothing(upgraded: Upgraded) -> None:
     """Forward and back by a year and more, while a version is watched and while one is undone."""
     patient, host = upgraded.patient, upgraded.patient.host
@@ -213,6 +229,7 @@ def test_a_clock_that_jumps_costs_nothing(upgraded: Upgraded) -> None:
     assert upgraded.texts() == upgraded.sent
 
 
+@pytest.mark.upgrades
 def test_a_full_disk_keeps_it_from_going_back_until_there_is_room(upgraded: Upgraded) -> None:
     """The last one: the disk stays another one."""
     patient, host = upgraded.patient, upgraded.patient.host
