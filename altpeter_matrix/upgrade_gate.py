@@ -36,7 +36,7 @@ from .upgrade_candidate import is_newer
 from .upgrade_history import Book, Entry, Release, Result, Trial
 from .upgrade_judge import Judge
 from .upgrade_sight import Installed
-from .upgrade_watch import SETTLED_AFTER, Verdict, Watch
+from .upgrade_watch import SETTLED_AFTER, Verdict, Watch, ready_within
 from .upgrade_way_back import NoWayBack
 
 # A version that brings the machine down with it, again and again.
@@ -46,6 +46,8 @@ _AGAIN_AFTER = 15.0
 _MOST_ATTEMPTS = 5
 # What is stuck is tried again: the disk may have been emptied, or the package be found. Seconds.
 _UNSTUCK_AFTER = 3600
+# Nobody knows yet how slow this machine is.
+_FIRST_READY_WITHIN = 300.0
 # The old version has no need to prove itself for long.
 _SETTLE_AFTER_RETURN = 3.0
 
@@ -136,7 +138,8 @@ class Gate:
     def _watch(self, trial: Trial) -> None:
         # Where there is nothing to go back to, there is nothing to wait for.
         settle = SETTLED_AFTER if trial.before is not None else 0.0
-        watch = Watch(settle=settle, restarts=trial.restarts, ready=trial.ready)
+        within = ready_within(self.book.took) if trial.before is not None else _FIRST_READY_WITHIN
+        watch = Watch(settle=settle, within=within, restarts=trial.restarts, ready=trial.ready)
 
         def changed() -> None:
             nonlocal trial
@@ -163,7 +166,8 @@ class Gate:
         canary = Canary(self.paths, self.settings, demanding=self.book.session)
         verdict = Judge(self.paths, self.database, canary).judge(watch, release, changed)
         if verdict is Verdict.PASSED:
-            self.book = replace(self.book, session=canary.session)
+            took = watch.took or self.book.took
+            self.book = replace(self.book, session=canary.session, took=took)
         return verdict
 
     def _passed(self, trial: Trial) -> None:
@@ -273,7 +277,8 @@ class Gate:
         self.paths.refused.unlink(missing_ok=True)
         self._pin(trial)
         run("systemctl", "start", "--no-block", upgrade_way_back.UNIT, check=False)
-        watch = Watch(settle=_SETTLE_AFTER_RETURN, restarts=_restarts())
+        within = ready_within(self.book.took)
+        watch = Watch(settle=_SETTLE_AFTER_RETURN, within=within, restarts=_restarts())
         verdict = self._judge(watch, trial.before)
         if verdict is None:
             return  # `look` sees the version that came meanwhile

@@ -95,12 +95,14 @@ class Book:
     """The content of upgrades.json.
 
     session: the canary could log in, send and read with the version that works.
+    took: seconds that it needed from its start until it was ready; 0: unknown.
     """
 
     good: Release | None = None
     trial: Trial | None = None
     entries: tuple[Entry, ...] = ()
     session: bool = False
+    took: float = 0.0
 
     def closed(self, entry: Entry, good: Release | None) -> "Book":
         """The book once a trial is over, with the version that works now."""
@@ -115,6 +117,7 @@ def read(paths: Paths) -> Book:
         return Book(
             good=_release(data.get("good")),
             session=data.get("session") is True,
+            took=float(data.get("took", 0)),
             trial=None if trial is None else _trial(trial),
             entries=tuple(_entry(one) for one in data.get("entries", ())),
         )

@@ -9,8 +9,10 @@ from enum import StrEnum
 
 from .errors import Problem
 
-# From its start to READY=1, while it does nothing with the database.
+# From its start to READY=1, while it does nothing with the database. A slow or busy machine gets
+# several times what a version that works needed there.
 READY_WITHIN = 45.0
+_TIMES_AS_SLOW = 3
 # From READY=1 until it answers everything.
 ANSWERS_WITHIN = 20.0
 # What crashes after a minute has to be seen.
@@ -18,6 +20,11 @@ SETTLED_AFTER = 70.0
 # A start may fail once or twice because something else was just restarting.
 FAILED_STARTS = 3
 _LOG = "read `journalctl -u matrix-synapse`"
+
+
+def ready_within(took: float) -> float:
+    """How long a version may take to become ready. took: what one that works needed; 0: unknown."""
+    return max(READY_WITHIN, _TIMES_AS_SLOW * took)
 
 
 class Verdict(StrEnum):
@@ -61,11 +68,15 @@ class Look:
 class Watch:
     """Sees one look after the other; afterwards `reason` and `migrating` say more.
 
-    settle: seconds to go on watching a version that answers. restarts: how many systemd had counted
-    before; it does not always begin anew when somebody starts the service.
+    settle: seconds to go on watching a version that answers. within: seconds that it may take to
+    become ready; took: what it has taken, if that was seen, without what a migration took.
+    restarts: how many systemd had counted before; it does not always begin anew when somebody
+    starts the service.
     """
 
     settle: float = SETTLED_AFTER
+    within: float = READY_WITHIN
+    took: float = 0.0
     restarts: int = 0
     ready: bool = False  # it was, once
     migrating: bool = False
@@ -150,12 +161,14 @@ class Watch:
         self.migrating = (look.in_database or look.database is None) and not look.answers
         if self.migrating:
             self._starting_since = look.at
-        if look.at - self._starting_since < READY_WITHIN:
+        if look.at - self._starting_since < self.within:
             return None
         how = "though it answers" if look.answers else "and does nothing in the database"
-        return self.failed(f"has not become ready for {READY_WITHIN:.0f} s, {how}")
+        return self.failed(f"has not become ready for {self.within:.0f} s, {how}")
 
     def _running(self, look: Look) -> Verdict | None:
+        if self._starting_since is not None:
+            self.took = look.at - self._starting_since
         self.ready, self.migrating, self._starting_since = True, False, None
         if self._ready_since is None:
             self._ready_since = look.at

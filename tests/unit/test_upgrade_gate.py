@@ -22,8 +22,8 @@ from altpeter_matrix.commands import Result
 from altpeter_matrix.errors import HostError, Problem
 from altpeter_matrix.outcome import Record
 from altpeter_matrix.paths import Paths
-from altpeter_matrix.upgrade_gate import Gate
 from altpeter_matrix.upgrade_history import Book, Release, Trial
+from altpeter_matrix.upgrade_judge import Judge
 from altpeter_matrix.upgrade_requests import Requests
 from altpeter_matrix.upgrade_sight import Installed
 from altpeter_matrix.upgrade_watch import Verdict, Watch
@@ -53,6 +53,8 @@ class World:
         self.kill_at = ""
         self.boot = "first"
         self.outside: list[Problem] = []
+        self.takes = 0.0  # seconds, each start
+        self.patience: list[float] = []
 
     def happens(self, event: str) -> None:
         self.events.append(event)
@@ -65,6 +67,8 @@ class World:
         return True
 
     def judge(self, watch: Watch, release: Release) -> Verdict:
+        watch.took = self.takes
+        self.patience.append(watch.within)
         self.happens(f"judge {release.version}")
         if self.broken_off:
             return Verdict.BROKEN_OFF
@@ -117,7 +121,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
     monkeypatch.setattr(notify, "mail", world.mail)
     monkeypatch.setattr(upgrade_gate, "run", lambda *argv, **_k: Result(argv, 0, "", ""))
-    monkeypatch.setattr(Gate, "_judge", lambda *args: world.judge(*args[1:3]))
+    monkeypatch.setattr(
+        Judge, "judge", lambda _judge, watch, version, _: world.judge(watch, version)
+    )
     monkeypatch.setattr(upgrade_sight, "installed", lambda: world.installed)
     monkeypatch.setattr(upgrade_sight, "unit", lambda: {"ActiveState": "active"})
     monkeypatch.setattr(upgrade_sight, "said", lambda _since: None)
@@ -165,6 +171,17 @@ def test_a_wrong_certificate_is_told_but_is_no_fault_of_a_version(world: World) 
     gate(world)
     assert world.book().good == NEW
     assert "does not serve the certificate" in world.book().entries[-1].note
+
+
+def test_how_long_a_version_may_take_depends_on_the_one_that_works(world: World) -> None:
+    world.takes = 60
+    upgraded(world)
+    gate(world)
+    world.takes, world.installed, world.broken = 0, Installed(NEWER), {NEWER}
+    gate(world)
+    assert world.installed.release == NEW
+    first, second, third, back = world.patience
+    assert (first, second, third, back) == (300, 180, 180, 180)
 
 
 def test_a_version_that_is_known_is_not_judged_again(world: World) -> None:

@@ -8,6 +8,7 @@ from altpeter_matrix.upgrade_watch import (
     Look,
     Verdict,
     Watch,
+    ready_within,
 )
 
 WRONG = Problem("/_matrix/client/versions", "answers 500", "read the log")
@@ -74,6 +75,22 @@ def test_a_version_that_is_never_ready_is_a_failure() -> None:
     verdict, at = until_verdict(watch, *starting(0, 300))
     assert (verdict, at) == (Verdict.FAILED, READY_WITHIN)
     assert watch.reason is not None and "does nothing in the database" in watch.reason.what
+
+
+def test_on_a_slow_machine_a_version_may_take_as_long_as_the_last_one_did() -> None:
+    """And more; but what a migration took does not count."""
+    first = Watch(within=300)
+    looks = [*starting(0, 600, in_database=True), *starting(600, 661), *running(661, 800)]
+    assert until_verdict(first, *looks)[0] is Verdict.PASSED
+    assert 60 <= first.took <= 62
+    next_one = Watch(within=ready_within(first.took))
+    assert until_verdict(next_one, *starting(0, 90), *running(90, 200))[0] is Verdict.PASSED
+    hangs = until_verdict(Watch(within=ready_within(first.took)), *starting(0, 900))
+    assert hangs == (Verdict.FAILED, 3 * first.took)
+
+
+def test_a_quick_machine_has_no_less_than_others() -> None:
+    assert ready_within(0) == ready_within(4) == READY_WITHIN
 
 
 def test_a_migration_may_take_as_long_as_it_needs() -> None:
