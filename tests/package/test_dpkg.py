@@ -186,7 +186,10 @@ def test_removal_forgets_what_the_services_loaded_for_they_lose_their_drop_ins(
     assert "loaded" not in left
 
 
-def test_a_new_installation_after_removal_brings_the_site_back(system: Chroot) -> None:
+@pytest.mark.parametrize("lost", ["nothing", "our state"])
+def test_a_new_installation_after_removal_brings_the_site_back(system: Chroot, lost: str) -> None:
+    if lost == "our state":
+        system.run("rm -r /var/lib/altpeter-matrix")
     system.run(f"dpkg --remove altpeter-matrix-config\n{INSTALL}")
     assert system.run(f"readlink {SITE}").strip() == "../sites-available/altpeter-matrix"
     assert system.run(STATUS) == "ii |"
