@@ -78,13 +78,14 @@ def _is_packaged(path: Path) -> bool:
 
 
 def recorded_md5(paths: Paths) -> Mapping[str, str]:
-    """What dpkg has recorded of the conffiles of Synapse's package: MD5 by path."""
+    """What dpkg has recorded of the conffiles of Synapse's package: MD5 by path; not of those that
+    its installed version has no more."""
     package = synapse_package(paths)
     if package is None:
         return {}
     shown = run("dpkg-query", "--show", "--showformat=${Conffiles}\n", package, check=False)
     rows = [line.split() for line in shown.stdout.splitlines()]
-    return {row[0]: row[1] for row in rows if len(row) >= 2}
+    return {row[0]: row[1] for row in rows if len(row) == 2}
 
 
 def synapse_package(paths: Paths) -> str | None:

@@ -18,19 +18,29 @@ from .host_fixtures import fresh, serving
 
 __all__ = ["fresh", "serving"]
 HOMESERVER = "etc/matrix-synapse/homeserver.yaml"
+DEFAULT = "etc/default/matrix-synapse"
+DEFAULT_TEXT = "# Environment of Synapse.\n"
+
+
+def md5(text: str) -> str:
+    """dpkg's checksum."""
+    return hashlib.md5(text.encode()).hexdigest()  # noqa: S324
 
 
 @pytest.fixture
 def packaged(serving: FakeHost) -> str:
     """The text of homeserver.yaml that dpkg has recorded; it is in place, and beside it."""
     text = (serving.root / HOMESERVER).read_text()
-    digest = hashlib.md5(text.encode()).hexdigest()  # noqa: S324 - dpkg's
+    rows = (
+        f" /{HOMESERVER} {md5(text)}\n /{DEFAULT} {md5(DEFAULT_TEXT)}\n"
+        f" /etc/init.d/matrix-synapse {md5('old')} obsolete"
+    )
     serving.write(
         "fake-bin/dpkg-query",
-        f'#!/bin/sh\ncase "$*" in *Conffiles*) echo " /{HOMESERVER} {digest}";;'
-        " *) printf 1.163.2;; esac\n",
+        f'#!/bin/sh\ncase "$*" in *Conffiles*) echo "{rows}";; *) printf 1.163.2;; esac\n',
         0o755,
     )
+    serving.write(DEFAULT, DEFAULT_TEXT)
     serving.write(f"{HOMESERVER}.dpkg-dist", text)
     return text
 
@@ -61,6 +71,24 @@ def test_a_candidate_collides_only_with_an_edit_of_a_file_that_it_changes(
     assert found.severity == "error" and "altpeter-matrix adopt" in found.problem.remedy
     edited.write(HOMESERVER, packaged)
     assert list(conffile_edits.collisions(paths, tmp_path / "new", "Synapse 2")) == []
+
+
+def test_an_edit_that_nobody_can_adopt_is_announced_all_the_same(
+    serving: FakeHost, packaged: str, tmp_path: Path
+) -> None:
+    serving.write(DEFAULT, f"{DEFAULT_TEXT}SYNAPSE_CACHE_FACTOR=2\n")
+    told = [str(one.problem) for one in status(serving.host).findings]
+    assert any(DEFAULT in one and "updates.md" in one for one in told), told
+    assert not any("init.d" in one for one in told), told
+    assert conffile_edits.edited(serving.paths) == (), "adopt would drop it"
+    new = tmp_path / "new" / DEFAULT
+    new.parent.mkdir(parents=True)
+    new.write_text(f"{DEFAULT_TEXT}# Changed by Debian.\n")
+    (found,) = conffile_edits.collisions(serving.paths, tmp_path / "new", "Synapse 2")
+    assert found.severity == "error" and found.problem.where.endswith(DEFAULT)
+    assert "updates.md" in found.problem.remedy
+    serving.write(DEFAULT, new.read_text())
+    assert list(conffile_edits.collisions(serving.paths, tmp_path / "new", "Synapse 2")) == []
 
 
 def test_debians_own_synapse_is_held_back_likewise(

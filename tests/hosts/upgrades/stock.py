@@ -51,7 +51,7 @@ class Stock:
             return [self.ours("this")]
         if upgrade is Upgrade.OURS_NEXT:
             return [self.ours("next")]
-        offered = [self._newer_synapse(CHANGED_CONFFILE[upgrade])]
+        offered = [self.newer_synapse(CHANGED_CONFFILE[upgrade])]
         return [*offered, self.ours("next")] if upgrade is Upgrade.TOGETHER else offered
 
     def ours(self, which: str) -> Path:
@@ -63,7 +63,9 @@ class Stock:
         text = {TEMPLATE: f"# As of the {which} version.\n"}
         return self._once(which, lambda: repack(this, self._directory, version, text))
 
-    def _newer_synapse(self, changed: str | None) -> Path:
+    def newer_synapse(self, changed: str | None) -> Path:
+        """changed: one of its conffiles, which is to be another one than that of the version
+        before."""
         original = self._original_synapse()
         name = field(original, "Package")
         installed = self._host.run("dpkg-query", "-W", "-f", "${Version}", name).stdout

@@ -18,6 +18,7 @@ from .ways import at_terminal, unattended
 
 pytestmark = pytest.mark.upgrades
 OPTION = "forget_rooms_on_leave: true"
+ENVIRONMENT = "/etc/default/matrix-synapse"
 
 
 @pytest.fixture(scope="module", params=["debian12", "debian13", SID])
@@ -76,3 +77,24 @@ def test_an_edit_holds_synapse_back_loudly_and_adopt_ends_that(bench: Bench) -> 
     assert_healthy(bench.server)
     answer = request(bench.server, WHO_AM_I, token=bench.token)
     assert bench.server.administrator in answer.body.decode()
+
+
+@pytest.mark.parametrize("deployment", [SID], indirect=True)
+def test_an_edit_that_cannot_be_adopted_holds_synapse_back_as_loudly(bench: Bench) -> None:
+    host = bench.host
+    packaged = host.read(ENVIRONMENT)
+    host.sh(f"echo SYNAPSE_OF_MINE=1 >> {ENVIRONMENT}")
+    assert f"{ENVIRONMENT}: was edited" in host.run("altpeter-matrix", "status").stdout
+    before, newer = version(bench), bench.stock.newer_synapse(ENVIRONMENT)
+    bench.repository.publish([newer])
+    done = at_terminal(host)
+    assert (done.questions, version(bench)) == (0, before), done.output
+    status = host.run("altpeter-matrix", "status", check=False)
+    assert status.returncode == 1 and "is held back" in status.stdout, status.stdout
+    assert ENVIRONMENT in status.stdout and "updates.md" in status.stdout, status.stdout
+
+    host.write(ENVIRONMENT, packaged)
+    host.run("altpeter-matrix", "upgrade", "check")
+    done = unattended(host)
+    assert (done.questions, version(bench)) == (0, field(newer, "Version")), done.output
+    assert_healthy(bench.server)
