@@ -22,6 +22,7 @@ from .paths import Paths
 from .timestamps import now
 
 FORMAT = 1
+_WRITING, _TELLING = "held-back.lock", "held-back-telling.lock"
 _NUMBER = re.compile(r"\d+")
 # A security update is told of each day, at the check that the timer starts.
 _SHOUT_AGAIN = 20 * 3600.0
@@ -163,6 +164,13 @@ def _show(paths: Paths, entries: Iterable[HeldBack]) -> None:
 
 
 def _tell(paths: Paths, entry: HeldBack) -> None:
+    """Unless another program has done it meanwhile, or it is not held back any more."""
+    with _alone(paths, _TELLING):
+        if any(_same(one, entry) and one.due for one in held(paths)):
+            _tell_alone(paths, entry)
+
+
+def _tell_alone(paths: Paths, entry: HeldBack) -> None:
     notify.journal(str(entry.problem), error=True)
     kind = "SECURITY update" if entry.security else "update"
     text = (
@@ -200,10 +208,11 @@ def _parse(raw: dict[str, Any]) -> HeldBack:
 
 
 @contextmanager
-def _alone(paths: Paths) -> Iterator[None]:
-    """Two writers, the check and the health gate, must not lose each other's entries."""
+def _alone(paths: Paths, lock: str = _WRITING) -> Iterator[None]:
+    """Two writers, the check and the health gate, must not lose each other's entries; nor must they
+    tell the same."""
     disk.ensure_directory(paths.runtime, 0o755)
-    descriptor = os.open(paths.runtime / "held-back.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    descriptor = os.open(paths.runtime / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

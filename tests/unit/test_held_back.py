@@ -1,6 +1,7 @@
 """Holding a version back: what apt reads, what people read, and what a killed run leaves."""
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -64,6 +65,25 @@ def test_a_security_update_is_shouted_each_day(
         for _ in range(2):
             held_back.settle(paths)
     assert ["SECURITY" in mail for mail in mails] == [True, False, True, True]
+
+
+def test_two_programs_do_not_tell_the_same(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check settles what the health gate is just telling."""
+    sent: list[str] = []
+    check = threading.Thread(target=held_back.settle, args=(paths,))
+
+    def mail(subject: str, text: str) -> bool:
+        sent.append(subject)
+        if len(sent) == 1:
+            check.start()
+            check.join(0.5)
+        return True
+
+    monkeypatch.setattr(notify, "mail", mail)
+    monkeypatch.setattr(notify, "journal", lambda text, error: None)
+    held_back.hold_back(paths, PACKAGE, "1.2", REASON)
+    check.join()
+    assert len(sent) == 1
 
 
 def test_another_reason_is_told_again(paths: Paths, mails: list[str]) -> None:
