@@ -30,10 +30,14 @@ _LEAST_AVAILABLE = 0.04
 
 @dataclass(frozen=True)
 class Installed:
-    """The Synapse that dpkg has. status: as dpkg-query(1) has it, `installed` when all is done."""
+    """The Synapse that dpkg has. status: as dpkg-query(1) has it, `installed` when all is done.
+
+    unfit: dpkg refuses to go on with it (reinst-required), only to install a version anew.
+    """
 
     release: Release
     status: str = "installed"
+    unfit: bool = False
 
     @property
     def configured(self) -> bool:
@@ -41,8 +45,9 @@ class Installed:
 
     @property
     def half_replaced(self) -> bool:
-        """dpkg is, or was, between two versions: the release is the older one."""
-        return self.status == "half-installed"
+        """dpkg is, or was, between two versions. The release is the older one while it is
+        half-installed, and the newer one when all but the old files' removal is done."""
+        return self.status == "half-installed" or self.unfit
 
     @property
     def incomplete(self) -> bool:
@@ -53,13 +58,14 @@ class Installed:
 def installed() -> Installed | None:
     """What dpkg says; None when Synapse is not installed."""
     shown = run(
-        "dpkg-query", "--show", "--showformat=${Package}\t${Version}\t${db:Status-Status}\n",
+        "dpkg-query", "--show",
+        "--showformat=${Package}\t${Version}\t${db:Status-Status}\t${db:Status-Eflag}\n",
         *host_facts.SYNAPSE_PYTHONS, check=False,
     )  # fmt: skip
     for line in shown.stdout.splitlines():
-        package, version, status = line.split("\t")
+        package, version, status, flag = line.split("\t")
         if version and status not in {"not-installed", "config-files"}:
-            return Installed(Release(package, version), status)
+            return Installed(Release(package, version), status, unfit=flag == "reinstreq")
     return None
 
 

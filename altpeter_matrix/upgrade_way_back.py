@@ -88,7 +88,7 @@ def wait_for_dpkg(paths: Paths, release: Release) -> None:
     for one that waits for this very version to be ready."""
     while upgrade_sight.dpkg_busy(paths):
         found = upgrade_sight.installed()
-        if found is not None and found.release == release and found.status != "half-installed":
+        if found is not None and found.release == release and not found.half_replaced:
             return
         time.sleep(0.5)
 

@@ -45,7 +45,7 @@ class World:
         self.installed = Installed(OLD)
         self.broken: set[Release] = set()
         self.broken_off = False
-        self.interrupted = ""  # the status in which dpkg leaves it while it is watched
+        self.interrupted: Installed | None = None  # as dpkg leaves it while it is watched
         self.events: list[str] = []
         self.no_way: Problem | None = None
         self.meanwhile: Release | None = None  # installed by somebody while the lock is waited for
@@ -73,7 +73,7 @@ class World:
         if self.broken_off:
             return Verdict.BROKEN_OFF
         if self.interrupted:
-            self.installed = Installed(release, self.interrupted)
+            self.installed = self.interrupted
             return Verdict.INTERRUPTED
         return watch.failed("answers 500") if release in self.broken else Verdict.PASSED
 
@@ -98,7 +98,7 @@ class World:
         if self.dpkg_refuses:
             raise HostError(Problem("dpkg", "no space", "free some"))
         self.installed, self.broken_off = Installed(Release(OLD.package, deb.stem)), False
-        self.interrupted = ""
+        self.interrupted = None
         paths.refused.unlink()
         self.happens(f"installed {deb.stem}")
         return True
@@ -422,7 +422,14 @@ def test_a_version_that_comes_while_the_gate_is_busy_is_judged_at_once(
     assert world.book().good == NEWER
 
 
-@pytest.mark.parametrize("found", [Installed(OLD, "half-installed"), Installed(NEW, "unpacked")])
+@pytest.mark.parametrize(
+    "found",
+    [
+        Installed(OLD, "half-installed"),
+        Installed(NEW, "unpacked"),
+        Installed(NEW, "unpacked", unfit=True),
+    ],
+)
 def test_what_an_interrupted_dpkg_left_is_no_versions_fault(world: World, found: Installed) -> None:
     upgraded(world)
     world.installed, world.broken_off = found, not found.half_replaced
@@ -432,12 +439,19 @@ def test_what_an_interrupted_dpkg_left_is_no_versions_fault(world: World, found:
     assert held_back.held(world.paths) == ()
 
 
-@pytest.mark.parametrize(("status", "then"), [("half-installed", OLD), ("half-configured", NEW)])
+@pytest.mark.parametrize(
+    ("found", "then"),
+    [
+        (Installed(NEW, "half-installed"), OLD),
+        (Installed(NEW, "unpacked", unfit=True), OLD),
+        (Installed(NEW, "half-configured"), NEW),
+    ],
+)
 def test_a_version_that_dpkg_half_replaced_while_it_was_watched_is_made_whole(
-    world: World, status: str, then: Release
+    world: World, found: Installed, then: Release
 ) -> None:
     upgraded(world)
-    world.interrupted = status
+    world.interrupted = found
     gate(world)
     assert world.installed.release == then
     assert held_back.held(world.paths) == ()

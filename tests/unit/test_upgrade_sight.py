@@ -1,0 +1,39 @@
+"""What the health gate reads of dpkg."""
+
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix import upgrade_sight
+from altpeter_matrix.upgrade_history import Release
+from altpeter_matrix.upgrade_sight import Installed
+
+RELEASE = Release("matrix-synapse-py3", "1.2")
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        ("install ok installed", Installed(RELEASE)),
+        ("install ok half-configured", Installed(RELEASE, "half-configured")),
+        ("install reinstreq half-installed", Installed(RELEASE, "half-installed", unfit=True)),
+        # Cut off while it removed what the version before had left.
+        ("install reinstreq unpacked", Installed(RELEASE, "unpacked", unfit=True)),
+        ("deinstall ok config-files", None),
+    ],
+)
+def test_dpkgs_own_database_says_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, found: Installed | None
+) -> None:
+    (tmp_path / "status").write_text(
+        f"Package: {RELEASE.package}\nStatus: {status}\nMaintainer: nobody\n"
+        f"Architecture: all\nVersion: {RELEASE.version}\nDescription: none\n\n"
+    )
+    monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path))
+    assert upgrade_sight.installed() == found
+
+
+def test_what_dpkg_does_not_go_on_with_has_to_be_installed_anew() -> None:
+    assert Installed(RELEASE, "unpacked", unfit=True).half_replaced
+    assert Installed(RELEASE, "half-installed").half_replaced
+    assert not Installed(RELEASE, "unpacked").half_replaced
