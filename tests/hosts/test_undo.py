@@ -51,7 +51,7 @@ def test_a_version_that_limits_everybody_for_ever_is_undone(patient: Patient) ->
 
 @pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.upgrades)])
 def test_a_long_migration_is_neither_killed_nor_undone(patient: Patient, seconds: int) -> None:
-    good = patient.until_good()
+    patient.until_good()
     candidate = candidates.slow_migration(seconds)
     version = patient.install(candidate)
     patient.until_installed(version)
@@ -62,6 +62,14 @@ def test_a_long_migration_is_neither_killed_nor_undone(patient: Patient, seconds
     patient.until_serving_as(version, seconds + 60)
     restarts = patient.host.run("systemctl", "show", "-P", "NRestarts", "matrix-synapse").stdout
     assert restarts.strip() == "0"
+    assert patient.on_trial() == version
+
+
+@pytest.mark.upgrades
+def test_a_version_that_has_migrated_is_watched_like_any_other(patient: Patient) -> None:
+    """It goes on from there."""
+    good = patient.history()["good"]["version"]
+    version = patient.installed()
     entry = patient.until_over(version, 120)
     assert entry["result"] == "passed"
     assert patient.until_good() == version
