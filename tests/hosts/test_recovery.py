@@ -14,7 +14,7 @@ from tests.hosts.probes import assert_healthy, wait_until_serving
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import Candidate
 from tests.hosts.upgrades.gate_patient import WITHIN, Patient, patient
-from tests.hosts.upgrades.packages import Repository
+from tests.hosts.upgrades.packages import SOURCE, Repository
 
 __all__ = ["patient"]
 
@@ -162,9 +162,10 @@ def test_a_server_whose_files_are_lost_comes_back(patient: Patient, backed_up: W
 
 
 def test_a_new_host_takes_over(patient: Patient, backed_up: Writer, fleet: Fleet) -> None:
+    """The same one, of which everything was taken; also the offer of the bad version."""
     keys = backed_up.keys()
     patient.host.sh(
-        "DEBIAN_FRONTEND=noninteractive apt-get -qy purge altpeter-matrix-config"
+        f"rm -f {SOURCE}; DEBIAN_FRONTEND=noninteractive apt-get -qy purge altpeter-matrix-config"
         f" {candidates.UPSTREAM} </dev/null 2>&1;"
         " rm -rf /etc/matrix-synapse /etc/altpeter-matrix /var/lib/matrix-synapse"
         " /var/lib/altpeter-matrix; runuser -u postgres -- dropdb --force synapse"
