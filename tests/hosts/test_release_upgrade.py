@@ -21,13 +21,26 @@ from tests.hosts.deployments import Deployment, operations_changed, run_pyinfra
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import CommandError, Host, Lab
 from tests.hosts.lab.controller import apt_sources
-from tests.hosts.probes import Traffic, assert_healthy, login, wait_until_serving
+from tests.hosts.probes import Traffic, assert_healthy, login, request, wait_until_serving
+from tests.hosts.upgrades.bench import DIGESTS, REPLACED
+from tests.hosts.upgrades.cells import State
+from tests.hosts.upgrades.states import HOMESERVER, SETUPS, SITE
 
 pytestmark = pytest.mark.upgrades
 
 UNIT = "release-upgrade.service"
 SYNAPSE_SOURCES = "/etc/apt/sources.list.d/matrix-org.sources"
 REPORT = "/root/release-upgrade.json"
+# What an administrator did to the host before.
+EDITS = [
+    SETUPS[state]
+    for state in (
+        State.ADDITIONS,
+        State.GENERATED_EDITED,
+        State.HOMESERVER_EDITED,
+        State.FOREIGN_SITE,
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +68,9 @@ def upgrade_release(server: Deployment) -> None:
     wait_until_serving(server)
     correspondence = Correspondence.begin(server, login(server))
     correspondence.write("before")
+    for edit in EDITS:
+        host.sh(edit.make.replace("@name", server.public_name))
+    edits = digests(host)
     host.write("/etc/apt/sources.list.d/debian.sources", apt_sources("trixie"))
     host.run("sed", "-i", "s/bookworm/trixie/", SYNAPSE_SOURCES)
     host.run("apt-get", "-q", "update")
@@ -65,9 +81,17 @@ def upgrade_release(server: Deployment) -> None:
         "status": host.run("altpeter-matrix", "status", check=False).stdout,
         "token": correspondence.token,
         "room": correspondence.room,
+        "edits": edits,
     }
     host.write(REPORT, json.dumps(report))
     host.reboot()
+
+
+def digests(host: Host) -> dict[str, str]:
+    """Of what was edited, and of all that was set aside."""
+    edited = [path for edit in EDITS for path in edit.precious]
+    found: dict[str, str] = json.loads(host.run("python3", "-c", DIGESTS, *edited).stdout)
+    return found
 
 
 def upgrade_unattended(host: Host) -> str:
@@ -110,6 +134,20 @@ def test_release_upgrade_asks_nothing(report: dict[str, Any]) -> None:
     assert "*** " not in report["screen"], "dpkg offers the versions of a file with these stars"
 
 
+def test_release_upgrade_loses_no_edit(server: Deployment, report: dict[str, Any]) -> None:
+    host, now = server.host, digests(server.host)
+    aside = {digest for path, digest in now.items() if path.startswith(REPLACED)}
+    for path, digest in report["edits"].items():
+        assert digest in {now.get(path), *aside}, f"the edit of {path} is lost"
+    for edit in EDITS:
+        assert not edit.answers or request(server, edit.answers).status == 200
+    assert f"{HOMESERVER}: was edited" in host.run("altpeter-matrix", "status").stdout
+    host.run("altpeter-matrix", "adopt")
+    host.sh(SETUPS[State.FOREIGN_SITE].undo)
+    assert "was edited" not in host.run("altpeter-matrix", "status").stdout
+    assert_healthy(server)
+
+
 def test_release_upgrade_leaves_all_packages_in_order(
     server: Deployment, report: dict[str, Any]
 ) -> None:
@@ -135,7 +173,7 @@ def test_release_upgrade_keeps_sessions_and_messages_on_the_old_postgresql(
 def test_release_upgrade_brings_the_new_nginx_its_own_syntax(server: Deployment) -> None:
     host = server.host
     assert "nginx/1.26" in host.run("nginx", "-v").stderr
-    site = host.read("/etc/nginx/sites-enabled/altpeter-matrix")
+    site = host.read(SITE)
     assert "http2 on;" in site and "ssl http2" not in site
     assert "warn" not in host.run("nginx", "-t").stderr
 
