@@ -150,7 +150,11 @@ class Patient:
             time.sleep(0.5)
         raise AssertionError(f"{version} does not serve: {seen}\n{self.journal()}")
 
-    def assert_undone(self, candidate: Candidate, version: str, good: str) -> None:
+    def assert_undone(
+        self, candidate: Candidate, version: str, good: str, *, killed: bool = False
+    ) -> None:
+        """killed: the gate was, again and again; whether a mail that it was just sending did go out
+        nobody knows then, so it is sent once more."""
         entry = self.until_over(version, 90)
         assert entry["result"] == "undone", entry
         assert (entry["before"], entry["note"]) == (good, ""), entry
@@ -162,7 +166,8 @@ class Patient:
         assert candidate.says in status
         wrong = [line for line in status.splitlines() if line.startswith("error:")]
         assert all("is held back" in line for line in wrong), status
-        assert self.host.read(MAILS).count("Subject:") == 1
+        mails = self.host.read(MAILS).count("Subject:")
+        assert mails == 1 or (killed and mails > 1)
         self.host.run("rm", MAILS)
         policy = self.host.run("apt-cache", "policy", UPSTREAM).stdout
         assert version not in policy.partition("Version table")[0]
