@@ -225,7 +225,7 @@ def test_without_the_hold_and_the_drain_a_restart_loses_requests(
     drop_in = "/run/systemd/system/matrix-synapse.service.d/99-no-drain.conf"
     host = server.host
     host.write(drop_in, "[Service]\nExecStop=\n")
-    host.sh(f"systemctl daemon-reload; systemctl stop {HOLD}.socket")
+    host.sh(f"systemctl daemon-reload; systemctl stop {HOLD}.socket {HOLD}.service")
     try:
         with load:
             host.run("systemctl", "restart", "matrix-synapse")
