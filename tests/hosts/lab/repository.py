@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from pathlib import Path
@@ -47,17 +46,9 @@ def publish(
     release = _release(codename, files)
     (suite / "Release").write_text(release)
     # Last, since it vouches for the rest.
-    _replace_with_newer(suite / "InRelease", sign(release))
-
-
-def _replace_with_newer(path: Path, text: str) -> None:
-    """Replace a file at once; apt asks by whole seconds whether it has changed."""
-    before = path.stat().st_mtime if path.exists() else 0
-    new = path.with_suffix(".new")
-    new.write_text(text)
-    time = max(new.stat().st_mtime, before + 1)
-    os.utime(new, (time, time))
-    new.replace(path)
+    signed = suite / "InRelease.new"
+    signed.write_text(sign(release))
+    signed.replace(suite / "InRelease")
 
 
 def _release(codename: str, files: dict[str, bytes]) -> str:

@@ -38,8 +38,11 @@ gpg --batch --export > /srv/www/debian/{repository.KEYRING}
 gpg --batch --list-keys --with-colons | sed -n '/^fpr:/{{s/^fpr:*//;s/:$//p;q}}' > /srv/fingerprint
 gpgconf --kill all
 """
+# After a refused signature apt keeps the next InRelease with the time it was fetched at, not the
+# server's, so within that second "not modified" would hide a newer one.
 NGINX = """
 server {
+    if_modified_since off;
     types { }
     default_type application/octet-stream;
     listen 80 default_server;
