@@ -71,11 +71,13 @@ class Report:
 
     @property
     def longest_gap(self) -> float:
-        """The longest time in which no plain GET was answered."""
-        ends = sorted(
-            one.began + one.took for one in self.samples if one.kind == "get" and not one.failure
-        )
-        return max((b - a for a, b in itertools.pairwise(ends)), default=0.0)
+        """The longest time in which no plain GET was answered, up to the end of the load."""
+        gets = [one for one in self.samples if one.kind == "get"]
+        if not gets:
+            return 0.0
+        answered = sorted(one.began + one.took for one in gets if not one.failure)
+        begin, end = min(one.began for one in gets), max(one.began + one.took for one in gets)
+        return max(b - a for a, b in itertools.pairwise([begin, *answered, end]))
 
     def __str__(self) -> str:
         kinds = Counter(one.kind for one in self.samples)

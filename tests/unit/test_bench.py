@@ -6,11 +6,12 @@ import pytest
 
 from altpeter_matrix import nginx_site
 from tests.bench.deploying import grand_total
-from tests.bench.normal_path import read_wrk
+from tests.bench.normal_path import read_wrk, results
 from tests.bench.pages import ALL, BEGIN, END, RESTARTS, replaced
 from tests.bench.plain_site import under_name, without_hold
 from tests.bench.result import Comparison, Count, PairedComparison, table
 from tests.bench.timing import alternately
+from tests.clients.load import Report, Sample
 from tests.hosts.lab import LabError
 
 from .samples import DELEGATED, facts, settings
@@ -72,6 +73,13 @@ def test_wrks_numbers_are_read() -> None:
         read_wrk(f"{output}  Socket errors: connect 0, read 3, write 0, timeout 0\n")
 
 
+def test_ours_is_compared_with_both_measurements_of_the_site_without_the_hold() -> None:
+    turns = {"ours": [(1.2, 30.0)], "theirs": [(1.0, 10.0)], "again": [(1.44, 40.0)]}
+    found = [result for result in results("13", "sends", turns) if isinstance(result, Comparison)]
+    assert [result.ratio for result in found] == pytest.approx([1.0, 1.44, 1.5, 4.0])
+    assert [result.ok for result in found] == [True, True, False, True]
+
+
 def test_the_site_without_the_hold_is_otherwise_the_same() -> None:
     chosen = settings(DELEGATED)
     ours = nginx_site.site(chosen, facts(), ("client",))
@@ -94,3 +102,11 @@ def test_a_page_shows_the_last_results_and_keeps_its_text() -> None:
         replaced("Before\n", "| new |")
     for published in (ALL, RESTARTS):
         assert "| restarts" in replaced(published.read_text(), "| restarts |")
+
+
+def test_a_server_that_never_answers_again_is_without_service_until_the_end() -> None:
+    answers = [Sample("get", at, 0.5, None) for at in (0.0, 1.0)]
+    refusals = [Sample("get", at, 0.5, "502") for at in (2.0, 9.0)]
+    polls = [Sample("poll", 0.0, 30.0, None)]
+    assert Report([*answers, *refusals, *polls]).longest_gap == 8.0
+    assert Report(polls).longest_gap == 0.0
