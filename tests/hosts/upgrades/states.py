@@ -1,6 +1,7 @@
 """How a host gets into each state, what is precious in it, and how it gets out again."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from .cells import State
 
@@ -17,7 +18,8 @@ MINE = "/etc/matrix-synapse/mine.yaml"
 FOREIGN = "/etc/nginx/sites-enabled/foreign"
 NGINX_ADDITION = "/etc/altpeter-matrix/nginx.d/local.conf"
 SYNAPSE_ADDITION = "/etc/altpeter-matrix/synapse.d/local.yaml"
-BROKEN = "/etc/altpeter-matrix/nginx.d/broken.conf"
+NGINX_BROKEN = "/etc/altpeter-matrix/nginx.d/broken.conf"
+SYNAPSE_BROKEN = "/etc/altpeter-matrix/synapse.d/broken.yaml"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ class Setup:
 
 def _edit(path: str) -> Setup:
     """A line at the end of a packaged conffile; undone by putting the old text back."""
+    kept = f"/root/packaged-{PurePosixPath(path).name}"
     return Setup(
-        f"cp -p {path} /root/edited; echo '# edited by hand' >> {path}",
-        f"cp -p /root/edited {path}",
+        f"cp -p {path} {kept}; echo '# edited by hand' >> {path}",
+        f"cp -p {kept} {path}",
         precious=(path,),
     )
 
@@ -52,6 +55,10 @@ def _settings(change: str, *, refused: str = "", precious: bool = True) -> Setup
         precious=(SETTINGS,) if precious else (),
         refused=refused,
     )
+
+
+def _addition(path: str, broken: str) -> Setup:
+    return Setup(f"echo '{broken}' > {path}", f"rm -f {path}", precious=(path,), refused=path)
 
 
 SETUPS: dict[State, Setup] = {
@@ -91,14 +98,10 @@ SETUPS: dict[State, Setup] = {
         precious=(NGINX_ADDITION, SYNAPSE_ADDITION),
         answers="/local",
     ),
-    State.ADDITIONS_BROKEN: Setup(
-        f"echo 'location /broken {{ return 200 }}' > {BROKEN}",
-        f"rm -f {BROKEN}",
-        precious=(BROKEN,),
-        refused=BROKEN,
-    ),
+    State.NGINX_ADDITION_BROKEN: _addition(NGINX_BROKEN, "location /broken { return 200 }"),
+    State.SYNAPSE_ADDITION_BROKEN: _addition(SYNAPSE_BROKEN, "unfinished: ["),
     State.FOREIGN_SITE: Setup(
-        "printf 'server { listen 80; listen 443 ssl; server_name @name;"
+        "printf 'server { listen 80; listen 443 ssl; listen 8448 ssl; server_name @name;"
         " ssl_certificate /var/lib/altpeter-matrix/placeholder/fullchain.pem;"
         " ssl_certificate_key /var/lib/altpeter-matrix/placeholder/privkey.pem; return 418; }\\n'"
         f" > {FOREIGN}; nginx -t; systemctl reload nginx",
