@@ -227,9 +227,7 @@ class Gate:
         if trial.before is None:
             self._stuck(trial, "there is no version before it on this host")
             return
-        trial = replace(trial, phase="going back")
-        self._note(trial)
-        self._go_back(trial)
+        self._go_back(replace(trial, phase="going back"))
 
     def _go_back(self, trial: Trial) -> None:
         before = trial.before

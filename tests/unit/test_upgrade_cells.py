@@ -38,6 +38,11 @@ def test_the_whole_matrix_has_every_cell_that_makes_sense() -> None:
     assert len(cells) == by_apt + by_deploy
 
 
+def test_what_holds_an_upgrade_back_is_tried_alone() -> None:
+    colliding = [run for run in ALL if run.collides]
+    assert colliding and all(len(run.states) == 1 for run in colliding)
+
+
 def test_every_upgrade_state_and_way_is_in_the_part_on_each_host() -> None:
     for host in (*HOSTS, SID):
         runs = [run for run in PART if run.host == host]

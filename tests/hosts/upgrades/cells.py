@@ -61,18 +61,21 @@ class Way(StrEnum):
 
 # States that one run can have together: what they change does not overlap, and none of them keeps
 # `apply` from doing its work for the others.
+EDITED = (
+    State.HOMESERVER_EDITED,
+    State.LOG_EDITED,
+    State.GENERATED_EDITED,
+    State.LINK_DELETED,
+    State.ADDITIONS,
+    State.FOREIGN_SITE,
+)
+DELETED = (State.GENERATED_DELETED, State.SETTINGS_EDITED)
+LINKED = (State.GENERATED_LINKED, State.SITE_DISABLED)
 COMBINATIONS: tuple[tuple[State, ...], ...] = (
     (State.UNTOUCHED,),
-    (
-        State.HOMESERVER_EDITED,
-        State.LOG_EDITED,
-        State.GENERATED_EDITED,
-        State.LINK_DELETED,
-        State.ADDITIONS,
-        State.FOREIGN_SITE,
-    ),
-    (State.GENERATED_DELETED, State.SETTINGS_EDITED),
-    (State.GENERATED_LINKED, State.SITE_DISABLED),
+    EDITED,
+    DELETED,
+    LINKED,
     (State.GENERATED_UNREADABLE,),
     (State.NGINX_ADDITION_BROKEN,),
     (State.SYNAPSE_ADDITION_BROKEN,),
@@ -132,13 +135,13 @@ class Run:
 
 # Each state, each upgrade, each way and each trap once.
 SHARP = (
-    Run("12", Upgrade.NGINX, COMBINATIONS[2], Way.CLOSED),
-    Run("12", Upgrade.SYNAPSE, COMBINATIONS[1], Way.CLOSED),
+    Run("12", Upgrade.NGINX, DELETED, Way.CLOSED),
+    Run("12", Upgrade.SYNAPSE, EDITED, Way.CLOSED),
     Run("12", Upgrade.SYNAPSE_LOG, (State.LOG_EDITED,), Way.CLOSED),
     Run("12", Upgrade.POSTGRESQL, (State.SETTINGS_INVALID,), Way.UNATTENDED),
     Run("12", Upgrade.OURS_THIS, (State.SETTINGS_MISSING,), Way.DEPLOY),
     Run("13", Upgrade.SYNAPSE_HOMESERVER, (State.HOMESERVER_EDITED,), Way.UNATTENDED),
-    Run("13", Upgrade.OURS_BACK, COMBINATIONS[3], Way.UNATTENDED),
+    Run("13", Upgrade.OURS_BACK, LINKED, Way.UNATTENDED),
     Run("13", Upgrade.OURS_NEXT, (State.GENERATED_UNREADABLE,), Way.CLOSED),
     Run("13", Upgrade.NGINX, (State.NGINX_ADDITION_BROKEN,), Way.UNATTENDED),
     Run("13", Upgrade.SYNAPSE, (State.SYNAPSE_ADDITION_BROKEN,), Way.CLOSED),

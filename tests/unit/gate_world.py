@@ -1,0 +1,152 @@
+"""A host for the health gate, with a fixture; imported by the modules that use it."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from altpeter_matrix import (
+    kept_packages,
+    notify,
+    upgrade_gate,
+    upgrade_history,
+    upgrade_requests,
+    upgrade_sight,
+    upgrade_way_back,
+)
+from altpeter_matrix.commands import Result
+from altpeter_matrix.errors import HostError, Problem
+from altpeter_matrix.paths import Paths
+from altpeter_matrix.upgrade_history import Book, Release
+from altpeter_matrix.upgrade_judge import Judge
+from altpeter_matrix.upgrade_requests import Requests
+from altpeter_matrix.upgrade_sight import Installed
+from altpeter_matrix.upgrade_watch import Verdict, Watch
+from altpeter_matrix.upgrade_way_back import NoWayBack
+
+OLD, NEW = Release("matrix-synapse-py3", "1.0"), Release("matrix-synapse-py3", "2.0")
+NEWER = Release("matrix-synapse-py3", "3.0")
+
+
+class Killed(BaseException):
+    """The gate was."""
+
+
+class World:
+    """A host on which dpkg and Synapse are only remembered."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.installed = Installed(OLD)
+        self.broken: set[Release] = set()
+        self.broken_off = False
+        self.interrupted: Installed | None = None  # as dpkg leaves it while it is watched
+        self.events: list[str] = []
+        self.no_way: Problem | None = None
+        self.meanwhile: Release | None = None  # installed by somebody while the lock is waited for
+        self.dpkg_refuses = False
+        self.kill_at = ""
+        self.boot = "first"
+        self.outside: list[Problem] = []
+        self.takes = 0.0  # seconds, each start
+        self.patience: list[float] = []
+
+    def happens(self, event: str) -> None:
+        self.events.append(event)
+        if event.startswith(self.kill_at) and self.kill_at:
+            self.kill_at = ""
+            raise Killed
+
+    def mail(self, _subject: str, _text: str) -> bool:
+        self.events.append("mail")
+        return True
+
+    def judge(self, watch: Watch, release: Release) -> Verdict:
+        watch.took = self.takes
+        self.patience.append(watch.within)
+        self.happens(f"judge {release.version}")
+        if self.broken_off:
+            return Verdict.BROKEN_OFF
+        if self.interrupted:
+            self.installed = self.interrupted
+            return Verdict.INTERRUPTED
+        return watch.failed("answers 500") if release in self.broken else Verdict.PASSED
+
+    def find(self, _paths: Paths, release: Release, _database: str | None) -> Path:
+        self.happens(f"find {release.version}")
+        if self.no_way:
+            raise NoWayBack(self.no_way)
+        return Path(f"/{release.version}.deb")
+
+    def install(
+        self, paths: Paths, deb: Path, instead_of: Collection[Release], *, running: bool
+    ) -> bool:
+        self.happens(f"install {deb.stem}")
+        paths.refused.parent.mkdir(parents=True, exist_ok=True)
+        paths.refused.touch()
+        self.happens(f"stopped for {deb.stem}")
+        if self.meanwhile is not None:
+            self.installed, self.meanwhile = Installed(self.meanwhile), None
+        if self.installed.release not in instead_of:
+            upgrade_way_back.allow(paths)
+            return False
+        if self.dpkg_refuses:
+            raise HostError(Problem("dpkg", "no space", "free some"))
+        self.installed, self.broken_off = Installed(Release(OLD.package, deb.stem)), False
+        self.interrupted = None
+        paths.refused.unlink()
+        self.happens(f"installed {deb.stem}")
+        return True
+
+    def give_up(self, paths: Paths) -> None:
+        paths.refused.unlink(missing_ok=True)
+        self.events.append("give up")
+
+    def book(self) -> Book:
+        return upgrade_history.read(self.paths)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    paths = Paths(tmp_path)
+    world = World(paths)
+    monkeypatch.setattr(upgrade_gate, "settings_in_use", lambda _paths: None)
+    monkeypatch.setattr(upgrade_gate, "database_of", lambda _paths: None)
+    monkeypatch.setattr(upgrade_gate, "seen_by_clients", lambda _host: world.outside)
+    monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
+    monkeypatch.setattr(notify, "mail", world.mail)
+    monkeypatch.setattr(upgrade_gate, "run", lambda *argv, **_k: Result(argv, 0, "", ""))
+    monkeypatch.setattr(
+        Judge, "judge", lambda _judge, watch, version, _: world.judge(watch, version)
+    )
+    monkeypatch.setattr(upgrade_sight, "installed", lambda: world.installed)
+    monkeypatch.setattr(upgrade_sight, "unit", lambda: {"ActiveState": "active"})
+    monkeypatch.setattr(upgrade_sight, "said", lambda _since: None)
+    monkeypatch.setattr(upgrade_sight, "boot_id", lambda _paths: world.boot)
+    monkeypatch.setattr(upgrade_sight, "dpkg_busy", lambda _paths: False)
+    monkeypatch.setattr(
+        kept_packages, "keep",
+        lambda _paths, release, installed: world.events.append(f"keep {release.version}"),
+    )  # fmt: skip
+    monkeypatch.setattr(kept_packages, "keep_only", lambda *_a: None)
+    monkeypatch.setattr(upgrade_requests, "between", lambda *_a: Requests(1, None))
+    monkeypatch.setattr(upgrade_way_back, "find", world.find)
+    monkeypatch.setattr(upgrade_way_back, "install", world.install)
+    monkeypatch.setattr(upgrade_way_back, "give_up", world.give_up)
+    return world
+
+
+def gate(world: World) -> None:
+    upgrade_gate.look(world.paths)
+
+
+def upgraded(world: World, to: Release = NEW) -> None:
+    """The old version has proved itself, and another one is installed."""
+    gate(world)
+    assert world.book().good == OLD
+    world.events.clear()
+    world.installed = Installed(to)
+
+
+def results(world: World) -> list[tuple[str, str]]:
+    return [(one.version, one.result) for one in world.book().entries]
