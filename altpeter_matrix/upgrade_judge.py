@@ -55,8 +55,11 @@ class Judge:
         elif at - self._asked >= _ASK_EVERY or self._wrong is not None:
             self._wrong, self._asked = self.canary.look(thorough=watch.wants_thorough(at)), at
             thorough = self.canary.proved
+        seen = self._seen(at, unit)
+        package = found.release.package
         return replace(
-            self._seen(at, unit),
+            seen,
+            former=seen.busy and upgrade_sight.began_before(self.paths, package, unit),
             wrong=self._wrong,
             thorough=thorough,
             configured=found.configured,

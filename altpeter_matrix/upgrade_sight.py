@@ -18,7 +18,9 @@ from .paths import Paths
 from .services import SYNAPSE, UNITS
 from .upgrade_history import Release
 
-_PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,InvocationID,LoadState,UnitFileState"
+_PROPERTIES = (
+    "ActiveState,SubState,Result,NRestarts,MainPID,ExecMainStartTimestamp,LoadState,UnitFileState"
+)
 _TELLING = re.compile(r"error|exception|fatal|\bkilled\b|out of memory", re.IGNORECASE)
 _ORDINARY = re.compile(r" - (INFO|DEBUG) - ")
 # struct flock, see fcntl(2): type, whence, start, length, and the process that holds it.
@@ -70,9 +72,22 @@ def installed() -> Installed | None:
 
 
 def unit() -> Mapping[str, str]:
-    """Synapse's unit, as `systemctl show` has it."""
-    shown = run("systemctl", "show", "--property", _PROPERTIES, UNITS[SYNAPSE], timeout=30)
+    """Synapse's unit, as `systemctl show` has it; times as Unix times after an @."""
+    shown = run(
+        "systemctl", "show", "--timestamp=unix", "--property", _PROPERTIES, UNITS[SYNAPSE],
+        timeout=30,
+    )  # fmt: skip
     return dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
+
+
+def began_before(paths: Paths, package: str, unit: Mapping[str, str]) -> bool:
+    """Did what runs begin before dpkg unpacked the version that is there? dpkg writes the list of
+    a package's files when it has unpacked them."""
+    began = unit.get("ExecMainStartTimestamp", "").lstrip("@")
+    with suppress(OSError, ValueError):
+        listed = (paths.root / f"var/lib/dpkg/info/{package}.list").stat().st_mtime
+        return int(unit.get("MainPID") or 0) > 0 and int(began) + 1 < listed
+    return False
 
 
 def listens(port: int) -> bool:

@@ -44,7 +44,8 @@ class Look:
     in_database: it is just doing something there. database: PostgreSQL answers; None: it is
     elsewhere.
     configured: dpkg has nothing left to do with the package; incomplete: it has not even begun to
-    configure it. busy: dpkg or apt is at work.
+    configure it. busy: dpkg or apt is at work. former: what runs is the version before, as dpkg
+    has not come to restart it yet.
     hungry: why its memory is too much, if it is.
     """
 
@@ -61,6 +62,7 @@ class Look:
     configured: bool = True
     incomplete: bool = False
     busy: bool = False
+    former: bool = False
     hungry: str | None = None
 
 
@@ -90,6 +92,9 @@ class Watch:
 
     def see(self, look: Look) -> Verdict | None:
         """The verdict; None: go on."""
+        if look.former:
+            self._begin_anew(look)
+            return None
         verdict = self._see(look)
         if verdict is not Verdict.FAILED or not look.incomplete:
             return verdict
@@ -194,7 +199,7 @@ class Watch:
         return Verdict.FAILED
 
     def _begin_anew(self, look: Look) -> None:
-        """Forget what was seen of parts of two versions."""
+        """Forget what was seen of the version before, or of parts of two."""
         self.restarts, self._crashes, self.ready, self.reason = look.restarts, 0, False, None
         self._starting_since = self._ready_since = self._wrong_since = None
 

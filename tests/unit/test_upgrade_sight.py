@@ -1,10 +1,12 @@
 """What the health gate reads of dpkg."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from altpeter_matrix import upgrade_sight
+from altpeter_matrix.paths import Paths
 from altpeter_matrix.upgrade_history import Release
 from altpeter_matrix.upgrade_sight import Installed
 
@@ -37,3 +39,20 @@ def test_what_dpkg_does_not_go_on_with_has_to_be_installed_anew() -> None:
     assert Installed(RELEASE, "unpacked", unfit=True).half_replaced
     assert Installed(RELEASE, "half-installed").half_replaced
     assert not Installed(RELEASE, "unpacked").half_replaced
+
+
+@pytest.mark.parametrize(
+    ("began", "pid", "before"),
+    [("@1000", "7", True), ("@1002", "7", False), ("@1000", "0", False), ("", "7", False)],
+)
+def test_what_began_before_dpkg_unpacked_the_version_is_the_one_before(
+    tmp_path: Path, began: str, pid: str, *, before: bool
+) -> None:
+    listed = tmp_path / f"var/lib/dpkg/info/{RELEASE.package}.list"
+    listed.parent.mkdir(parents=True)
+    listed.touch()
+    os.utime(listed, (1002, 1002))
+    unit = {"ExecMainStartTimestamp": began, "MainPID": pid}
+    assert upgrade_sight.began_before(Paths(tmp_path), RELEASE.package, unit) == before
+    listed.unlink()
+    assert not upgrade_sight.began_before(Paths(tmp_path), RELEASE.package, unit)

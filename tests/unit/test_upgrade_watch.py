@@ -1,5 +1,7 @@
 """When a new version of Synapse counts as well, as wrong, or as still at work."""
 
+from dataclasses import replace
+
 from altpeter_matrix.errors import Problem
 from altpeter_matrix.upgrade_watch import (
     ANSWERS_WITHIN,
@@ -187,6 +189,17 @@ def test_parts_of_two_versions_are_not_judged() -> None:
     crash = Look(120, "activating", restarting=True, restarts=20)
     whole = [Look(float(at), "active", restarts=20, thorough=True) for at in range(121, 300)]
     assert until_verdict(watch, crash, *whole)[0] is Verdict.PASSED
+
+
+def test_the_version_before_does_not_count_as_the_new_one_that_was_ready() -> None:
+    """Which may then begin badly, and be well once dpkg has come to our trigger."""
+    before = [Look(float(at), "active", busy=True, former=True) for at in range(20)]
+    crash = Look(20, "activating", restarting=True, restarts=1, configured=False, busy=True)
+    watch = Watch()
+    assert until_verdict(watch, *before)[0] is None
+    assert not watch.ready
+    new = [replace(look, restarts=1) for look in (*starting(21, 29), *running(29, 200))]
+    assert until_verdict(watch, crash, *new) == (Verdict.PASSED, 29 + SETTLED_AFTER)
 
 
 def test_parts_of_two_versions_that_dpkg_left_are_no_versions_fault() -> None:
