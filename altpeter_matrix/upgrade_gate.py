@@ -159,6 +159,9 @@ class Gate:
             self._repair(trial.release)
         elif verdict is Verdict.FAILED and watch.reason is not None:
             self._failed(trial, watch.reason)
+        elif verdict is Verdict.SPOILT and self._apply():
+            # Where apply refuses, the next start is looked at again.
+            self._watch(replace(trial, ready=False, restarts=_restarts()))
 
     def _judge(
         self, watch: Watch, release: Release, changed: Callable[[], None] = lambda: None
@@ -179,11 +182,12 @@ class Gate:
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
 
-    def _apply(self) -> None:
-        """What apply noted while Synapse did not answer must not stand."""
+    def _apply(self) -> bool:
+        """What apply noted while Synapse did not answer must not stand; whether it worked."""
         done = run("altpeter-matrix", "apply", timeout=900, check=False)
         if not done.ok:
             notify.journal(f"health gate: apply: {done.output}", error=True)
+        return done.ok
 
     def _not_synapses_doing(self) -> str:
         """What is wrong with the certificate that clients are shown, or with nginx; if anything."""

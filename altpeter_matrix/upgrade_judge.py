@@ -60,6 +60,7 @@ class Judge:
         return replace(
             seen,
             former=seen.busy and upgrade_sight.began_before(self.paths, package, unit),
+            spoilt=seen.state != "active" and upgrade_sight.spoilt(self.paths),
             wrong=self._wrong,
             thorough=thorough,
             configured=found.configured,

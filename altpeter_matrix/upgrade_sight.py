@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import database, host_facts
-from .accounts import SYNAPSE_USER
+from .accounts import SYNAPSE_USER, read_accounts
 from .commands import run
 from .errors import HostError
+from .generations import Store
 from .paths import Paths
 from .services import SYNAPSE, UNITS
 from .upgrade_history import Release
@@ -87,6 +88,17 @@ def began_before(paths: Paths, package: str, unit: Mapping[str, str]) -> bool:
     with suppress(OSError, ValueError):
         listed = (paths.root / f"var/lib/dpkg/info/{package}.list").stat().st_mtime
         return int(unit.get("MainPID") or 0) > 0 and int(began) + 1 < listed
+    return False
+
+
+def spoilt(paths: Paths) -> bool:
+    """Has somebody changed the generated files that Synapse reads?"""
+    with suppress(HostError):
+        store = Store(paths, read_accounts(paths.root))
+        generation = store.current()
+        if generation is not None:
+            changed = (one.file for one in store.tampering(generation))
+            return any(file.is_relative_to(generation.directory / "synapse") for file in changed)
     return False
 
 

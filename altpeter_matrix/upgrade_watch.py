@@ -33,6 +33,7 @@ class Verdict(StrEnum):
     STOPPED = "stopped"  # by a person; to be judged when it runs again
     INTERRUPTED = "interrupted"  # dpkg was; what it has left works
     BROKEN_OFF = "broken off"  # dpkg was, and what it has left does not work: no version's fault
+    SPOILT = "spoilt"  # somebody changed what it reads, and apply has not brought that back
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Look:
     elsewhere.
     configured: dpkg has nothing left to do with the package; incomplete: it has not even begun to
     configure it. busy: dpkg or apt is at work. former: what runs is the version before, as dpkg
-    has not come to restart it yet.
+    has not come to restart it yet. spoilt: somebody changed the files of ours that it reads.
     hungry: why its memory is too much, if it is.
     """
 
@@ -63,6 +64,7 @@ class Look:
     incomplete: bool = False
     busy: bool = False
     former: bool = False
+    spoilt: bool = False
     hungry: str | None = None
 
 
@@ -96,10 +98,12 @@ class Watch:
             self._begin_anew(look)
             return None
         verdict = self._see(look)
-        if verdict is not Verdict.FAILED or not look.incomplete:
+        if verdict is not Verdict.FAILED or not (look.incomplete or look.spoilt):
             return verdict
         self._begin_anew(look)
-        return None if look.busy else Verdict.BROKEN_OFF
+        if look.busy:
+            return None  # also our trigger may be still to come, which applies
+        return Verdict.BROKEN_OFF if look.incomplete else Verdict.SPOILT
 
     def _see(self, look: Look) -> Verdict | None:
         verdict = self._died(look) or self._crashed(look)

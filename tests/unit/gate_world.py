@@ -40,6 +40,8 @@ class World:
         self.installed = Installed(OLD)
         self.broken: set[Release] = set()
         self.broken_off = False
+        self.spoilt = False
+        self.apply_works = True
         self.interrupted: Installed | None = None  # as dpkg leaves it while it is watched
         self.events: list[str] = []
         self.no_way: Problem | None = None
@@ -67,10 +69,19 @@ class World:
         self.happens(f"judge {release.version}")
         if self.broken_off:
             return Verdict.BROKEN_OFF
+        if self.spoilt:
+            watch.ready = True
+            return Verdict.SPOILT
         if self.interrupted:
             self.installed = self.interrupted
             return Verdict.INTERRUPTED
         return watch.failed("answers 500") if release in self.broken else Verdict.PASSED
+
+    def run(self, *argv: str, **_options: object) -> Result:
+        self.events.append(" ".join(argv))
+        if argv == ("altpeter-matrix", "apply") and self.apply_works:
+            self.spoilt = False
+        return Result(argv, 0 if self.apply_works else 1, "", "")
 
     def find(self, _paths: Paths, release: Release, _database: str | None) -> Path:
         self.happens(f"find {release.version}")
@@ -115,7 +126,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(upgrade_gate, "seen_by_clients", lambda _host: world.outside)
     monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
     monkeypatch.setattr(notify, "mail", world.mail)
-    monkeypatch.setattr(upgrade_gate, "run", lambda *argv, **_k: Result(argv, 0, "", ""))
+    monkeypatch.setattr(upgrade_gate, "run", world.run)
     monkeypatch.setattr(
         Judge, "judge", lambda _judge, watch, version, _: world.judge(watch, version)
     )

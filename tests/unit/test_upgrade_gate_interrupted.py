@@ -44,6 +44,29 @@ def test_after_a_power_cut_the_old_version_is_installed_once_more(world: World) 
     assert results(world)[-1] == ("2.0", "undone")
 
 
+def test_files_of_ours_that_somebody_changed_are_brought_back_before_a_version_is_judged(
+    world: World,
+) -> None:
+    upgraded(world)
+    world.events.clear()
+    world.spoilt = True
+    gate(world)
+    assert world.events[:3] == ["judge 2.0", "altpeter-matrix apply", "judge 2.0"]
+    assert results(world)[-1] == ("2.0", "passed")
+
+
+def test_where_apply_refuses_no_version_is_judged(world: World) -> None:
+    upgraded(world)
+    world.spoilt, world.apply_works = True, False
+    gate(world)
+    trial = world.book().trial
+    assert trial is not None and trial.phase == "watching"
+    assert world.installed.release == NEW
+    world.apply_works = True
+    gate(world)
+    assert results(world)[-1] == ("2.0", "passed")
+
+
 def test_going_back_never_replaces_what_a_person_has_installed_meanwhile(world: World) -> None:
     upgraded(world)
     world.broken, world.meanwhile = {NEW}, NEWER

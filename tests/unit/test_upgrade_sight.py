@@ -10,6 +10,11 @@ from altpeter_matrix.paths import Paths
 from altpeter_matrix.upgrade_history import Release
 from altpeter_matrix.upgrade_sight import Installed
 
+from .fake_host import FakeHost
+from .host_fixtures import fresh, serving
+
+__all__ = ["fresh", "serving"]
+
 RELEASE = Release("matrix-synapse-py3", "1.2")
 
 
@@ -56,3 +61,12 @@ def test_what_began_before_dpkg_unpacked_the_version_is_the_one_before(
     assert upgrade_sight.began_before(Paths(tmp_path), RELEASE.package, unit) == before
     listed.unlink()
     assert not upgrade_sight.began_before(Paths(tmp_path), RELEASE.package, unit)
+
+
+def test_only_files_that_synapse_reads_are_its_excuse(serving: FakeHost) -> None:
+    current = serving.paths.current
+    assert not upgrade_sight.spoilt(serving.paths)
+    (current / "nginx/site.conf").chmod(0)
+    assert not upgrade_sight.spoilt(serving.paths)
+    (current / "synapse/altpeter-matrix.yaml").chmod(0)
+    assert upgrade_sight.spoilt(serving.paths)

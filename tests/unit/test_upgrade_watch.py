@@ -202,6 +202,16 @@ def test_the_version_before_does_not_count_as_the_new_one_that_was_ready() -> No
     assert until_verdict(watch, crash, *new) == (Verdict.PASSED, 29 + SETTLED_AFTER)
 
 
+def test_no_version_has_to_pay_for_files_of_ours_that_somebody_changed() -> None:
+    crashes = [Look(float(at), "activating", restarts=at // 6, spoilt=True) for at in range(120)]
+    while_dpkg = [replace(look, busy=True) for look in crashes]
+    assert until_verdict(Watch(), *while_dpkg)[0] is None
+    watch = Watch()
+    assert until_verdict(watch, *crashes) == (Verdict.SPOILT, 18)
+    assert watch.reason is None
+    assert until_verdict(Watch(ready=True), *crashes) == (Verdict.SPOILT, 6)
+
+
 def test_parts_of_two_versions_that_dpkg_left_are_no_versions_fault() -> None:
     crashes = [
         Look(float(at), "activating", restarts=at // 6, incomplete=True) for at in range(120)
