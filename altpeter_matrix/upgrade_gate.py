@@ -159,9 +159,11 @@ class Gate:
             self._repair(trial.release)
         elif verdict is Verdict.FAILED and watch.reason is not None:
             self._failed(trial, watch.reason)
-        elif verdict is Verdict.SPOILT and self._apply():
+        elif verdict is Verdict.SPOILT:
+            self._apply()
             # Where apply refuses, the next start is looked at again.
-            self._watch(replace(trial, ready=False, restarts=_restarts()))
+            if not upgrade_sight.spoilt(self.paths):
+                self._watch(replace(trial, ready=False, restarts=_restarts()))
 
     def _judge(
         self, watch: Watch, release: Release, changed: Callable[[], None] = lambda: None
@@ -182,12 +184,11 @@ class Gate:
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
 
-    def _apply(self) -> bool:
-        """What apply noted while Synapse did not answer must not stand; whether it worked."""
+    def _apply(self) -> None:
+        """What apply noted while Synapse did not answer must not stand."""
         done = run("altpeter-matrix", "apply", timeout=900, check=False)
         if not done.ok:
             notify.journal(f"health gate: apply: {done.output}", error=True)
-        return done.ok
 
     def _not_synapses_doing(self) -> str:
         """What is wrong with the certificate that clients are shown, or with nginx; if anything."""

@@ -135,6 +135,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(upgrade_sight, "said", lambda _since: None)
     monkeypatch.setattr(upgrade_sight, "boot_id", lambda _paths: world.boot)
     monkeypatch.setattr(upgrade_sight, "dpkg_busy", lambda _paths: False)
+    monkeypatch.setattr(upgrade_sight, "spoilt", lambda _paths: world.spoilt)
     monkeypatch.setattr(
         kept_packages, "keep",
         lambda _paths, release, installed: world.events.append(f"keep {release.version}"),
