@@ -2,9 +2,7 @@
 database from PostgreSQL 15 to 17, with rehearsal, kills, power cuts and ways back."""
 
 import json
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,17 +17,17 @@ from tests.hosts.database_moves import (
 )
 from tests.hosts.deployments import Deployment, operations_changed, run_pyinfra
 from tests.hosts.fleet import Fleet
-from tests.hosts.lab import CommandError, Host, Lab
-from tests.hosts.lab.controller import apt_sources
+from tests.hosts.lab import Host, Lab
 from tests.hosts.probes import Traffic, assert_healthy, login, request, wait_until_serving
+from tests.hosts.terminal import converse
 from tests.hosts.upgrades.bench import DIGESTS, REPLACED
 from tests.hosts.upgrades.cells import State
+from tests.hosts.upgrades.release import follow_trixie, full_upgrade, unfinished
 from tests.hosts.upgrades.states import HOMESERVER, SETUPS, SITE
+from tests.hosts.upgrades.ways import MOVE_CLUSTER
 
 pytestmark = pytest.mark.upgrades
 
-UNIT = "release-upgrade.service"
-SYNAPSE_SOURCES = "/etc/apt/sources.list.d/matrix-org.sources"
 REPORT = "/root/release-upgrade.json"
 # What an administrator did to the host before.
 EDITS = [
@@ -71,10 +69,9 @@ def upgrade_release(server: Deployment) -> None:
     for edit in EDITS:
         host.sh(edit.make.replace("@name", server.public_name))
     edits = digests(host)
-    host.write("/etc/apt/sources.list.d/debian.sources", apt_sources("trixie"))
-    host.run("sed", "-i", "s/bookworm/trixie/", SYNAPSE_SOURCES)
-    host.run("apt-get", "-q", "update")
-    screen = upgrade_unattended(host)
+    follow_trixie(host)
+    worked, screen = full_upgrade(host)
+    assert worked, screen[-3000:]
     report = {
         "screen": screen,
         "audit": host.run("dpkg", "--audit").stdout,
@@ -92,28 +89,6 @@ def digests(host: Host) -> dict[str, str]:
     edited = [path for edit in EDITS for path in edit.precious]
     found: dict[str, str] = json.loads(host.run("python3", "-c", DIGESTS, *edited).stdout)
     return found
-
-
-def upgrade_unattended(host: Host) -> str:
-    """The whole upgrade with a closed stdin, at which dpkg fails when it has a question; its
-    output. In a unit, since it restarts what an SSH connection depends on."""
-    host.run(
-        "systemd-run", "--quiet", "--no-block", f"--unit={UNIT}", "--property=Type=oneshot",
-        "--property=RemainAfterExit=yes", "--property=StandardInput=null",
-        "--property=StandardOutput=file:/root/upgrade.log", "--property=StandardError=inherit",
-        "--setenv=DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "full-upgrade",
-    )  # fmt: skip
-    end = time.monotonic() + 1200
-    while True:
-        with suppress(CommandError):
-            shown = host.run("systemctl", "show", "-P", "ActiveState", UNIT, timeout=30)
-            if shown.stdout.strip() != "activating":
-                break
-        assert time.monotonic() < end, "the upgrade does not end"
-        time.sleep(1)
-    log = host.read("/root/upgrade.log")
-    assert shown.stdout == "active\n", f"{shown.stdout}{log[-3000:]}"
-    return log
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +127,8 @@ def test_release_upgrade_leaves_all_packages_in_order(
     server: Deployment, report: dict[str, Any]
 ) -> None:
     host = server.host
-    assert host.read("/etc/debian_version").startswith("13")
     assert report["audit"] == host.run("dpkg", "--audit").stdout == ""
-    pending = host.sh("apt-get -s -q full-upgrade").stdout
-    assert "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded" in pending
-    left = host.sh(
-        "find /etc -name '*.dpkg-*' ! -path '/etc/systemd/*' -o -name '*.ucf-*' | sort"
-    ).stdout.split()
-    assert left == []
+    assert list(unfinished(host)) == []
 
 
 def test_release_upgrade_keeps_sessions_and_messages_on_the_old_postgresql(
@@ -191,6 +160,23 @@ def test_deploy_finds_its_way_after_the_release_upgrade(fleet: Fleet, server: De
     again = run_pyinfra(inventory, "-y", "--json")
     assert operations_changed(again) == []
     assert_healthy(server)
+
+
+def test_debians_own_move_of_the_cluster_is_no_harm(correspondence: Correspondence) -> None:
+    """postgresql offers it at a terminal in each upgrade of a release."""
+    host = correspondence.server.host
+    reconfigure = "DEBIAN_FRONTEND=readline dpkg-reconfigure postgresql"
+    talk = converse(host, reconfigure, {MOVE_CLUSTER: "yes"})
+    assert talk.questions == (MOVE_CLUSTER,)
+    correspondence.assert_served_by(17, "before")
+    assert host.run("altpeter-matrix", "apply").stdout.startswith("Nothing to do")
+    # As pg_upgradecluster would have to be undone by hand.
+    host.sh(
+        "pg_dropcluster --stop 17 main; pg_conftool 15 main set port 5432;"
+        " echo auto > /etc/postgresql/15/main/start.conf; systemctl daemon-reload;"
+        " systemctl start postgresql@15-main; systemctl restart matrix-synapse"
+    )
+    correspondence.assert_served_by(15, "before")
 
 
 def test_rehearsal_moves_a_copy_while_the_server_serves(

@@ -17,9 +17,10 @@ from tests.hosts.probes import login, request, wait_until_serving
 from .cells import Run, State, Upgrade, Way
 from .outcome import Outcome
 from .packages import Repository, field
+from .release import unfinished
 from .states import SETTINGS, SETUPS, Setup, in_order
 from .stock import Stock
-from .ways import WAYS, Done, by_deploy
+from .ways import RELEASE_WAYS, WAYS, Done, by_deploy
 
 LOGIN_MESSAGE = "/var/lib/altpeter-matrix/login-message"
 ADOPT = "`altpeter-matrix adopt`"
@@ -147,12 +148,16 @@ class Bench:
             name, version = field(package, "Package"), field(package, "Version")
             self.host.write(PIN, f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n")
             self.host.write(OPTIONS, 'Unattended-Upgrade::Allow-downgrade "true";\n')
-        if run.way is not Way.DEPLOY:
+        if run.upgrade is Upgrade.RELEASE:
+            self.repository.remove()
+        elif run.way is not Way.DEPLOY:
             self.repository.publish(offered)
 
     def _upgrade(self, run: Run) -> Done:
         if run.way is Way.DEPLOY:
             return by_deploy(self.deploy)
+        if run.upgrade is Upgrade.RELEASE:
+            return RELEASE_WAYS[run.way](self.host)
         return WAYS[run.way](self.host)
 
     def _held(self, offered: list[Path]) -> Iterator[str]:
@@ -225,6 +230,8 @@ class Bench:
                 yield f"held back: {', '.join(held)}: {done.output[-1500:]}"
             if not refused and status.returncode != 0:
                 yield f"status: {status.stdout}"
+        if run.upgrade is Upgrade.RELEASE:
+            yield from unfinished(self.host)
         yield from self._service_problems(run)
 
     def _not_loud(self, held: tuple[str, ...], status: Result) -> Iterator[str]:

@@ -17,6 +17,7 @@ COLUMNS = {
     Upgrade.TOGETHER: "both",
     Upgrade.NGINX: "nginx",
     Upgrade.POSTGRESQL: "PgSQL",
+    Upgrade.RELEASE: "12>13",
 }
 LEGEND = (
     "t: apt upgrade at a terminal; c: apt-get with closed stdin; u: unattended-upgrade; d: deploy",

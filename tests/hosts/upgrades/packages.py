@@ -131,10 +131,11 @@ def _with_sums(text: str, sums: Mapping[str, str]) -> str:
 class Repository:
     """An apt repository of one host's own, on the lab's server, so under its name."""
 
-    def __init__(self, lab: Lab, host: Host) -> None:
+    def __init__(self, lab: Lab, host: Host, codename: str = "") -> None:
+        """codename: of the release that the packages are for, if not the host's own."""
         self._services = lab.services
         self._host = host
-        self._codename = RELEASES[host.debian].codename
+        self._codename = codename or RELEASES[host.debian].codename
         self._root = lab.services.host.root / "srv/www" / f"upgrades-{host.name}"
         key = host.root / KEYRING.lstrip("/")
         key.write_bytes(lab.services.synapse_keyring.read_bytes())
@@ -154,6 +155,10 @@ class Repository:
             "-o", f"Dir::Etc::sourcelist={SOURCE}", "-o", "Dir::Etc::sourceparts=-",
             "-o", "APT::Get::List-Cleanup=0",
         )  # fmt: skip
+
+    def remove(self) -> None:
+        """Have the host know of no such repository any more."""
+        self._host.run("rm", SOURCE)
 
     def _sign(self, release: str) -> str:
         return self._services.host.run("gpg", "--batch", "--clearsign", input=release).stdout

@@ -42,7 +42,9 @@ class Stock:
         return self.ours(before[upgrade]) if upgrade in before else None
 
     def packages(self, upgrade: Upgrade) -> list[Path]:
-        """What the repository has to offer for the upgrade."""
+        """What the host's own repository has to offer for the upgrade."""
+        if upgrade is Upgrade.RELEASE:
+            return []
         if upgrade is Upgrade.NGINX:
             return self._newer("nginx", "nginx-common")
         if upgrade is Upgrade.POSTGRESQL:

@@ -16,7 +16,7 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 
 from .bench import Bench, new_bench
-from .cells import HOSTS, SHARP, SHORT, SID, Run, all_runs, representative
+from .cells import HOSTS, SHARP, SHORT, SID, Run, Upgrade, all_runs, representative
 from .outcome import Outcome
 from .report import note
 from .sid import deploy_sid
@@ -67,6 +67,10 @@ def perform_all(
                 bench = None
                 continue
             futures[run].set_result(outcome)
+            if run.upgrade is Upgrade.RELEASE:
+                stack.close()
+                bench = None
+                continue
             try:
                 bench.reset(run)
             except Exception as error:  # noqa: BLE001 - whatever it is, a new clone helps

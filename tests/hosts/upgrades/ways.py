@@ -1,4 +1,4 @@
-"""The four ways to upgrade, each with what was asked."""
+"""The four ways to upgrade, each with what was asked; two of them go to another release, too."""
 
 import subprocess
 from collections.abc import Callable, Mapping
@@ -8,9 +8,15 @@ from tests.hosts.lab import Host
 from tests.hosts.terminal import converse
 
 from .cells import Way
+from .release import follow_trixie, full_upgrade
 
 GO_ON = r"\[Y/n\] "
 CONFFILE = r"\(Y/I/N/O/D/Z\) \[default=N\] \? "
+# What libc6 and postgresql ask everybody who has PostgreSQL and goes on to another release. Two of
+# the three reset debconf's "seen" first, so that no answer given before would count.
+GLIBC = r"(upgrade glibc now|during package upgrades without asking)\? \[yes/no\] ?"
+MOVE_CLUSTER = r"Upgrade PostgreSQL cluster 15/main to 17\? \[yes/no\] ?"
+DEBIANS_OWN = {GO_ON: "y", GLIBC: "yes", MOVE_CLUSTER: "no"}
 # What dpkg says instead of asking when nobody is there.
 NOBODY = "end of file on stdin at conffile prompt"
 UNATTENDED_LOG = "/var/log/unattended-upgrades/unattended-upgrades-dpkg.log"
@@ -21,18 +27,18 @@ class Done:
     """How an upgrade went."""
 
     ok: bool
-    questions: int  # apt's own "go on?" aside, which any `apt upgrade` puts
+    questions: int  # but for Debian's own, such as apt's "go on?"
     output: str
 
 
-def at_terminal(host: Host) -> Done:
+def at_terminal(host: Host, command: str = "upgrade") -> Done:
     """A person who says yes to apt and, if it comes to that, keeps the own conffile."""
     talk = converse(
         host,
-        "DEBIAN_FRONTEND=readline apt -o Dpkg::Progress-Fancy=0 upgrade",
-        {GO_ON: "y", CONFFILE: "N"},
+        f"DEBIAN_FRONTEND=readline apt -o Dpkg::Progress-Fancy=0 {command}",
+        {**DEBIANS_OWN, CONFFILE: "N"},
     )
-    return Done(True, sum(asked != GO_ON for asked in talk.questions), talk.screen)
+    return Done(True, sum(asked not in DEBIANS_OWN for asked in talk.questions), talk.screen)
 
 
 def with_closed_stdin(host: Host) -> Done:
@@ -50,6 +56,22 @@ def unattended(host: Host) -> Done:
     return Done(done.returncode == 0, output.count(NOBODY), output)
 
 
+def to_trixie_at_terminal(host: Host) -> Done:
+    """The same person, who upgrades to Debian 13 and reboots."""
+    follow_trixie(host)
+    done = at_terminal(host, "full-upgrade")
+    host.reboot()
+    return done
+
+
+def to_trixie_with_closed_stdin(host: Host) -> Done:
+    """The same script, which upgrades to Debian 13 and reboots."""
+    follow_trixie(host)
+    ok, output = full_upgrade(host)
+    host.reboot()
+    return Done(ok, output.count(NOBODY), output)
+
+
 def by_deploy(deploy: Callable[[], "subprocess.CompletedProcess[str]"]) -> Done:
     """The public pyinfra command."""
     done = deploy()
@@ -60,4 +82,9 @@ WAYS: Mapping[Way, Callable[[Host], Done]] = {
     Way.TERMINAL: at_terminal,
     Way.CLOSED: with_closed_stdin,
     Way.UNATTENDED: unattended,
+}
+# unattended-upgrades never leaves a release, and neither does the deploy.
+RELEASE_WAYS: Mapping[Way, Callable[[Host], Done]] = {
+    Way.TERMINAL: to_trixie_at_terminal,
+    Way.CLOSED: to_trixie_with_closed_stdin,
 }
