@@ -12,6 +12,7 @@ from altpeter_matrix.resources import DOCUMENTS
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import UPSTREAM, Candidate
 from tests.hosts.upgrades.gate_patient import DROP_IN, GATE, WITHIN, Patient, patient
+from tests.hosts.upgrades.states import SYNAPSE
 
 __all__ = ["patient"]
 
@@ -75,6 +76,25 @@ def test_a_version_that_has_migrated_is_watched_like_any_other(patient: Patient)
     assert patient.until_good() == version
     patient.until(lambda: set(patient.kept()) == {good, version}, 30)
     assert "held back" not in patient.host.run("altpeter-matrix", "status").stdout
+
+
+@pytest.mark.upgrades
+def test_no_version_has_to_pay_for_files_of_ours_that_somebody_changed(patient: Patient) -> None:
+    """Neither one that comes while the one before is still watched, nor one that was ready."""
+    patient.until_good()
+    first, second = (patient.upload(candidates.SOUND) for _ in range(2))
+    patient.host.sh(f"dpkg --force-unsafe-io -i {first} </dev/null")
+    patient.until(lambda: patient.phase() == "watching", 30)
+    patient.host.run("chmod", "000", SYNAPSE)
+    patient.host.sh(f"dpkg --force-unsafe-io -i {second} </dev/null")
+    version = patient.installed()
+    patient.until_serving_as(version, 60)
+    patient.until(lambda: bool((patient.history()["trial"] or {}).get("ready")), 60)
+    patient.host.run("chmod", "000", SYNAPSE)
+    patient.host.run("systemctl", "kill", "--signal=KILL", "matrix-synapse")
+    patient.until_serving_as(version, 120)
+    assert patient.until_over(version, 150)["result"] == "passed"
+    assert patient.host.run("altpeter-matrix", "status").stdout.startswith("healthy\n")
 
 
 @pytest.mark.upgrades
