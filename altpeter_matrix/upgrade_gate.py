@@ -159,17 +159,17 @@ class Gate:
             self._repair(trial.release)
         elif verdict is Verdict.FAILED and watch.reason is not None:
             self._failed(trial, watch.reason)
-        elif verdict is Verdict.SPOILT:
-            self._apply()
-            # Where apply refuses, the next start is looked at again.
-            if not upgrade_sight.spoilt(self.paths):
-                self._watch(replace(trial, ready=False, restarts=_restarts()))
 
     def _judge(
         self, watch: Watch, release: Release, changed: Callable[[], None] = lambda: None
     ) -> Verdict | None:
         canary = Canary(self.paths, self.settings, demanding=self.book.session)
         verdict = Judge(self.paths, self.database, canary).judge(watch, release, changed)
+        if verdict is Verdict.SPOILT:
+            self._apply()
+            # Where apply refuses, the next start is looked at again.
+            if not upgrade_sight.spoilt(self.paths):
+                return self._judge(watch, release, changed)
         if verdict is Verdict.PASSED:
             took = watch.took or self.book.took
             self.book = replace(self.book, session=canary.session, took=took)
@@ -287,7 +287,7 @@ class Gate:
             return  # `look` sees the version that came meanwhile
         note = ""
         if verdict is not Verdict.PASSED:
-            why = watch.reason.what if watch.reason else "it was stopped"
+            why = watch.reason.what if watch.reason else f"it was {verdict}"
             note = f"the version before does not work either: {why}"
             notify.journal(f"{trial.before}: {note}", error=True)
             if watch.reason is not None and _same_answer(watch.reason, trial.reason):

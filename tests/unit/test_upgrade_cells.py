@@ -9,6 +9,7 @@ import pytest
 from tests.hosts.deployments import TOP
 from tests.hosts.upgrades.cells import (
     HOSTS,
+    RELEASING,
     SHARP,
     SHORT,
     SID,
@@ -24,6 +25,7 @@ from tests.hosts.upgrades.cells import (
 )
 from tests.hosts.upgrades.outcome import Outcome, dump, load, table, totals
 from tests.hosts.upgrades.states import SETUPS
+from tests.hosts.upgrades.ways import RELEASE_WAYS, WAYS
 
 ALL = all_runs()
 PART = representative(ALL, per_host=10)
@@ -88,8 +90,10 @@ def test_the_short_runs_leave_out_no_way_and_no_trap_and_need_no_server_of_their
     assert set(TRAPS) <= found
 
 
-def test_every_state_can_be_made() -> None:
+def test_every_state_can_be_made_and_every_way_be_gone() -> None:
     assert set(SETUPS) == set(State)
+    assert {*WAYS, Way.DEPLOY} == set(Way)
+    assert set(RELEASE_WAYS) == set(RELEASING)
 
 
 def test_the_table_tells_failures_announced_edits_and_clean_cells_apart() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tests.hosts.lab import Host
 from tests.hosts.terminal import converse
@@ -16,7 +17,7 @@ CONFFILE = r"\(Y/I/N/O/D/Z\) \[default=N\] \? "
 # the three reset debconf's "seen" first, so that no answer given before would count.
 GLIBC = r"(upgrade glibc now|during package upgrades without asking)\? \[yes/no\] ?"
 MOVE_CLUSTER = r"Upgrade PostgreSQL cluster 15/main to 17\? \[yes/no\] ?"
-DEBIANS_OWN = {GO_ON: "y", GLIBC: "yes", MOVE_CLUSTER: "no"}
+OF_A_RELEASE = {GLIBC: "yes", MOVE_CLUSTER: "no"}
 # What dpkg says instead of asking when nobody is there.
 NOBODY = "end of file on stdin at conffile prompt"
 UNATTENDED_LOG = "/var/log/unattended-upgrades/unattended-upgrades-dpkg.log"
@@ -27,18 +28,24 @@ class Done:
     """How an upgrade went."""
 
     ok: bool
-    questions: int  # but for Debian's own, such as apt's "go on?"
+    questions: int  # but for apt's own "go on?" and those OF_A_RELEASE, where it is one
     output: str
 
 
-def at_terminal(host: Host, command: str = "upgrade") -> Done:
-    """A person who says yes to apt and, if it comes to that, keeps the own conffile."""
+def at_terminal(
+    host: Host, command: str = "upgrade", debians_own: Mapping[str, str] = MappingProxyType({})
+) -> Done:
+    """A person who says yes to apt and, if it comes to that, keeps the own conffile.
+
+    debians_own: what to answer to questions that do not count.
+    """
+    expected = {GO_ON: "y", **debians_own}
     talk = converse(
         host,
         f"DEBIAN_FRONTEND=readline apt -o Dpkg::Progress-Fancy=0 {command}",
-        {**DEBIANS_OWN, CONFFILE: "N"},
+        {**expected, CONFFILE: "N"},
     )
-    return Done(True, sum(asked not in DEBIANS_OWN for asked in talk.questions), talk.screen)
+    return Done(True, sum(asked not in expected for asked in talk.questions), talk.screen)
 
 
 def with_closed_stdin(host: Host) -> Done:
@@ -59,7 +66,7 @@ def unattended(host: Host) -> Done:
 def to_trixie_at_terminal(host: Host) -> Done:
     """The same person, who upgrades to Debian 13 and reboots."""
     follow_trixie(host)
-    done = at_terminal(host, "full-upgrade")
+    done = at_terminal(host, "full-upgrade", OF_A_RELEASE)
     host.reboot()
     return done
 
