@@ -7,8 +7,10 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -282,19 +284,52 @@ with Lab.open(sys.argv[1]) as lab:
 """
 
 
-@pytest.fixture
-def child() -> Iterator[subprocess.Popen[str]]:
+# Its threads make hosts and files as fast as they can, whatever becomes of them.
+BUSY_CHILD = CHILD.replace(
+    "    print(",
+    """    import threading
+    def go_on(work):
+        while True:
+            try:
+                work()
+            except Exception:
+                time.sleep(0.001)
+    def make_host():
+        host = lab.host("busy")
+        host.kill()
+        host.start()
+        lab.discard(host)
+    def make_file():
+        directory = lab.state / "records"
+        directory.mkdir(exist_ok=True)
+        (directory / f"{time.monotonic()}").touch()
+    for work in (make_host, make_file):
+        threading.Thread(target=go_on, args=[work], daemon=True).start()
+    print(""",
+)
+
+
+@contextmanager
+def running(script: str) -> Iterator[subprocess.Popen[str]]:
     """A run of its own that has a lab named "killed"."""
     process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, "killed"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, "killed"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     remember_token()
-    yield process
-    process.kill()
-    process.wait()
-    Lab.clean("killed")
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        Lab.clean("killed")
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[str]]:
+    with running(CHILD) as process:
+        yield process
 
 
 @pytest.fixture
@@ -331,6 +366,31 @@ def test_an_interrupted_run_leaves_nothing(
     child.send_signal(number)
     assert child.wait(120) != 0
     assert nothing_left()
+
+
+def test_a_terminated_run_whose_threads_go_on_leaves_nothing() -> None:
+    with running(BUSY_CHILD) as child:
+        time.sleep(2)
+        child.terminate()
+        assert child.wait(120) == -signal.SIGTERM
+        assert nothing_left()
+
+
+def test_a_closed_ledger_takes_nothing_more_and_waits_for_what_is_being_made(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    closing = threading.Thread(target=ledger.close)
+    with ledger.making("directory", str(tmp_path / "made")):
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        (tmp_path / "made").mkdir()
+    closing.join()
+    with pytest.raises(LabError, match="closed"):
+        ledger.add("directory", str(tmp_path / "late"))
+    assert ledger.undo() == []
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_second_live_run_of_the_same_name_is_refused(child: subprocess.Popen[str]) -> None:

@@ -231,8 +231,8 @@ class Host:
         work = self.directory / "work"
         for directory in (self.root, self.upper, work):
             directory.mkdir(parents=True, exist_ok=True)
-        self._access.ledger.add("mount", str(self.root))
-        layers.mount(self.lowers, self.upper, work, self.root)
+        with self._access.ledger.making("mount", str(self.root)):
+            layers.mount(self.lowers, self.upper, work, self.root)
         self._mounted = True
 
     def _unmount(self) -> None:

@@ -274,6 +274,7 @@ class Lab:
                 return
             self._closed = True
         if not self._detached:
+            self._access.ledger.close()
             with step(f"closing lab {self.name!r}"):
                 _clean(self.state, self._access.ledger)
         if self._handler is not None:
@@ -282,9 +283,11 @@ class Lab:
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
         # Not an exception: pytest would take it for one test's failure and go on.
-        self.close()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        try:
+            self.close()
+        finally:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
 
 def clean(name: str) -> None:

@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import cgroups, connections, kernel
@@ -25,15 +26,31 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._guard = threading.RLock()
+        self._closed = False
 
     def add(self, kind: str, name: str) -> None:
         """Write down that something is about to be made."""
         if kind not in REMOVE:
             raise LabError(f"the ledger knows no {kind}")
-        with self._guard, self._path.open("a") as file:
-            file.write(json.dumps([kind, name]) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with self._guard:
+            if self._closed:
+                raise LabError(f"the lab is closed, so no {kind} {name} is made any more")
+            with self._path.open("a") as file:
+                file.write(json.dumps([kind, name]) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    @contextmanager
+    def making(self, kind: str, name: str) -> Iterator[None]:
+        """Make it within this: `close` waits meanwhile, or it would be made after all is undone."""
+        with self._guard:
+            self.add(kind, name)
+            yield
+
+    def close(self) -> None:
+        """From now on nothing is made: threads may still be at work when their lab is closed."""
+        with self._guard:
+            self._closed = True
 
     def entries(self) -> list[tuple[str, str]]:
         """Return what was written down, oldest first, without repetitions."""

@@ -31,7 +31,7 @@ shift
 status=133
 while [ "$status" -eq 133 ]; do
     status=0
-    sh -c 'for group in $1; do echo $$ > "$group/cgroup.procs"; done; shift; exec "$@"' \
+    sh -ec 'for group in $1; do echo $$ > "$group/cgroup.procs"; done; shift; exec "$@"' \
         sh "$groups" "$@" || status=$?
 done
 exit "$status"
@@ -65,9 +65,12 @@ class Machine:
     def power_on(self) -> None:
         """Start the machine; returns before it has booted."""
         self._wait_for_old_link()
-        self._ledger.add("cgroup", self.name)
-        # nspawn cannot remove this directory itself when /run is not a file system of its own.
-        self._ledger.add("directory", str(PROPAGATE / self.name))
+        with self._ledger.making("cgroup", self.name):
+            # nspawn cannot remove this directory itself when /run is not a file system of its own.
+            self._ledger.add("directory", str(PROPAGATE / self.name))
+            self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
         cgroups.create(self.name)
         groups = [str(hierarchy / self.name) for hierarchy in cgroups.hierarchies()]
         argv = [
@@ -76,8 +79,8 @@ class Machine:
             *("--console=pipe", "--resolv-conf=off", "--timezone=off", "--link-journal=no"),
         ]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", START, "sh", *groups, "--", *argv],
+            return subprocess.Popen(
+                ["/bin/sh", "-ec", START, "sh", *groups, "--", *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -65,11 +66,17 @@ def go_through(
     original: Deployment,
     ordeals: Sequence[Ordeal],
     ends: Mapping[int, Future[None]],
+    over: Event,
 ) -> None:
-    """All ordeals of one host; after one that ends badly go on with a new clone."""
+    """All ordeals of one host; after one that ends badly go on with a new clone.
+
+    over: set when nobody waits for the other ordeals any more, as after Ctrl-C.
+    """
     with ExitStack() as stack:
         patient: Patient | None = None
         for ordeal in ordeals:
+            if over.is_set():
+                return
             end = ends[id(ordeal)]
             try:
                 if patient is None:
@@ -93,11 +100,13 @@ def ends(
         if isinstance(item, pytest.Function) and "ends" in item.fixturenames
     ]
     futures: dict[int, Future[None]] = {id(ordeal): Future() for ordeal in selected}
+    over = Event()
     with ThreadPoolExecutor() as pool:
         for server in both:
             ordeals = [one for one in selected if one.debian == server.host.debian]
-            pool.submit(go_through, fleet, server, ordeals, futures)
+            pool.submit(go_through, fleet, server, ordeals, futures, over)
         yield futures
+        over.set()
 
 
 @pytest.mark.parametrize("ordeal", parameters(kills()))

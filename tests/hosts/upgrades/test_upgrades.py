@@ -8,6 +8,7 @@ representative part.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -41,10 +42,12 @@ def perform_all(
     deployed: Deployment | None,
     runs: Sequence[Run],
     futures: Mapping[Run, Future[Outcome]],
+    over: Event,
 ) -> None:
     """Do the runs of one host; after a run that cannot be undone go on with a new clone.
 
     deployed: None is the server on sid, which is made here.
+    over: set when nobody waits for the other runs any more, as after Ctrl-C.
     """
     if not runs:
         return
@@ -57,6 +60,8 @@ def perform_all(
             return
         bench: Bench | None = None
         for run in runs:
+            if over.is_set():
+                return
             try:
                 if bench is None:
                     bench = new_bench(fleet, original, stack)
@@ -91,12 +96,14 @@ def outcomes(
         and item.originalname == test_an_upgrade_asks_nothing_and_loses_nothing.__name__
     ]
     futures: dict[Run, Future[Outcome]] = {run: Future() for run in selected}
+    over = Event()
     with ThreadPoolExecutor() as pool:
         for host in (*HOSTS, SID):
             runs = [run for run in selected if run.host == host]
             deployed = next((one for one in both if one.host.debian == host), None)
-            pool.submit(perform_all, fleet, deployed, runs, futures)
+            pool.submit(perform_all, fleet, deployed, runs, futures, over)
         yield futures
+        over.set()
 
 
 @pytest.mark.parametrize("run", parameters())
