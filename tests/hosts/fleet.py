@@ -145,15 +145,19 @@ class Fleet:
 
     @contextmanager
     def clone(
-        self, deployment: Deployment, purpose: str, dns: bool = False
+        self, deployment: Deployment, purpose: str, dns: bool = False, disk: bool = False
     ) -> Iterator[Deployment]:
         """A copy of a server as it was right after its deploy, for a test that harms it.
 
-        It has an address of its own; with ``dns`` the server's names lead to it meanwhile.
+        It has an address of its own; with ``dns`` the server's names lead to it meanwhile, and
+        with ``disk`` a disk of its own, which can become full.
         """
         original = deployment.host
         host = self.lab.host(
-            f"{original.name}-{purpose}", base=self._snapshots[original.name], readdress=True
+            f"{original.name}-{purpose}",
+            base=self._snapshots[original.name],
+            readdress=True,
+            disk=disk,
         )
         if not dns:
             self._point_names(deployment, original)

@@ -8,6 +8,7 @@ with Lab.open() as lab:
 from __future__ import annotations
 
 from .commands import CommandError, Result
+from .disk import Scarce
 from .errors import LabError, LabUnavailable
 from .host import Host
 from .lab import Lab, clean, require
@@ -21,6 +22,7 @@ __all__ = [
     "LabError",
     "LabUnavailable",
     "Result",
+    "Scarce",
     "Services",
     "Snapshot",
     "clean",

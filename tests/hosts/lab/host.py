@@ -14,6 +14,7 @@ from pathlib import Path
 from . import layers
 from .commands import CommandError, Result, run
 from .connections import Connections
+from .disk import Disk
 from .errors import LabError
 from .identity import Identity, give_birth, settle
 from .ledger import Ledger
@@ -45,7 +46,14 @@ class Host:
     """A running (or stopped) host."""
 
     def __init__(
-        self, name: str, debian: str, identity: Identity, lowers: Sequence[Path], access: Access
+        self,
+        name: str,
+        debian: str,
+        identity: Identity,
+        lowers: Sequence[Path],
+        access: Access,
+        *,
+        disk: bool = False,
     ) -> None:
         self.name = name
         self.debian = debian
@@ -59,7 +67,9 @@ class Host:
         self._access = access
         self.directory = access.state / "hosts" / name
         self.root = self.directory / "root"
-        self.upper = self.directory / "upper"
+        self._disk = Disk(self.directory / "disk", access.ledger) if disk else None
+        self.upper = self._disk.upper if self._disk else self.directory / "upper"
+        self._work = self._disk.work if self._disk else self.directory / "work"
         name_of_machine = f"{access.network.token}h{identity.number}"
         self._connections = Connections(access.sockets, name_of_machine)
         self._machine = Machine(
@@ -82,6 +92,13 @@ class Host:
     @property
     def running(self) -> bool:
         return self._machine.running
+
+    @property
+    def disk(self) -> Disk:
+        """Of a host that was made with one of its own."""
+        if self._disk is None:
+            raise LabError(f"{self.name} has no disk of its own: make it with disk=True")
+        return self._disk
 
     @property
     def ssh_key(self) -> Path:
@@ -214,6 +231,8 @@ class Host:
 
     def freeze(self, target: Path) -> None:
         """Power off and move what the host wrote to ``target``, now its topmost lower layer."""
+        if self._disk is not None:
+            raise LabError(f"{self.name} has a disk of its own, which cannot become a snapshot")
         self.stop()
         self._unmount()
         self.upper.rename(target)
@@ -228,18 +247,21 @@ class Host:
     def _mount(self) -> None:
         if self._mounted:
             return
-        work = self.directory / "work"
-        for directory in (self.root, self.upper, work):
+        if self._disk is not None:
+            self._disk.mount()
+        for directory in (self.root, self.upper, self._work):
             directory.mkdir(parents=True, exist_ok=True)
         with self._access.ledger.making("mount", str(self.root)):
-            layers.mount(self.lowers, self.upper, work, self.root)
+            layers.mount(self.lowers, self.upper, self._work, self.root)
         self._mounted = True
 
     def _unmount(self) -> None:
         if self._mounted:
             run("umount", self.root)
             self._mounted = False
-            shutil.rmtree(self.directory / "work", ignore_errors=True)
+            shutil.rmtree(self._work, ignore_errors=True)
+            if self._disk is not None:
+                self._disk.unmount()
 
     def _know_key(self) -> None:
         known = self._access.known_hosts

@@ -145,10 +145,12 @@ class Lab:
         base: Snapshot | None = None,
         dns: Sequence[str] = (),
         readdress: bool = False,
+        disk: bool = False,
     ) -> Host:
         """Boot a host: bare, or a clone of a snapshot at the snapshot's address.
 
         ``dns`` are names that then point to it; a clone has those of its original by default.
+        With ``disk`` what it writes goes to a disk of its own, which can become full.
         """
         names = tuple(dns) or (base.dns if base else ())
         if base is None:
@@ -159,7 +161,7 @@ class Lab:
         if release not in RELEASES:
             raise LabError(f"no Debian {release} in the lab; there are {', '.join(RELEASES)}")
         number = base.number if base and not readdress else None
-        host = self._new_host(name, fqdn, number, release, lowers)
+        host = self._new_host(name, fqdn, number, release, lowers, disk=disk)
         with self._guard:
             for known in {f"{name.partition('.')[0]}.lab.test", *names}:
                 self._zone.addresses[known] = (host.ipv4, host.ipv6)
@@ -170,7 +172,14 @@ class Lab:
         return host
 
     def _new_host(
-        self, name: str, fqdn: str, number: int | None, debian: str, lowers: Sequence[Path]
+        self,
+        name: str,
+        fqdn: str,
+        number: int | None,
+        debian: str,
+        lowers: Sequence[Path],
+        *,
+        disk: bool = False,
     ) -> Host:
         with self._guard:
             if self._closed:
@@ -187,7 +196,7 @@ class Lab:
                     ", or ask for readdress=True"
                 )
             identity = Identity(fqdn, number, self._access.network.subnet)
-            host = Host(name, debian, identity, lowers, self._access)
+            host = Host(name, debian, identity, lowers, self._access, disk=disk)
             self._hosts[name] = host
             return host
 

@@ -49,6 +49,10 @@ MOMENTS = (
 )
 
 
+# The disk runs full before dpkg has unpacked ours, while it does, and while our scripts run.
+FULL_MOMENTS = tuple(MOMENTS[number] for number in (0, 3, 9, 15))
+
+
 @dataclass(frozen=True)
 class Fault:
     """A host on which an upgrade cannot do all of its work.
@@ -93,11 +97,11 @@ _PRESENT = "systemctl unset-environment LD_PRELOAD; systemctl restart nginx matr
 
 FAULTS = (
     Fault(
-        "full disk",
+        "no room for the state",
         *_small(STATE, f"size=$(($(du -sm {ASIDE} | cut -f1) + 100))m", _BYTES.format(STATE)),
     ),
     Fault(
-        "no inodes",
+        "no inodes for the state",
         *_small(STATE, f"nr_inodes=$(($(find {ASIDE} | wc -l) + 400))", _INODES.format(STATE)),
     ),
     Fault(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
-from tests.hosts.lab import Host
+from tests.hosts.lab import Host, Scarce
 from tests.hosts.lab.commands import run
 from tests.hosts.probes import login, request, wait_until_serving
 
@@ -64,6 +64,7 @@ class Patient:
         wait_until_serving(server)
         self.token = login(server)
         self._next = True
+        self._unit = ""
 
     def kill_dpkg(self, moment: Moment, how: str) -> None:
         """SIGKILL; how: to dpkg "alone", then what it started goes on, or to "all" of it."""
@@ -77,26 +78,43 @@ class Patient:
         self._recover(files, edits)
 
     def cut_power(self, moment: Moment) -> None:
-        def cut(files: str, seconds: float) -> bool:
-            self.host.sh(
-                f"systemd-run --quiet --collect --unit=disturb-{time.monotonic_ns()}"
-                f" python3 {SCRIPT} '{moment.stage}' {seconds} tell {files}"
-            )
-            now, ended = (self.host.root / PLACE.lstrip("/") / name for name in ("now", "ended"))
-            end = time.monotonic() + 90
-            while not now.exists():
-                if ended.exists():
-                    return False
-                assert time.monotonic() < end, f"dpkg did not come to {moment}"
-                time.sleep(0.001)
+        def cut() -> None:
             self.host.kill()
             self.host.start()
-            return not ended.exists()
 
-        files, edits = self._disturb(cut, moment.seconds)
+        files, edits = self._disturb(self._at(moment, cut), moment.seconds)
         active = self.host.run("systemctl", "is-active", "nginx", "matrix-synapse", check=False)
         # Synapse may still be starting: nothing waits for it at boot.
         assert set(active.stdout.split()) <= {"active", "activating"}, active.stdout
+        self._recover(files, edits)
+
+    def run_full(self, moment: Moment, scarce: Scarce) -> None:
+        """The whole disk; somebody frees some space later.
+
+        Meanwhile the services go on, and nginx can start anew. A Synapse that is restarted comes
+        back by itself with the space: until then PostgreSQL may refuse its connections, for which
+        it has to write a file (pg_internal.init).
+        """
+        # To write into a file of a lower layer takes the space of the whole file; on a real disk it
+        # takes none.
+        self.host.sh("find /etc /var -xdev -type f -exec touch -ac {} +")
+
+        upgrade = self._at(moment, lambda: self.host.disk.exhaust(scarce))
+
+        def fill(files: str, seconds: float) -> bool:
+            in_time = upgrade(files, seconds)
+            if not in_time:
+                self.host.disk.relieve()
+            return in_time
+
+        try:
+            files, edits = self._disturb(fill, moment.seconds)
+            self._wait_for_dpkg()
+            self.host.sh("systemctl reset-failed; systemctl restart nginx")
+            wait_until_serving(self.server, within=90)
+            self.host.run("systemctl", "restart", "matrix-synapse", check=False)
+        finally:
+            self.host.disk.relieve()
         self._recover(files, edits)
 
     def suffer(self, fault: Fault) -> None:
@@ -116,6 +134,33 @@ class Patient:
         self._assert_well({k: v for k, v in edits.items() if k not in fault.loses}, done.stdout)
         self.host.sh(fault.clear)
         self.host.run("altpeter-matrix", "apply")
+
+    def _at(self, moment: Moment, disturb: Callable[[], None]) -> Callable[[str, float], bool]:
+        """Starts the upgrade, and disturbs it at the moment; tells whether that was in time."""
+
+        def act(files: str, seconds: float) -> bool:
+            self._unit = f"disturb-{time.monotonic_ns()}"
+            self.host.sh(
+                f"systemd-run --quiet --collect --unit={self._unit}"
+                f" python3 {SCRIPT} '{moment.stage}' {seconds} tell {files}"
+            )
+            now, ended = (self.host.root / PLACE.lstrip("/") / name for name in ("now", "ended"))
+            end = time.monotonic() + 90
+            while not now.exists():
+                if ended.exists():
+                    return False
+                assert time.monotonic() < end, f"dpkg did not come to {moment}"
+                time.sleep(0.001)
+            disturb()
+            return not ended.exists()
+
+        return act
+
+    def _wait_for_dpkg(self) -> None:
+        end = time.monotonic() + 300
+        while self.host.run("systemctl", "is-active", self._unit, check=False).returncode == 0:
+            assert time.monotonic() < end, "dpkg does not end"
+            time.sleep(0.2)
 
     def _disturb(
         self, disturb: Callable[[str, float], bool], seconds: float

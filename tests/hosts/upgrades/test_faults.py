@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from threading import Event
 from typing import Any, cast
 
@@ -17,9 +18,10 @@ import pytest
 
 from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
+from tests.hosts.lab import Scarce
 
 from .cells import HOSTS
-from .faults import FAULTS, MOMENTS
+from .faults import FAULTS, FULL_MOMENTS, MOMENTS
 from .patient import Patient
 
 pytestmark = pytest.mark.upgrades
@@ -51,6 +53,12 @@ def power_cuts() -> Iterator[Ordeal]:
         yield Ordeal(HOSTS[(number + 1) % 2], f"{moment}", happen)
 
 
+def full_disks() -> Iterator[Ordeal]:
+    for debian, scarce, moment in product(HOSTS, Scarce, FULL_MOMENTS):
+        happen = partial(Patient.run_full, moment=moment, scarce=scarce)
+        yield Ordeal(debian, f"no {scarce.name.lower()} at {moment}", happen)
+
+
 def faults() -> Iterator[Ordeal]:
     for debian in HOSTS:
         for fault in FAULTS:
@@ -80,7 +88,9 @@ def go_through(
             end = ends[id(ordeal)]
             try:
                 if patient is None:
-                    patient = Patient(fleet, stack.enter_context(fleet.clone(original, "faults")))
+                    patient = Patient(
+                        fleet, stack.enter_context(fleet.clone(original, "faults", disk=True))
+                    )
                 ordeal.happen(patient)
                 end.set_result(None)
             except BaseException as error:
@@ -116,6 +126,13 @@ def test_a_killed_dpkg_loses_nothing(ordeal: Ordeal, ends: Mapping[int, Future[N
 
 @pytest.mark.parametrize("ordeal", parameters(power_cuts()))
 def test_a_power_cut_during_an_upgrade_loses_nothing(
+    ordeal: Ordeal, ends: Mapping[int, Future[None]]
+) -> None:
+    ends[id(ordeal)].result()
+
+
+@pytest.mark.parametrize("ordeal", parameters(full_disks()))
+def test_a_disk_that_runs_full_during_an_upgrade_loses_nothing(
     ordeal: Ordeal, ends: Mapping[int, Future[None]]
 ) -> None:
     ends[id(ordeal)].result()
