@@ -21,6 +21,7 @@ from .lab import (
     Lab,
     LabError,
     LabUnavailable,
+    Scarce,
     cgroups,
     kernel,
     machine,
@@ -202,6 +203,20 @@ def test_a_host_survives_reboot_and_power_cut(hosts: dict[str, Host]) -> None:
     host.start()
     assert host.read("/root/kept") == "kept\n"
     assert host.run("systemctl", "is-system-running").stdout.strip() == "running"
+
+
+@pytest.mark.upgrades
+def test_a_disk_of_its_own_runs_full_and_has_room_again(lab: Lab) -> None:
+    host = lab.host("full", disk=True)
+    write = "mkdir -p /srv/new && head -c 1000000 /dev/zero > /srv/new/file"
+    for what in Scarce:
+        host.disk.exhaust(what)
+        assert "No space left" in host.sh(write, check=False).stderr
+        host.disk.relieve()
+        host.sh(f"{write}; rm -r /srv/new")
+    with pytest.raises(LabError, match="cannot become a snapshot"):
+        lab.snapshot(host, "test-lab-full")
+    lab.discard(host)
 
 
 def test_a_snapshot_is_cloned_in_seconds_at_the_same_address(lab: Lab) -> None:
