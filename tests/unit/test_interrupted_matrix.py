@@ -45,7 +45,7 @@ def test_no_ordeal_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     futures: dict[int, Future[None]] = {id(one): Future() for one in ordeals}
 
     class Clones:
-        def clone(self, *_: object) -> Any:
+        def clone(self, *_: object, disk: bool) -> Any:
             return nullcontext()
 
     test_faults.go_through(
