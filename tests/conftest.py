@@ -16,7 +16,7 @@ with mock.patch("gevent.monkey.patch_all"):
 APART = (
     "test_apt_install.py", "test_readme.py", "test_first_deploy_killed.py", "test_lab.py",
     "test_divided_run.py", "test_lab_controller.py", "test_adoption.py", "test_release_upgrade.py",
-    "test_two_clusters.py",
+    "test_two_clusters.py", "test_lab_cleanup.py",
 )  # fmt: skip
 SERVERS = "servers"
 PACKAGE = "package"

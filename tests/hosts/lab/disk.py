@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from enum import Enum
 from pathlib import Path
 
 from .commands import run
+from .errors import LabError
 from .ledger import Ledger
 
 
@@ -30,25 +32,34 @@ class Disk:
         self.work = place / "work"
 
     def mount(self) -> None:
-        self._place.mkdir(parents=True, exist_ok=True)
         with self._ledger.making("mount", str(self._place)):
+            self._place.mkdir(parents=True, exist_ok=True)
             run("mount", "-t", "tmpfs", "-o", f"mode=755,{self.ROOMY}", "lab-disk", self._place)
 
     def unmount(self) -> None:
         run("umount", self._place)
 
     def exhaust(self, what: Scarce) -> None:
-        """Leave nothing free, whoever asks for it."""
-        while free := self._free(what):
-            state = os.statvfs(self._place)
-            total = state.f_blocks * state.f_frsize if what is Scarce.BYTES else state.f_files
+        """Leave nothing free, whoever asks for it; raises when that takes more than 30 s."""
+        end = time.monotonic() + 30
+        while True:
+            total, free = self._room(what)
+            if not free:
+                return
             # Refused when more is in use meanwhile.
-            run("mount", "-o", f"remount,{what.value}={total - free}", self._place, check=False)
+            done = run(
+                "mount", "-o", f"remount,{what.value}={total - free}", self._place, check=False
+            )
+            if time.monotonic() > end:
+                raise LabError(f"{self._place} cannot be filled: {done.stderr or f'{free} free'}")
 
     def relieve(self) -> None:
         """As large as before."""
         run("mount", "-o", f"remount,{self.ROOMY}", self._place)
 
-    def _free(self, what: Scarce) -> int:
+    def _room(self, what: Scarce) -> tuple[int, int]:
+        """All there is, and what is free of it."""
         state = os.statvfs(self._place)
-        return state.f_bfree * state.f_frsize if what is Scarce.BYTES else state.f_ffree
+        if what is Scarce.INODES:
+            return state.f_files, state.f_ffree
+        return state.f_blocks * state.f_frsize, state.f_bfree * state.f_frsize

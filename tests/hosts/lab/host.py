@@ -249,9 +249,9 @@ class Host:
             return
         if self._disk is not None:
             self._disk.mount()
-        for directory in (self.root, self.upper, self._work):
-            directory.mkdir(parents=True, exist_ok=True)
         with self._access.ledger.making("mount", str(self.root)):
+            for directory in (self.root, self.upper, self._work):
+                directory.mkdir(parents=True, exist_ok=True)
             layers.mount(self.lowers, self.upper, self._work, self.root)
         self._mounted = True
 
