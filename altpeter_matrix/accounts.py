@@ -1,6 +1,6 @@
 """Users and groups of the host, read from its own files so that another root has its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .commands import run
@@ -19,6 +19,7 @@ class Accounts:
     users: dict[str, int]  # user -> primary group's number
     groups: dict[str, int]
     members: dict[str, tuple[str, ...]]  # group -> users added to it
+    ids: dict[str, int] = field(default_factory=dict)  # user -> its number
 
     def group_id(self, name: str | None) -> int | None:
         """The number of a group; None stands for root's."""
@@ -29,6 +30,11 @@ class Accounts:
                 Problem("/etc/group", f"has no group {name}", "reinstall the Synapse package")
             )
         return self.groups[name]
+
+    def groups_of(self, user: str) -> frozenset[int]:
+        """The numbers of all groups that a user is in."""
+        added = {self.groups[name] for name, users in self.members.items() if user in users}
+        return frozenset(added | ({self.users[user]} if user in self.users else set()))
 
     def synapse_group(self) -> str | None:
         """The group that may read Synapse's secrets; None when Synapse has no user."""
@@ -43,6 +49,7 @@ def read_accounts(root: Path) -> Accounts:
         users={row[0]: int(row[3]) for row in _rows(root / "etc/passwd", 4)},
         groups={row[0]: int(row[2]) for row in groups},
         members={row[0]: tuple(row[3].split(",")) if len(row) > 3 else () for row in groups},
+        ids={row[0]: int(row[2]) for row in _rows(root / "etc/passwd", 3)},
     )
 
 

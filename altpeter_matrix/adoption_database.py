@@ -212,7 +212,7 @@ def _options_file(paths: Paths, synapse: Synapse, reading: Reading, move: Move) 
 def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
     tool = "synapse_port_db"
     done = run(
-        *as_synapse_command(paths.on_host(synapse.python), network=True),
+        *as_synapse_command(paths.on_host(synapse.python)),
         "-m", f"synapse._scripts.{tool}",
         "--sqlite-database", str(move.source), "--postgres-config", str(options),
         timeout=_PATIENCE, check=False,

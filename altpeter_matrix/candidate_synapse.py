@@ -4,7 +4,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from .synapse_files import NOTHING, Instead
 
 # Each costs a start of Python; more options than that are rarely new at once.
 _SUSPECTS = 12
+PARSER = ("-m", "synapse.config")
+# A candidate's code says what it likes, on somebody's terminal and in a mail.
+_LONGEST = 1000
 # In /run: whoever doubts the answer reboots, or removes it.
 _ACCEPTED = "synapse.accepted"
 _CURRENT = b"/var/lib/altpeter-matrix/current/"
@@ -72,20 +75,25 @@ def check(
     candidate: Path,
     origins: Mapping[str, str] | None = None,
     instead: Instead = NOTHING,
-    *,
-    network: bool = True,
 ) -> None:
-    """ValidationError when Synapse rejects its configuration with the candidate in it.
-
-    network: whether Synapse may use it meanwhile.
-    origins: where the administrator wrote an option, by its name. Synapse's message often does not
-    tell (some are a bare AttributeError), so the option without which it is content is looked for.
-    """
+    """ValidationError when Synapse rejects its configuration with the candidate in it."""
 
     def attempt(without: Collection[str]) -> Result:
         with configuration(paths, candidate, without, instead) as arguments:
-            return as_synapse(paths, synapse, "-m", "synapse.config", *arguments, network=network)
+            return as_synapse(paths, synapse, *PARSER, *arguments)
 
+    judge(attempt, origins)
+
+
+def judge(
+    attempt: Callable[[Collection[str]], Result], origins: Mapping[str, str] | None = None
+) -> None:
+    """ValidationError when a Synapse rejects a configuration.
+
+    attempt: has it read the configuration without some options.
+    origins: where the administrator wrote an option, by its name. Synapse's message often does not
+    tell (some are a bare AttributeError), so the option without which it is content is looked for.
+    """
     result = attempt(())
     if result.ok:
         return
@@ -157,19 +165,21 @@ def configuration(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def as_synapse(paths: Paths, synapse: Synapse, *arguments: str, network: bool = True) -> Result:
-    """Its Python, with the user of the unit: the same files are readable, or are not."""
+def as_synapse(paths: Paths, synapse: Synapse, *arguments: str, text: str = "") -> Result:
+    """Its Python, with the user of the unit: the same files are readable, or are not.
+
+    text: what it reads from its input.
+    """
     python = paths.on_host(synapse.python)
     if not python.exists():
         raise HostError(Problem(str(python), "is missing", f"reinstall {synapse.package}"))
-    command = as_synapse_command(python, network=network)
-    return run(*command, *arguments, timeout=120, check=False)
+    command = as_synapse_command(python)
+    return run(*command, *arguments, input=text, timeout=120, check=False)
 
 
-def as_synapse_command(python: Path, *, network: bool) -> tuple[str, ...]:
-    """How to start a Python as Synapse's user, with or without a network."""
-    alone = () if network else ("unshare", "--net", "--")
-    return (*alone, "runuser", "-u", SYNAPSE_USER, "--", str(python))
+def as_synapse_command(python: Path) -> tuple[str, ...]:
+    """How to start the Python of the installed Synapse as its user."""
+    return ("runuser", "-u", SYNAPSE_USER, "--", str(python))
 
 
 def _problem(what: str, result: Result, where: str | None = None) -> Problem:
@@ -184,7 +194,12 @@ def _problem(what: str, result: Result, where: str | None = None) -> Problem:
 
 
 def reason(result: Result) -> str:
-    """What Synapse says: its ConfigError, or the last line of a traceback."""
+    """What Synapse says: its ConfigError, or the last line of a traceback. Never more than a few
+    lines, and nothing that a terminal would obey."""
+    return "".join(one if one.isprintable() else " " for one in _said(result))[:_LONGEST]
+
+
+def _said(result: Result) -> str:
     lines = [line.strip() for line in result.output.splitlines() if line.strip()]
     for index, line in enumerate(lines):
         if line.startswith("Error in configuration"):

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import disk
+from . import disk, sandbox
 from .commands import last_lines, run
 from .errors import HostError, Problem
+from .facts import Synapse
 from .paths import Paths
 
 _VERSION_LINE = re.compile(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", re.MULTILINE)
@@ -50,6 +51,27 @@ def field(deb: Path, name: str) -> str:
     return run("dpkg-deb", "--field", deb, name).stdout.strip()
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """An unpacked package. root: the directory that stands for /."""
+
+    synapse: Synapse  # the installed one
+    version: str
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return f"Synapse {self.version}"
+
+    @property
+    def python(self) -> Path:
+        return self.root / str(self.synapse.python).lstrip("/")
+
+    @property
+    def changelog(self) -> Path:
+        return self.root / f"usr/share/doc/{self.synapse.package}/changelog.Debian.gz"
+
+
 @contextmanager
 def downloaded(paths: Paths, package: str, version: str) -> Iterator[Path]:
     """The package, fetched and checked by apt as for an installation."""
@@ -79,21 +101,25 @@ def downloaded(paths: Paths, package: str, version: str) -> Iterator[Path]:
 
 @contextmanager
 def unpacked(paths: Paths, deb: Path) -> Iterator[Path]:
-    """A directory with the files of the package, readable by every user as when installed."""
-    directory = paths.candidate / "root"
-    _clear(directory)
+    """A directory with the files of the package, readable by whoever gets there. The one above it
+    lets nobody in: there may be programs with set-user-ID among them."""
+    closed = paths.candidate / "unpacked"
+    _clear(closed)
     disk.ensure_directory(paths.candidate, 0o755)
+    disk.ensure_directory(closed, 0o700)
+    directory = closed / "root"
     try:
         run("dpkg-deb", "--extract", deb, directory, timeout=300)
         directory.chmod(0o755)
         yield directory
     finally:
-        _clear(directory)
+        _clear(closed)
 
 
 def tidy(paths: Paths) -> None:
     """Remove what a killed check left: hundreds of megabytes."""
     _clear(paths.candidate)
+    sandbox.tidy(paths)
 
 
 def _clear(directory: Path) -> None:

@@ -4,25 +4,24 @@ The installed one goes on meanwhile; nothing of what it uses is touched.
 """
 
 import gzip
-import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import (
-    candidate_synapse,
+    candidate_code,
     conffile_edits,
     keyring,
     last_backup,
+    sandbox,
     synapse_files,
     upgrade_candidate,
 )
 from .activation import Host
-from .commands import run
-from .errors import Finding, HostError, MatrixConfigError, Problem, error, warning
+from .errors import Finding, HostError, MatrixConfigError, error, warning
 from .facts import Synapse
 from .failures import problems_of
 from .host_checks import LEAST_FREE, disk_problems
@@ -30,9 +29,9 @@ from .paths import Paths
 from .redaction import redacted
 from .rendered import read_settings, render_host
 from .resources import document
+from .upgrade_candidate import Candidate
 from .upgrade_verdict import Verdict
 
-PROBE = Path(__file__).with_name("upgrade_probe.py")
 # Older ones have holes that are known: whatever replaces them is a security update.
 SAFE_SINCE = "1.157.2"
 _ENTRY = re.compile(r"^\S+ \((?P<version>[^)]+)\) .*urgency=(?P<urgency>\w+)")
@@ -42,27 +41,6 @@ _BACKUP = (
     f" ({document('updates.md')})"
 )
 _AGAIN = "then `altpeter-matrix upgrade check`"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An unpacked package. root: the directory that stands for /."""
-
-    synapse: Synapse  # the installed one
-    version: str
-    root: Path
-
-    @property
-    def name(self) -> str:
-        return f"Synapse {self.version}"
-
-    @property
-    def python(self) -> Path:
-        return self.root / str(self.synapse.python).lstrip("/")
-
-    @property
-    def changelog(self) -> Path:
-        return self.root / f"usr/share/doc/{self.synapse.package}/changelog.Debian.gz"
 
 
 def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
@@ -101,16 +79,20 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
         target = candidate.python.resolve()
         unchecked.append(f"what its own code says: its Python ({target}) is not installed yet")
     else:
+        answers: dict[str, Any] = {}
         try:
-            answers = _ask(candidate, options)
+            answers = candidate_code.ask(paths, candidate, options)
+        except sandbox.NotConfined as unsafe:
+            unchecked += [f"what its own code says: it {one.what}" for one in unsafe.problems]
         except HostError as mute:
-            answers = {}
             findings += [Finding("error", problem) for problem in mute.problems]
         if missing := answers.get("library_missing"):
             unchecked.append(f"what its own code says: {missing}")
-        else:
-            findings += _parser(paths, candidate, origins)
+        elif answers:
+            findings += candidate_code.parser_findings(paths, candidate, origins)
             findings += _demands(candidate, answers)
+        if unknown := answers.get("database_unknown"):
+            unchecked.append(f"its own test of the database, which asks anew: {unknown}")
         way_back = _way_back(paths, candidate.synapse, answers)
         findings += _database(candidate, answers, way_back)
         findings += _removed(paths, candidate, options)
@@ -167,58 +149,12 @@ def _settings(paths: Paths) -> tuple[Mapping[str, str], list[Finding]]:
     return rendered.origins, [Finding("warning", problem) for problem in rendered.warnings]
 
 
-def _ask(candidate: Candidate, options: Mapping[str, Any]) -> dict[str, Any]:
-    database = options.get("database")
-    if not isinstance(database, dict) or database.get("name") != "psycopg2":
-        database = None
-    # -I: nothing of the surroundings; -B: it could not write there anyway.
-    command = candidate_synapse.as_synapse_command(candidate.python, network=_remote(database))
-    result = run(
-        *command, "-I", "-B", PROBE, input=json.dumps({"database": database}),
-        timeout=300, check=False,
-    )  # fmt: skip
-    try:
-        answers: dict[str, Any] = json.loads(result.stdout.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        raise HostError(
-            Problem(
-                candidate.name,
-                f"its Python cannot be asked: {candidate_synapse.reason(result)}",
-                _AGAIN.removeprefix("then "),
-            )
-        ) from None
-    return answers
-
-
-def _remote(database: Mapping[str, Any] | None) -> bool:
-    arguments = (database or {}).get("args") or {}
-    return not str(arguments.get("host") or "/").startswith("/")
-
-
-def _parser(paths: Paths, candidate: Candidate, origins: Mapping[str, str]) -> Iterator[Finding]:
-    """Its own parser, on the files that Synapse reads now."""
-    current = paths.current.resolve()
-    python = Path("/") / candidate.python.relative_to(paths.root)
-    asked = replace(candidate.synapse, python=python)
-    try:
-        candidate_synapse.check(paths, asked, current, origins, network=False)
-    except MatrixConfigError as refused:
-        for one in refused.problems:
-            known = one.where != "Synapse"
-            what = one.what.removeprefix("Synapse ")
-            remedy = f"{one.remedy}, then `altpeter-matrix apply`" if known else (
-                "correct settings.yaml or synapse.d (Synapse's upgrade notes tell what replaces"
-                " an option), then `altpeter-matrix apply`"
-            )  # fmt: skip
-            yield error(one.where if known else candidate.name, f"{candidate.name} {what}", remedy)
-
-
 def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Finding]:
     name = candidate.name
     if answers.get("python_is_enough") is False:
         yield error(
             "Python",
-            f"{name} demands {answers['requires_python']}, and {answers['python']} is here",
+            f"{name} demands {answers.get('requires_python')}, and {answers['python']} is here",
             f"upgrade this host to the next release of Debian ({document('upgrades.md')})",
         )
     elif wrong := answers.get("dependencies_error"):

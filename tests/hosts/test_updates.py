@@ -321,7 +321,7 @@ def test_what_a_candidate_demands_is_shown_on_demand(updated: Updated) -> None:
     assert not any("backup" in what for what in verdict["unchecked"])
     told = {one["where"]: one["what"] for one in verdict["warnings"]}
     assert "older than the 2d of" in told[BACKUP], told
-    assert not (updated.host.root / STATE.lstrip("/") / "candidate/root").exists()
+    assert not (updated.host.root / STATE.lstrip("/") / "candidate/unpacked").exists()
 
 
 @pytest.mark.upgrades
@@ -346,7 +346,7 @@ def test_a_check_that_is_killed_leaves_nothing_and_is_made_again(
     updated.host.run("altpeter-matrix", "upgrade", "release", field(demanding, "Version"))
     updated.host.run("rm", "-f", f"{STATE}/upgrade-checks.json")
     updated.host.run("systemctl", "start", "--no-block", f"{GUARD}.service")
-    scratch = updated.host.root / STATE.lstrip("/") / "candidate/root"
+    scratch = updated.host.root / STATE.lstrip("/") / "candidate/unpacked"
     wait_until(scratch.exists, "the candidate is unpacked")
     updated.host.run("systemctl", "kill", "--signal=KILL", f"{GUARD}.service")
     wait_until(updated.is_idle, "the killed check ends")

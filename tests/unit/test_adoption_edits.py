@@ -11,7 +11,7 @@ from altpeter_matrix.adoption_reading import Reading
 from altpeter_matrix.errors import HostError, ValidationError
 from altpeter_matrix.facts import Synapse
 from altpeter_matrix.status import status
-from altpeter_matrix.upgrade_check import Candidate
+from altpeter_matrix.upgrade_candidate import Candidate
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving

@@ -23,7 +23,7 @@ from altpeter_matrix.host_facts import SYNAPSE_PYTHONS
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.redaction import redacted
 from altpeter_matrix.settings import parse_settings_text
-from altpeter_matrix.upgrade_check import Candidate
+from altpeter_matrix.upgrade_candidate import Candidate
 from altpeter_matrix.upgrade_verdict import Verdict
 
 from .fake_host import NAME, FakeHost

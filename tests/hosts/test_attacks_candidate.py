@@ -1,0 +1,292 @@
+"""A hostile package is offered as the next Synapse: its code is asked before anybody installs it.
+
+Its packages are small: a Python that is Debian's, and a `synapse` that attacks as soon as it is
+imported. What it managed it says itself, in the answer that the check quotes.
+"""
+
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.deployments import Deployment
+from tests.hosts.lab.commands import run
+from tests.hosts.probes import difference, state_of, wait_until_serving
+from tests.hosts.upgrades.candidates import PYTHON, UPSTREAM
+
+SITE = "opt/venvs/matrix-synapse/lib/{}/site-packages"
+KEY = "/etc/matrix-synapse/homeserver.signing.key"
+SECRETS = "/etc/altpeter-matrix/secrets"
+# There for its parser, see the test of that.
+STAND_INS = (
+    f"read {KEY}",
+    f"read {SECRETS}/macaroon_secret_key",
+    "read /etc/matrix-synapse/homeserver.yaml",
+    "list /etc/matrix-synapse",
+    "list /var/lib/matrix-synapse",
+)
+# What the check itself writes when it holds something back; and a directory, which stays empty.
+NOTED = ("held-back", "upgrade-checks.json", "login-message", "altpeter-matrix/candidate")
+
+REACHES = """
+import ctypes, glob, os, socket
+
+def write(path):
+    with open(path, "w") as file:
+        file.write("x")
+
+def tcp(address, port):
+    socket.create_connection((address, port), timeout=2).close()
+
+def unix(path):
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    link.connect(path)
+
+def signal_others():
+    reached = []
+    for pid in range(1, 70000):
+        if pid not in (os.getpid(), os.getppid()):
+            try:
+                os.kill(pid, 0)
+                reached.append(pid)
+            except OSError:
+                pass
+    assert reached, "none"
+
+def see_others():
+    pids = [one for one in os.listdir("/proc") if one.isdigit() and int(one) != os.getpid()]
+    assert any(open(f"/proc/{one}/cmdline").read() for one in pids), "none"
+
+def trace():
+    libc = ctypes.CDLL(None, use_errno=True)
+    for pid in range(1, 5000):
+        if pid != os.getpid() and libc.ptrace(16, pid, 0, 0) == 0:  # PTRACE_ATTACH
+            return
+    raise OSError("no process can be traced")
+
+def call(name, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), name)
+
+def list_filled(path):
+    assert os.listdir(path), "empty"
+
+here = os.path.dirname(os.path.abspath(__file__))
+attacks = {
+    "write " + path: (lambda path=path: write(path + "/breach"))
+    for path in ("/var/lib/matrix-synapse", "/etc", "/etc/matrix-synapse", "/tmp", "/var/tmp",
+                 "/dev/shm", "/run", "/var/lib/altpeter-matrix", "/root", "/home", "/", here)
+}
+attacks |= {
+    "read " + path: (lambda path=path: open(path, "rb").read())
+    for path in ("/etc/matrix-synapse/homeserver.signing.key", "/etc/shadow", "/etc/passwd",
+                 "/etc/altpeter-matrix/secrets/macaroon_secret_key",
+                 "/etc/matrix-synapse/homeserver.yaml", "/proc/1/environ",
+                 "/etc/altpeter-matrix/settings.yaml")
+}
+attacks |= {
+    "list " + path: (lambda path=path: list_filled(path))
+    for path in ("/var/lib/matrix-synapse", "/etc/matrix-synapse", "/home", "/var/lib/postgresql")
+}
+attacks |= {
+    "ask Synapse": lambda: tcp("127.0.0.1", 8008),
+    "ask nginx": lambda: tcp("127.0.0.1", 443),
+    "ask the network": lambda: tcp("NAMESERVER", 53),
+    "reach the database": lambda: unix("/run/postgresql/.s.PGSQL.5432"),
+    "reach the database by its other name": lambda: unix("/var/run/postgresql/.s.PGSQL.5432"),
+    "reach systemd": lambda: unix("/run/systemd/private"),
+    "reach D-Bus": lambda: unix("/run/dbus/system_bus_socket"),
+    "write to the journal": lambda: unix("/run/systemd/journal/stdout"),
+    "signal others": signal_others,
+    "see others": see_others,
+    "trace others": trace,
+    "become root": lambda: call("setuid", 0),
+    "leave for other namespaces": lambda: call("unshare", 0x10000000),
+    "mount": lambda: call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
+    "type on the administrator's terminal": lambda: open("/dev/tty", "w").close(),
+    "make a device": lambda: os.mknod("/tmp/sda", 0o60666, os.makedev(8, 0)),
+}
+managed = []
+for name, attack in attacks.items():
+    try:
+        attack()
+        managed.append(name)
+    except (OSError, AssertionError):
+        pass
+raise RuntimeError("managed: " + (", ".join(managed) or "nothing") + ".")
+"""
+# Each leaves a daemon that does not end when it is asked to.
+FORKS = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+forked = 0
+try:
+    while forked < 1000:
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(3600)
+            os._exit(0)
+        forked += 1
+except OSError:
+    pass
+raise RuntimeError(f"forked {forked} times.")
+"""
+EATS = """
+eaten = []
+try:
+    while len(eaten) < 8000:
+        eaten.append(bytes(10_000_000))  # zeros that are never touched: only asked for
+except MemoryError:
+    taken = len(eaten)
+    del eaten
+    raise RuntimeError(f"got {taken} pieces of 10 MB.")
+raise RuntimeError("got 80 GB.")
+"""
+PRINTS = """
+import os
+try:
+    for _ in range(1000):
+        os.write(2, b"x" * 1_000_000)
+except OSError:
+    pass
+"""
+LIES = """
+import json, os
+print(json.dumps({"python": "3\\x1b]0;owned\\x07", "schema": {}, "compat": "x", "deep": 1,
+                  "dependencies_error": "\\x1b[2J\\r\\n" * 3 + "y" * 10_000}), flush=True)
+os._exit(0)
+"""
+PARSES = """
+import os, sys
+paths = ["KEY", "SECRETS/macaroon_secret_key", "SECRETS/registration_shared_secret"]
+said = [open(path).read().strip() for path in paths]
+sys.stderr.write("read: " + " ".join(said) + "\\n")
+sys.exit(1)
+"""
+FOR_EVER = """
+from altpeter_matrix import sandbox
+from altpeter_matrix.errors import HostError
+from altpeter_matrix.paths import Paths
+code = "import os, time; os.fork() or os.setsid(); time.sleep(3600)"
+with sandbox.empty_root(Paths()) as root:
+    try:
+        sandbox.ask(Paths(), "/usr/bin/python3", "-c", code, root=root, seconds=3)
+    except HostError as error:
+        print(error)
+"""
+
+
+@dataclass
+class Victim:
+    """A server that hostile packages are offered to."""
+
+    server: Deployment
+    directory: Path
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def build(self, code: str, parser: str = "") -> Path:
+        """A package whose `synapse` is that code, and its parser that one; its file on the host."""
+        debian = self.server.host.debian
+        top = self.directory / f"hostile{next(self._numbers)}"
+        site = top / SITE.format(PYTHON[debian])
+        (site / "synapse/config").mkdir(parents=True)
+        (site / "synapse/__init__.py").write_text(textwrap.dedent(code))
+        (site / "synapse/config/__init__.py").touch()
+        (site / "synapse/config/__main__.py").write_text(parser)
+        (site.parents[2] / "bin").mkdir()
+        (site.parents[2] / "bin/python").symlink_to(f"/usr/bin/{PYTHON[debian]}")
+        (site.parents[2] / "pyvenv.cfg").write_text("home = /usr/bin\n")
+        (top / "DEBIAN").mkdir()
+        version = f"99.{top.name.removeprefix('hostile')}"
+        (top / "DEBIAN/control").write_text(
+            f"Package: {UPSTREAM}\nVersion: {version}\nArchitecture: amd64\n"
+            "Maintainer: Mallory <m@example.org>\nDescription: hostile\n"
+        )
+        name = f"{UPSTREAM}_{version}_amd64.deb"
+        run("dpkg-deb", "--root-owner-group", "-Znone", "--build", top, self.directory / name)
+        target = self.server.host.root / "root" / name
+        target.write_bytes((self.directory / name).read_bytes())
+        return Path("/root") / name
+
+    def offer(self, code: str, parser: str = "") -> str:
+        """What apt is told when it is about to install that package."""
+        deb = self.build(code, parser)
+        told = self.server.host.run(
+            "python3", "-I", "-m", "altpeter_matrix.apt_hook", input=f"{deb}\n", check=False
+        )
+        return f"{told.returncode} {told.stdout}{told.stderr}"
+
+    def left(self) -> str:
+        """What is left of the code: processes of a user that has no name, its unit, its files."""
+        return self.server.host.sh(
+            "ps -eo uid=,pid=,args= | awk '$1 >= 61184 && $1 <= 65519 && !/altpeter_matrix.hold/';"
+            " systemctl list-units --all --plain --no-legend 'altpeter-matrix-candidate*';"
+            " ls -d /run/altpeter-matrix/sandbox.* /var/lib/altpeter-matrix/candidate/*"
+            " 2>/dev/null || true"
+        ).stdout
+
+
+@pytest.fixture(scope="module", params=["debian12", "debian13"])
+def victim(
+    request: pytest.FixtureRequest,
+    clone: Callable[..., Deployment],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Victim:
+    server = clone(request.getfixturevalue(request.param), "candidate")
+    wait_until_serving(server)
+    return Victim(server, tmp_path_factory.mktemp("hostile"))
+
+
+def test_it_reaches_nothing_of_the_host(victim: Victim) -> None:
+    host = victim.server.host
+    before = state_of(host)
+    server = host.read("/etc/resolv.conf").split()[1]
+    told = victim.offer(REACHES.replace("NAMESERVER", server))
+    assert "managed: nothing." in told, told
+    managed = {what for one in re.findall(r"managed: (.*?)\.;", told) for what in one.split(", ")}
+    assert managed <= {"nothing", *STAND_INS}, told
+    changed = difference(before, state_of(host))
+    assert {key for key in changed if not any(one in key for one in NOTED)} == set()
+    assert victim.left() == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (FORKS, "forked"),
+        (EATS, "pieces of 10 MB"),
+        (PRINTS, "says more than a megabyte"),
+        (LIES, "would not serve here"),
+    ],
+    ids=["forks", "memory", "output", "lies"],
+)
+def test_it_uses_up_no_more_than_it_is_given(victim: Victim, code: str, says: str) -> None:
+    told = victim.offer(code)
+    assert says in told and "would not serve here" in told, told[:2000]
+    assert "Traceback" not in told and "\x1b" not in told
+    assert len(told) < 6000
+    for number in (int(word) for word in told.split() if word.isdigit()):
+        assert number < 1000, told
+    assert victim.left() == ""
+    wait_until_serving(victim.server, within=10)
+
+
+def test_what_never_ends_is_ended_with_all_that_it_has_started(victim: Victim) -> None:
+    told = victim.server.host.run("python3", "-I", "-", input=FOR_EVER).stdout
+    assert "did not end within 3 s" in told
+    assert victim.left() == ""
+
+
+def test_its_parser_sees_the_configuration_and_no_secret_of_it(victim: Victim) -> None:
+    host = victim.server.host
+    parser = PARSES.replace("KEY", KEY).replace("SECRETS", SECRETS)
+    told = victim.offer("", parser)
+    assert "read: ed25519 a_stand " in told, told
+    for name in (KEY, f"{SECRETS}/macaroon_secret_key", f"{SECRETS}/registration_shared_secret"):
+        for word in host.read(name).split():
+            assert word == "ed25519" or word not in told, name
