@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import (
+    canary_account,
     held_back,
     kept_packages,
     notify,
@@ -79,6 +80,7 @@ class Gate:
             self._repair(found.release)
         elif trial is None and found.configured and found.release == self.book.good:
             self._keep(found.release)
+            canary_account.settle(self.paths, self.settings)
         else:
             self._watch(self._trial(found.release))
 
@@ -183,6 +185,7 @@ class Gate:
         self._release(trial.release)
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
+        canary_account.settle(self.paths, self.settings)
 
     def _apply(self) -> None:
         """What apply noted while Synapse did not answer must not stand."""

@@ -31,21 +31,18 @@ class Judge:
 
         changed: called when the version has become ready, or begins or ends to migrate.
         """
-        try:
-            while True:
-                at = time.monotonic()
-                found = upgrade_sight.installed()
-                if found is None or found.release != release:
-                    return None
-                before = watch.ready, watch.migrating
-                verdict = watch.see(self._look(at, watch, found))
-                if before != (watch.ready, watch.migrating):
-                    changed()
-                if verdict is not None:
-                    return verdict
-                time.sleep(max(0.0, at + _LOOK_EVERY - time.monotonic()))
-        finally:
-            self.canary.leave()
+        while True:
+            at = time.monotonic()
+            found = upgrade_sight.installed()
+            if found is None or found.release != release:
+                return None
+            before = watch.ready, watch.migrating
+            verdict = watch.see(self._look(at, watch, found))
+            if before != (watch.ready, watch.migrating):
+                changed()
+            if verdict is not None:
+                return verdict
+            time.sleep(max(0.0, at + _LOOK_EVERY - time.monotonic()))
 
     def _look(self, at: float, watch: Watch, found: Installed) -> Look:
         unit = upgrade_sight.unit()

@@ -167,8 +167,7 @@ def test_a_version_that_changed_the_database_for_good_stays_and_status_says_why(
         " altpeter-matrix apply"
     )
     patient.until_serving_as(good, 60)
-    # After a dozen versions here, Synapse lets the canary log in only every 5.5 minutes.
-    assert patient.until_good(within=420) == good
+    assert patient.until_good(within=180) == good
 
 
 @pytest.mark.upgrades

@@ -1,14 +1,17 @@
 """The canary, against a homeserver that knows just enough to answer it, rightly or wrongly."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from altpeter_matrix import canary_account
 from altpeter_matrix.canary import Canary
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.settings import Settings, parse_settings_text
@@ -23,22 +26,31 @@ class Homeserver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.accounts: dict[str, str] = {}
+        self.tokens: dict[str, str] = {}
         self.events: list[str] = []
         self.instead: dict[str, tuple[int, dict[str, Any]]] = {}
         self.asked: list[str] = []
+        self.addresses: set[str] = set()
+        self.barred: dict[str, tuple[int, dict[str, Any]]] = {}
         self.forgets_messages = False
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    def answer(
+        self, method: str, path: str, body: Any, token: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
         self.asked.append(f"{method} {path.partition('?')[0]}")
         for prefix, instead in self.instead.items():
-            if path.startswith(prefix):
+            if path.startswith(prefix) or f"{method} {path}".startswith(prefix):
                 return instead
-        for prefix, usual in self._usual(body).items():
+        if token is not None and token not in self.tokens:
+            return 401, {"errcode": "M_UNKNOWN_TOKEN"}
+        if token in self.barred:
+            return self.barred[token]
+        for prefix, usual in self._usual(body, token).items():
             if f"{method} {path}".startswith(prefix):
                 return usual() if callable(usual) else (200, usual)
-        return 200, {}
+        return 404, {}
 
-    def _usual(self, body: Any) -> Mapping[str, Any]:
+    def _usual(self, body: Any, token: str | None) -> Mapping[str, Any]:
         return {
             "GET /_matrix/client/versions": {"versions": ["v1.1"]},
             "GET /_matrix/key/v2/server": {"server_name": NAME, "signatures": {NAME: {}}},
@@ -46,6 +58,7 @@ class Homeserver(ThreadingHTTPServer):
             "POST /_matrix/client/v3/login": lambda: self._log_in(body),
             "GET /_synapse/admin/v1/register": {"nonce": "n"},
             "POST /_synapse/admin/v1/register": lambda: self._register(body),
+            "POST /_matrix/client/v3/account/deactivate": lambda: self._deactivate(body, token),
             "POST /_matrix/client/v3/createRoom": {"room_id": "!room"},
             "PUT /_matrix/client/v3/rooms/": self._send,
             "GET /_matrix/client/v3/sync?timeout=0&since=s": lambda: self._sync(0),
@@ -55,16 +68,28 @@ class Homeserver(ThreadingHTTPServer):
         }
 
     def _log_in(self, body: Any) -> tuple[int, dict[str, Any]]:
-        if self.accounts.get(body["identifier"]["user"]) != body["password"]:
+        name = body["identifier"]["user"]
+        if self.accounts.get(name) != body["password"]:
             return 403, {"errcode": "M_FORBIDDEN"}
-        return 200, {"access_token": "token"}
+        return 200, {"access_token": self._token(name)}
+
+    def _token(self, name: str) -> str:
+        token = f"token{len(self.asked)}"
+        self.tokens[token] = name
+        return token
 
     def _register(self, body: Any) -> tuple[int, dict[str, Any]]:
-        if body["username"] in self.accounts:
-            return 400, {"errcode": "M_USER_IN_USE"}
+        assert body["username"] not in self.accounts
         assert body["user_type"] == "support" and body["admin"] is False
-        self.accounts[body["username"]] = body["password"]
-        return 200, {"user_id": f"@{body['username']}:{NAME}"}
+        assert body["displayname"] == ""
+        name = body["username"]
+        self.accounts[name] = body["password"]
+        return 200, {"user_id": f"@{name}:{NAME}", "access_token": self._token(name)}
+
+    def _deactivate(self, body: Any, token: str | None) -> tuple[int, dict[str, Any]]:
+        name = self.tokens[token or ""]
+        assert self.accounts.pop(name) == body["auth"]["password"]
+        return 200, {}
 
     def _send(self) -> tuple[int, dict[str, Any]]:
         self.events.append(f"$event{len(self.events)}")
@@ -82,7 +107,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
-        status, answer = self.server.answer(self.command, self.path, body)
+        self.server.addresses.add(self.headers["X-Forwarded-For"])
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
+        status, answer = self.server.answer(self.command, self.path, body, token)
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(answer).encode())
@@ -127,8 +154,7 @@ def test_a_homeserver_that_works_is_asked_for_everything(
     assert canary.look(thorough=True) is None
     assert canary.proved and canary.session
     assert len(homeserver.events) == 1
-    canary.leave()
-    assert homeserver.asked[-1] == "POST /_matrix/client/v3/logout"
+    assert "POST /_matrix/client/v3/login" in homeserver.asked
     assert paths.canary.stat().st_mode & 0o777 == 0o600
 
 
@@ -139,14 +165,63 @@ def test_the_account_and_its_room_are_used_again(paths: Paths, homeserver: Homes
     assert homeserver.asked.count("POST /_matrix/client/v3/createRoom") == 1
 
 
-def test_an_account_whose_password_was_lost_is_replaced(
+def test_nobody_finds_the_account_by_its_name_or_has_its_password(
     paths: Paths, homeserver: Homeserver
 ) -> None:
     assert new_canary(paths, homeserver).look(thorough=True) is None
-    (name,) = homeserver.accounts
-    homeserver.accounts[name] = "changed by somebody"
+    ((name, password),) = homeserver.accounts.items()
+    assert re.fullmatch(r"altpeter-matrix-canary-[0-9a-f]{32}", name)
+    assert password not in paths.canary.read_text()
+
+
+def test_it_asks_from_an_address_of_its_own(paths: Paths, homeserver: Homeserver) -> None:
+    """The others of this host use up the limit of 127.0.0.1."""
+    assert new_canary(paths, homeserver).look(thorough=True) is None
+    assert "127.0.0.1" not in homeserver.addresses
+    assert all(ip_address(one).is_loopback for one in homeserver.addresses)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [None, (403, {"errcode": "M_USER_SUSPENDED"}), (401, {"errcode": "M_USER_LOCKED"})],
+    ids=["deleted", "suspended", "locked"],
+)
+def test_an_account_that_is_no_more_is_replaced(
+    paths: Paths, homeserver: Homeserver, gone: tuple[int, dict[str, Any]] | None
+) -> None:
+    assert new_canary(paths, homeserver).look(thorough=True) is None
+    if gone is None:
+        homeserver.tokens.clear()
+    else:
+        homeserver.barred = dict.fromkeys(homeserver.tokens, gone)
     assert new_canary(paths, homeserver).look(thorough=True) is None
     assert len(homeserver.accounts) == 2
+
+
+def test_a_token_that_is_never_accepted_is_wrong(paths: Paths, homeserver: Homeserver) -> None:
+    homeserver.instead["POST /_matrix/client/v3/createRoom"] = (401, {})
+    wrong = new_canary(paths, homeserver).look(thorough=True)
+    assert wrong is not None and "does not know the token" in wrong.what
+
+
+def test_an_account_of_an_older_version_is_deactivated(
+    paths: Paths, homeserver: Homeserver
+) -> None:
+    former = {"name": "altpeter-matrix-canary-abc123", "password": "pw", "room": "!old"}
+    paths.canary.write_text(json.dumps(former))
+    homeserver.accounts["altpeter-matrix-canary-abc123"] = "pw"
+    homeserver.instead["POST /_matrix/client/v3/login"] = TOO_MANY
+    settings = settings_for(homeserver)
+    canary_account.settle(paths, settings)
+    assert len(homeserver.accounts) == 2, "strangers were just using up its logins"
+    homeserver.instead.clear()
+    token = canary_account.read(paths).token
+    canary_account.settle(paths, settings)
+    assert "altpeter-matrix-canary-abc123" not in homeserver.accounts
+    assert canary_account.read(paths).token == token and "pw" not in paths.canary.read_text()
+    asked = len(homeserver.asked)
+    canary_account.settle(paths, settings)
+    assert len(homeserver.asked) == asked
 
 
 @pytest.mark.parametrize(
@@ -204,6 +279,46 @@ def test_too_many_requests_for_ever_are_wrong_where_they_were_not_before(
     assert canary.proved and not canary.session
 
 
+def test_a_limit_that_strangers_can_use_up_is_never_wrong(
+    paths: Paths, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("altpeter_matrix.canary._BUSY_WITHIN", 0)
+    homeserver.instead["POST /_matrix/client/v3/login"] = TOO_MANY
+    canary = new_canary(paths, homeserver)
+    assert canary.look(thorough=True) is None
+    assert canary.proved and canary.session, "everything else could be asked"
+    paths.canary.unlink()
+    homeserver.instead["POST /_synapse/admin/v1/register"] = TOO_MANY
+    canary = new_canary(paths, homeserver)
+    assert canary.look(thorough=True) is None
+    assert canary.proved and not canary.session
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((200, {"access_token": "x"}), "lets somebody in who does not exist"),
+        ((500, {"error": "Internal server error"}), "answers 500"),
+        ((404, {}), "answers 404"),
+    ],
+)
+def test_a_login_that_is_broken_is_noticed(
+    paths: Paths, homeserver: Homeserver, answer: tuple[int, dict[str, Any]], says: str
+) -> None:
+    homeserver.instead["POST /_matrix/client/v3/login"] = answer
+    wrong = new_canary(paths, homeserver).look(thorough=True)
+    assert wrong is not None and says in wrong.what
+
+
+@pytest.mark.parametrize("flows", [{}, {"flows": []}, {"flows": {}}])
+def test_a_server_without_any_way_to_log_in_is_wrong(
+    paths: Paths, homeserver: Homeserver, flows: dict[str, Any]
+) -> None:
+    homeserver.instead["GET /_matrix/client/v3/login"] = (200, flows)
+    wrong = new_canary(paths, homeserver).look(thorough=True)
+    assert wrong is not None and "names no way to log in" in wrong.what
+
+
 def test_too_many_requests_for_what_is_never_limited_are_wrong(
     paths: Paths, homeserver: Homeserver
 ) -> None:
@@ -212,11 +327,12 @@ def test_too_many_requests_for_what_is_never_limited_are_wrong(
     assert wrong is not None and "answers 429: Too Many Requests" in wrong.what
 
 
-def test_where_passwords_are_off_nothing_is_sent(paths: Paths, homeserver: Homeserver) -> None:
-    homeserver.instead["/_matrix/client/v3/login"] = (200, {"flows": [{"type": "m.login.sso"}]})
+def test_where_passwords_are_off_no_login_is_tried(paths: Paths, homeserver: Homeserver) -> None:
+    homeserver.instead["GET /_matrix/client/v3/login"] = (200, {"flows": [{"type": "m.login.sso"}]})
     canary = new_canary(paths, homeserver)
     assert canary.look(thorough=True) is None
-    assert canary.proved and not canary.session
+    assert canary.proved and canary.session, "its account needs no password"
+    assert "POST /_matrix/client/v3/login" not in homeserver.asked
 
 
 def test_what_never_worked_is_not_demanded(paths: Paths, homeserver: Homeserver) -> None:
