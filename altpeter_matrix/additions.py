@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .errors import Problem, SettingsError
 from .paths import Paths
+from .text import decoded
 
 
 def read_nginx(paths: Paths) -> Mapping[str, str]:
@@ -25,7 +26,7 @@ def _read(directory: Path, suffix: str) -> dict[str, str]:
         if path.suffix != suffix or path.name.startswith("."):
             continue
         try:
-            texts[path.name] = path.read_text(encoding="utf-8")
+            texts[path.name] = decoded(path.read_bytes())
         except UnicodeDecodeError:
             problems.append(Problem(str(path), "is not UTF-8 text", "save it as UTF-8"))
         except OSError as error:

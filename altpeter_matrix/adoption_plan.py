@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from .errors import Problem
 from .secrets_store import GENERATED as SECRETS
-from .settings_formats import parse_size
+from .settings_quantities import parse_size
 from .settings_rules import SECRET_NAME
 
 Options = Mapping[str, Any]

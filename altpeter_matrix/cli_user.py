@@ -9,6 +9,7 @@ import click
 from .cli_support import reporting, require_root
 from .errors import MatrixConfigError, Problem
 from .paths import Paths
+from .text import decoded, first_line
 
 
 @click.group()
@@ -29,14 +30,14 @@ def user() -> None:
 def create(name: str, admin: bool, password_file: Path | None, exists_ok: bool) -> None:
     """Make the account NAME; asks for the password unless there is a file."""
     from .rendered import read_settings
-    from .users import create_user
+    from .users import create_user, local_part
 
     require_root()
     settings = read_settings(Paths())
+    local_part(name, settings.server_name)  # a wrong name is told before a password is asked for
     password = _password(password_file)
-    made = create_user(Paths(), settings, name, password, admin=admin, exists_ok=exists_ok)
-    local = name.removeprefix("@").partition(":")[0]
-    click.echo(f"@{local}:{settings.server_name} {'was made' if made else 'exists already'}.")
+    account = create_user(Paths(), settings, name, password, admin=admin, exists_ok=exists_ok)
+    click.echo(f"{account.user_id} {'was made' if account.made else 'exists already'}.")
 
 
 def _password(file: Path | None) -> str:
@@ -45,7 +46,7 @@ def _password(file: Path | None) -> str:
     where = "standard input" if str(file) == "-" else str(file)
     content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
-        password = content.decode().partition("\n")[0]
+        password = first_line(decoded(content))
     except UnicodeDecodeError:
         raise MatrixConfigError(Problem(where, "is not UTF-8 text", "save it as UTF-8")) from None
     if not password:

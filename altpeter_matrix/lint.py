@@ -22,6 +22,8 @@ from .yaml_text import parse_mapping
 OUR_FILE = "50-altpeter-matrix.yaml"
 SETTINGS_FILE = "settings.yaml"
 
+_LARGEST_STORED = 2 * 1024**3
+
 # Synapse replaces these as a whole, so an addition with one key of them drops all others.
 _GROUPS = ("database", "email", "media_retention", "presence")
 
@@ -49,6 +51,7 @@ def lint(
         found += _unknown_options(source, prefix, addition)
         found += _replaced_groups(source, prefix, addition, base)
         found += _other_owner(source, prefix, addition, base)
+    found += _uploads(settings)
     found += _email(_origin("email", sources), ours)
     found += listener_findings(
         _origin("listeners", sources), ours.get("listeners"), settings.listener.port
@@ -105,6 +108,16 @@ def _other_owner(
                 f"is not what nginx follows, {setting}",
                 f"set {setting} in settings.yaml instead",
             )
+
+
+def _uploads(settings: Settings) -> Iterator[Finding]:
+    """Synapse's tables hold a file's length in PostgreSQL's integer (local_media_repository)."""
+    if settings.uploads.max_size_bytes > _LARGEST_STORED:
+        yield warning(
+            f"{SETTINGS_FILE}: uploads.max_size",
+            "is more than the 2G of a file that Synapse can store",
+            "write 2G or less",
+        )
 
 
 def _email(where: str, ours: Options) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """The nginx site, from files/nginx/site.conf.j2."""
 
 import re
+from collections.abc import Iterable
 
 from .drain import HELD, WRITE_SOURCE
 from .facts import HostFacts, Version
@@ -32,6 +33,9 @@ SYNAPSE_LEAST_BODY = 200 * 65536
 # bucket's size is a setting of the whole nginx, not ours to set.
 LONGEST_HASHED_NAME = 40
 
+# nginx reads a parameter, its quotes included, into 4096 bytes (NGX_CONF_BUFFER).
+LONGEST_PATTERN = 3500
+
 # Seconds that a request waits for Synapse. Clients and other servers give up after 60 to 80.
 LONGEST_HOLD = 90
 HOLD_SOCKET = "/run/altpeter-matrix/hold.sock"
@@ -50,7 +54,7 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
     paths = Paths()
     return template.render(
         names=[_server_name(name) for name in settings.certificate_names],
-        names_pattern="|".join(re.escape(name) for name in settings.certificate_names),
+        names_patterns=_patterns(settings.certificate_names),
         public_name=settings.public_name,
         ipv6=facts.ipv6,
         port_8448=settings.federation.port_8448,
@@ -78,6 +82,17 @@ def body_limit(settings: Settings) -> int:
     answering (SynapseRequest.handleContentChunk), which a client would see as 502.
     """
     return max(settings.uploads.max_size_bytes, SYNAPSE_LEAST_BODY)
+
+
+def _patterns(names: Iterable[str]) -> list[str]:
+    """Alternatives for a regular expression, in as many as fit into a parameter of nginx each."""
+    patterns: list[str] = []
+    for name in map(re.escape, names):
+        if patterns and len(patterns[-1]) + len(name) < LONGEST_PATTERN:
+            patterns[-1] += f"|{name}"
+        else:
+            patterns.append(name)
+    return patterns
 
 
 def _server_name(name: str) -> str:

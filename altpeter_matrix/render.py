@@ -16,7 +16,9 @@ from . import apt_config, nginx_site, synapse_config, well_known
 from .errors import Problem, SettingsError
 from .facts import HostFacts
 from .paths import Paths
+from .plain_data import not_synapse
 from .settings import Settings
+from .settings_problems import shown_way
 from .settings_rules import refused_synapse_keys
 from .yaml_text import parse_mapping
 
@@ -117,6 +119,10 @@ def parsed_additions(additions: Mapping[str, str]) -> tuple[tuple[str, dict[str,
         problems += [
             Problem(f"{source}: {key}", what, remedy)
             for key, what, remedy in refused_synapse_keys(options, readable_by_all=False)
+        ]
+        problems += [
+            Problem(f"{source}: {shown_way(way)}", what, remedy)
+            for way, what, remedy in not_synapse(options)
         ]
     if problems:
         raise SettingsError(problems)

@@ -14,6 +14,7 @@ from .generations import SETTINGS, Generation
 from .host_checks import require_synapse
 from .paths import Paths
 from .settings import Settings, parse_settings_text
+from .text import decoded
 
 if TYPE_CHECKING:
     from .render import LocalAdditions, RenderedFile
@@ -61,7 +62,7 @@ def settings_text(file: Path) -> str:
     """The text of a settings file; SettingsError when it cannot be read."""
     where = str(file)
     try:
-        return file.read_text(encoding="utf-8")
+        return decoded(file.read_bytes())
     except FileNotFoundError:
         raise SettingsError(
             Problem(

@@ -8,6 +8,7 @@ from . import disk
 from .errors import HostError, Problem, SettingsError
 from .paths import Paths
 from .settings import Settings
+from .text import decoded, only_line
 
 # Synapse logs everybody out when the macaroon key changes: these files are never written twice.
 GENERATED = ("macaroon_secret_key", "form_secret", "registration_shared_secret")
@@ -46,7 +47,7 @@ def smtp_password(paths: Paths, settings: Settings) -> str | None:
     path = paths.on_host(settings.email.password_file)
     where = f"{settings.email.password_file}"
     try:
-        password = path.read_text(encoding="utf-8").strip("\n")
+        password = only_line(decoded(path.read_bytes()))
     except FileNotFoundError:
         raise SettingsError(
             Problem(
@@ -59,7 +60,7 @@ def smtp_password(paths: Paths, settings: Settings) -> str | None:
         raise SettingsError(
             Problem(where, f"cannot be read ({error})", "make it a text file of one line")
         ) from None
-    if not password or "\n" in password:
+    if password is None:
         raise SettingsError(
             Problem(where, "does not hold one line", "write only the password into it")
         )
@@ -69,6 +70,7 @@ def smtp_password(paths: Paths, settings: Settings) -> str | None:
 
 
 def registration_secret(paths: Paths) -> str:
+    """As Synapse reads the file, without the white space around it: both must read the same."""
     path = paths.secrets / "registration_shared_secret"
     try:
         return path.read_text(encoding="utf-8").strip()

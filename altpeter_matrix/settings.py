@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import SettingsError
-from .settings_formats import parse_days, parse_size
+from .settings_problems import Written
+from .settings_quantities import parse_days, parse_size
 from .settings_rules import contradictions
 from .settings_schema import validated
-from .yaml_text import parse_mapping
+from .yaml_text import parse_document
 
 Delegation = Literal["well-known", "elsewhere", "srv"]
 MailSecurity = Literal["starttls", "tls", "none"]
@@ -157,9 +158,14 @@ class Settings:
         return tuple(dict.fromkeys(names))
 
 
-def load_settings(data: Mapping[str, Any], *, source: str) -> Settings:
-    """Typed settings from raw ones; SettingsError lists every problem, each with source and key."""
-    settings = _build(validated(data, source))
+def load_settings(
+    data: Mapping[str, Any], *, source: str, written: Written = lambda _way: None
+) -> Settings:
+    """Typed settings from raw ones; SettingsError lists every problem, each with source and key.
+
+    written: how a value is written, where that is known; see validated.
+    """
+    settings = _build(validated(data, source, written))
     problems = contradictions(settings, source)
     if problems:
         raise SettingsError(problems)
@@ -168,7 +174,8 @@ def load_settings(data: Mapping[str, Any], *, source: str) -> Settings:
 
 def parse_settings_text(text: str, *, source: str) -> Settings:
     """Typed settings from the text of settings.yaml."""
-    return load_settings(parse_mapping(text, source), source=source)
+    document = parse_document(text, source)
+    return load_settings(document.data, source=source, written=document.scalar)
 
 
 def _build(raw: dict[str, Any]) -> Settings:

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from . import user_ids
 from .errors import Problem
 
 if TYPE_CHECKING:
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
 
 # Ports of the other programs of the same host that are not settings.
 _RESERVED_PORTS = {5432: "PostgreSQL", 8448: "nginx (federation)"}
+
+# letsencrypt.org/docs/rate-limits, "Limits on identifiers"; what other authorities allow differs.
+_MOST_CERTIFICATE_NAMES = 100
 
 # Top-level Synapse options that have another owner: what to do instead.
 _OWNED_ELSEWHERE = {
@@ -33,7 +38,7 @@ def contradictions(settings: "Settings", source: str) -> tuple[Problem, ...]:
     def problem(key: str, what: str, remedy: str) -> Problem:
         return Problem(f"{source}: {key}", what, remedy)
 
-    rules = (_names, _ports, _mail, _well_known, _firewall)
+    rules = (_names, _certificate, _user_ids, _ports, _mail, _well_known, _firewall)
     found = [problem(*finding) for rule in rules for finding in rule(settings)]
     found += [
         problem(f"synapse.{key}", what, remedy)
@@ -66,6 +71,43 @@ def _names(settings: "Settings") -> Iterator[Finding]:
             "federation.delegation",
             f"elsewhere, yet {server} is this host's own name",
             "set public_name to this host's name, or delegation: well-known",
+        )
+
+
+def _certificate(settings: "Settings") -> Iterator[Finding]:
+    authority = urlsplit(settings.certificates.directory).hostname or ""
+    names = len(settings.certificate_names)
+    if (
+        settings.certificates.acme
+        and authority.endswith(".letsencrypt.org")
+        and names > _MOST_CERTIFICATE_NAMES
+    ):
+        yield (
+            "aliases",
+            f"makes {names} names of this server, of which a certificate of Let's Encrypt covers"
+            f" {_MOST_CERTIFICATE_NAMES}",
+            f"remove {names - _MOST_CERTIFICATE_NAMES} of them",
+        )
+
+
+def _user_ids(settings: "Settings") -> Iterator[Finding]:
+    room = user_ids.room_for_localpart(settings.server_name)
+    if room < user_ids.LONGEST_OWN_NAME:
+        yield (
+            "server_name",
+            f"has {len(settings.server_name)} characters; a user ID has at most"
+            f" {user_ids.LONGEST_USER_ID} with it, of which this package's own account needs"
+            f" {user_ids.LONGEST_OWN_NAME}",
+            "write a shorter one, as in example.org",
+        )
+        return
+    administrator = settings.administrator
+    if administrator is not None and len(administrator.username) > room:
+        yield (
+            "administrator.username",
+            f"has {len(administrator.username)} characters; a user ID has at most"
+            f" {user_ids.LONGEST_USER_ID}, which leaves {room} with this server name",
+            "write a shorter one, as in admin",
         )
 
 
@@ -122,7 +164,11 @@ def _well_known(settings: "Settings") -> Iterator[Finding]:
 def _firewall(settings: "Settings") -> Iterator[Finding]:
     for rule in settings.firewall.allow:
         if int(rule.partition("/")[0]) > 65535:
-            yield "firewall.allow", f"{rule} is not a port", "write a number up to 65535"
+            yield (
+                "firewall.allow",
+                f"{rule} is not a port",
+                "write a number up to 65535, as in 3478/udp",
+            )
 
 
 def refused_synapse_keys(options: Mapping[str, Any], *, readable_by_all: bool) -> Iterator[Finding]:

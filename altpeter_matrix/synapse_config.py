@@ -5,6 +5,7 @@ The options are described in Synapse's configuration manual.
 """
 
 from collections.abc import Mapping
+from email.utils import formataddr, parseaddr
 from typing import Any
 
 from .facts import HostFacts
@@ -43,6 +44,10 @@ NOT_PUBLIC = (
 # Debian's PostgreSQL accepts 100 connections; the rest is left to backups and people.
 _MOST_CONNECTIONS = 40
 _LEAST_CONNECTIONS = 10
+
+
+# What Synapse replaces by app_name in the sender, and a word that nobody uses.
+_APP_NAME, _STAND_IN = "%(app)s", "altpeter-matrix-app-name"
 
 
 def options(settings: Settings, facts: HostFacts, smtp_password: str | None) -> Options:
@@ -146,11 +151,26 @@ def _email(email: Email, password: str | None) -> Options:
         "smtp_port": email.smtp_port,
         **security[email.security],
         **account,
-        "notif_from": email.sender,
+        "notif_from": _sender(email),
         "app_name": email.app_name,
         "enable_notifs": email.notifications,
         **client,
     }
+
+
+def _sender(email: Email) -> str:
+    """The sender as Synapse can put it into a header as it is.
+
+    Python writes a header with letters beyond ASCII as one encoded word, the address included, and
+    a comma of app_name would end the name: here the name alone is encoded or quoted (RFC 2047).
+    """
+    # In brackets it would be taken for a comment.
+    name, address = parseaddr(email.sender.replace(_APP_NAME, _STAND_IN))
+    name = name.replace(_STAND_IN, email.app_name)
+    said = parseaddr(email.sender.replace(_APP_NAME, email.app_name))
+    if not name or (name.isascii() and said == (name, address)):
+        return email.sender
+    return formataddr((name, address)).replace("%", "%%")
 
 
 def log_config(settings: Settings) -> Options:

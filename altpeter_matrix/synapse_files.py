@@ -11,12 +11,11 @@ from .errors import Problem, ValidationError
 from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
 from .postgresql import PORT
+from .yaml_text import load_as_synapse
 
 # Files to take for others while a candidate is checked; None: the file will not be there.
 Instead = Mapping[Path, bytes | None]
 NOTHING: Instead = MappingProxyType({})
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def files(paths: Paths) -> list[Path]:
@@ -63,7 +62,8 @@ def _reason(error: Exception) -> str:
 
 
 def parse(text: bytes) -> Mapping[str, Any]:
-    data = yaml.load(text, Loader=_Loader)
+    """The options of such a text; yaml.YAMLError, and nothing else, for one that is not YAML."""
+    data = load_as_synapse(text)
     return data if isinstance(data, dict) else {}
 
 

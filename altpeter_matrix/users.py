@@ -7,14 +7,32 @@ import hashlib
 import hmac
 import http.client
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from . import secrets_store
 from .errors import HostError, Problem
 from .paths import Paths
 from .settings import Settings
+from .user_ids import LONGEST_USER_ID, check_localpart, room_for_localpart
 
 _PATH = "/_synapse/admin/v1/register"
+_LONGEST_PASSWORD = 512  # synapse.rest.admin.users
+# What Synapse says of a name, and what there is to do about it.
+_REMEDIES = {
+    "M_USER_IN_USE": "choose another name, or use --exists-ok",
+    "M_INVALID_USERNAME": "choose another name",
+    "M_EXCLUSIVE": "choose another name, an application service has this one",
+}
+_OTHER_SECRET = "HMAC incorrect"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of this server, by the ID that Synapse gave it."""
+
+    user_id: str
+    made: bool = True  # False: it was there before
 
 
 def create_user(
@@ -25,9 +43,10 @@ def create_user(
     *,
     admin: bool = False,
     exists_ok: bool = False,
-) -> bool:
-    """Make a local account; False when it exists already (with exists_ok)."""
-    localpart = _localpart(name, settings.server_name)
+) -> Account:
+    """Make a local account, or (with exists_ok) find that there is one."""
+    localpart = local_part(name, settings.server_name)
+    _check_password(password)
     nonce = str(_ask(settings, "GET", None)["nonce"])
     secret = secrets_store.registration_secret(paths)
     parts = (nonce, localpart, password, "admin" if admin else "notadmin")
@@ -41,28 +60,54 @@ def create_user(
     }
     answer = _ask(settings, "POST", body)
     if "user_id" in answer:
-        return True
-    if answer.get("errcode") == "M_USER_IN_USE" and exists_ok:
-        return False
-    raise HostError(
-        Problem(
-            f"user {name}",
-            f"was not made: {answer.get('error', 'no reason given')}",
-            "choose another name, or use --exists-ok"
-            if answer.get("errcode") == "M_USER_IN_USE"
-            else "read `journalctl -u matrix-synapse -n 50`",
-        )
-    )
+        return Account(str(answer["user_id"]))
+    code, reason = answer.get("errcode"), answer.get("error", "no reason given")
+    if code == "M_USER_IN_USE" and exists_ok:
+        return Account(f"@{localpart}:{settings.server_name}", made=False)
+    remedy = _REMEDIES.get(str(code), "read `journalctl -u matrix-synapse -n 50`")
+    if reason == _OTHER_SECRET:
+        remedy = "Synapse runs with an older registration_shared_secret: restart it"
+    raise HostError(Problem(f"user {name}", f"was not made: {reason}", remedy))
 
 
-def _localpart(name: str, server_name: str) -> str:
-    """`alice` from `alice` or `@alice:example.org`."""
+def local_part(name: str, server_name: str) -> str:
+    """`alice` from `Alice` or `@alice:example.org`, as Synapse would register it.
+
+    HostError says the rule that a name breaks.
+    """
+    where = f"user {name}"
     local, _, domain = name.removeprefix("@").partition(":")
-    if domain not in {"", server_name}:
+    local = local.lower()  # Synapse does so
+    if domain.lower() not in {"", server_name}:
         raise HostError(
-            Problem(f"user {name}", f"is not of this server, {server_name}", f"write {local} alone")
+            Problem(where, f"is not of this server, {server_name}", f"write {local} alone")
         )
+    # Whether an underscore may come first is a setting of Synapse's.
+    rest = local.lstrip("_") or local
+    try:
+        check_localpart(rest if local.startswith("_") and not rest.isdigit() else local)
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise HostError(Problem(where, what, remedy)) from None
+    room = room_for_localpart(server_name)
+    if len(local) > room:
+        what = f"has {len(local)} characters; a user ID has at most {LONGEST_USER_ID}"
+        remedy = f"write {room} characters at most"
+        raise HostError(Problem(where, f"{what}, server name included", remedy))
     return local
+
+
+def _check_password(password: str) -> None:
+    where = "the password"
+    if not password:
+        raise HostError(Problem(where, "is empty", "write one"))
+    if len(password) > _LONGEST_PASSWORD:
+        what = f"has {len(password)} characters, of which Synapse takes {_LONGEST_PASSWORD}"
+        raise HostError(Problem(where, what, "write a shorter one"))
+    # Halves of a character come from a terminal whose encoding is not UTF-8.
+    if any(one == "\0" or "\ud800" <= one <= "\udfff" for one in password):
+        what = "has a character that Synapse does not take"
+        raise HostError(Problem(where, what, "leave it out"))
 
 
 def _ask(settings: Settings, method: str, body: dict[str, Any] | None) -> dict[str, Any]:

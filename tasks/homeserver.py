@@ -78,6 +78,7 @@ def administrator(username: str | None, state: HostState) -> Generator[StringCom
     yield StringCommand(
         "altpeter-matrix user create --admin --exists-ok --password-file",
         ADMINISTRATOR_PASSWORD,
+        "--",  # a name may begin with a hyphen
         QuoteString(username),
         ">/dev/null",
     )

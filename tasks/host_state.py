@@ -153,7 +153,7 @@ def parse(lines: Iterable[str]) -> HostState:
         addresses=frozenset(sections["addresses"]),
         names={name: frozenset(found) for name, found in names.items()},
         services=frozenset((name, f"{port} {host}") for name, port, host in words("services")),
-        files={path: digest for digest, path in words("files")},
+        files={path: digest for digest, path in (row.split(" ", 1) for row in sections["files"])},
         keyrings={path: key for path, text in words("keyrings") if (key := _decoded(text))},
         server_name=(first("server-name") or "").strip("'\"") or None,
         handmade=tuple(sections["handmade"]),

@@ -94,7 +94,7 @@ section services
 if [ -n "$SERVICES" ] && have python3; then quiet python3 -c "$SRV_LOOKUP" $SERVICES; fi
 
 section files
-for file in $FILES; do
+printf '%s\n' "$FILES" | while IFS= read -r file; do
     if [ -f "$file" ]; then
         printf '%s %s\n' "$(sha256sum <"$file" | cut -c -64)" "$file"
     fi

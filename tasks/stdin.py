@@ -13,7 +13,8 @@ class HiddenInput:
 
     def readlines(self) -> list[str]:
         """What pyinfra sends; it asks for it like this, as of an open file."""
-        return self._text.splitlines() or [""]
+        # Not splitlines: to it a password may have a dozen other ends of a line in it.
+        return self._text.removesuffix("\n").split("\n")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.readlines())

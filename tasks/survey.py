@@ -220,7 +220,7 @@ def _variables(target: Target) -> dict[str, str]:
         "SRV_LOOKUP": _SRV_LOOKUP.read_text(encoding="utf-8") if services else "",
         "NAMES": " ".join(settings.certificate_names),
         "PUBLIC_NAME": settings.public_name,
-        "FILES": " ".join([*MANAGED_FILES, PACKAGE_MARK, str(password_file)]).strip(),
+        "FILES": "\n".join([*MANAGED_FILES, PACKAGE_MARK, str(password_file)]).strip(),
         "KEYRINGS": " ".join(KEYRINGS),
         "UNITS": " ".join(timesync.UNITS),
         "DATABASE": settings.database.name,

@@ -13,6 +13,8 @@ from pyinfra.api.hiddenvalue import HiddenValue
 
 from altpeter_matrix.errors import Problem, SettingsError
 from altpeter_matrix.settings import Settings, load_settings
+from altpeter_matrix.settings_schema import plain_copy
+from altpeter_matrix.text import decoded, only_line
 
 from .repository import PackageRepository, read_repository
 
@@ -85,7 +87,8 @@ def read_target(host: Host) -> Target:
         name=host.name,
         source=source,
         settings=settings,
-        settings_text=_HEADER + yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True),
+        settings_text=_HEADER
+        + yaml.safe_dump(plain_copy(raw, source), sort_keys=False, allow_unicode=True),
         package=package,
         package_version=version,
         repository=repository,
@@ -171,7 +174,7 @@ def _smtp_password(host: Host, source: str, problems: list[Problem]) -> str | No
     given, file = host.data.get("smtp_password"), host.data.get("smtp_password_file")
     where = f"{source}: smtp_password ({host.name})"
     if isinstance(given, HiddenValue):
-        password = given.unmask()
+        password = only_line(str(given.unmask()))
     elif given is not None:
         problems.append(
             Problem(
@@ -184,7 +187,7 @@ def _smtp_password(host: Host, source: str, problems: list[Problem]) -> str | No
         return None
     elif file is not None:
         try:
-            password = Path(file).expanduser().read_text(encoding="utf-8").strip()
+            password = only_line(decoded(Path(file).expanduser().read_bytes()).strip())
         except (OSError, UnicodeDecodeError) as error:
             problems.append(
                 Problem(
@@ -196,7 +199,7 @@ def _smtp_password(host: Host, source: str, problems: list[Problem]) -> str | No
             return None
     else:
         return None
-    if not password or "\n" in password:
+    if password is None:
         problems.append(Problem(where, "is not one line of text", "write the password in one line"))
         return None
     return password

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from altpeter_matrix import cli, cli_support
 from altpeter_matrix.apply import apply
 from altpeter_matrix.paths import Paths
+from altpeter_matrix.users import Account
 
 from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving
@@ -116,6 +118,30 @@ def test_generations_lists_what_can_be_brought_back(
         (1, False, True),
         (2, True, True),
     ]
+
+
+def test_a_password_of_any_system_is_the_password(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else there is an account that nobody can enter: its password ends in \\r."""
+    given: list[str] = []
+
+    def make(*arguments: Any, **_options: object) -> Account:
+        given.append(arguments[-1])
+        return Account(f"@bob:{NAME}")
+
+    monkeypatch.setattr("altpeter_matrix.cli_user.Paths", lambda: serving.paths)
+    monkeypatch.setattr("altpeter_matrix.users.create_user", make)
+    file = tmp_path / "password"
+    for mark in (b"", b"\xef\xbb\xbf"):
+        for end in (b"", b"\n", b"\r\n", b"\r", b"\nanother line\r\n"):
+            content = mark + "schön lang ".encode() + end
+            file.write_bytes(content)
+            for place, piped in ((str(file), None), ("-", content)):
+                words = ["user", "create", "bob", "--password-file", place]
+                result = CliRunner().invoke(cli.cli, words, input=piped)
+                assert (result.exit_code, given.pop()) == (0, "schön lang "), (place, content)
+                assert result.output == f"@bob:{NAME} was made.\n"
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
 from altpeter_matrix.init import init
 from altpeter_matrix.rendered import read_settings
 from altpeter_matrix.rollback import rollback
+from altpeter_matrix.secrets_store import smtp_password
 from altpeter_matrix.settings import Settings
 from altpeter_matrix.status import Status, status
 from altpeter_matrix.status_text import text
-from altpeter_matrix.users import create_user
+from altpeter_matrix.users import Account, create_user
 
 from .fake_host import NAME, SYNAPSE_UNIT, FakeHost
 from .host_fixtures import fresh, serving
@@ -83,6 +84,30 @@ def test_diff_hides_secrets_and_still_shows_that_they_change(serving: FakeHost) 
         "smtp_pass: «another secret»",
     ]
     assert not any("hunter2" in line or "horse" in line for line in lines)
+
+
+def test_a_mail_password_of_any_system_is_the_password(serving: FakeHost) -> None:
+    file = serving.write("etc/altpeter-matrix/secrets/smtp_password", "", 0o600)
+    serving.settings(MAIL)
+    for content in ("hunter2 ", "hunter2 \r\n", "\ufeffhunter2 \n", "\ufeffhunter2 \r\n\r\n"):
+        file.write_bytes(content.encode())
+        found = smtp_password(serving.paths, read_settings(serving.paths))
+        assert found == "hunter2 ", content
+    for content in ("hunter2\rb", "a\nb", "\r\n", "\ufeff"):
+        file.write_bytes(content.encode())
+        with pytest.raises(MatrixConfigError, match="does not hold one line"):
+            smtp_password(serving.paths, read_settings(serving.paths))
+
+
+def test_files_of_an_administrator_may_begin_with_a_byte_order_mark(serving: FakeHost) -> None:
+    serving.settings(f"\ufeffserver_name: {NAME}\r\npresence: false\r\n")
+    serving.write("etc/altpeter-matrix/nginx.d/a.conf", "\ufefflocation /a { return 204; }\n")
+    serving.write("etc/altpeter-matrix/synapse.d/a.yaml", "\ufeffrc_login: {}\r\n")
+    apply(serving.host)
+    assert (serving.paths.current / "nginx/local/a.conf").read_text()[0] == "l"
+    options = (serving.paths.current / "synapse/altpeter-matrix.yaml").read_text()
+    assert "\nrc_login: {}\n" in options
+    assert "enabled: false" in options
 
 
 def test_a_changed_mail_password_is_noticed(serving: FakeHost) -> None:
@@ -207,7 +232,7 @@ class Registration(http.server.BaseHTTPRequestHandler):
             self.taken.add(body["username"])
             if body["admin"]:
                 self.admins.add(body["username"])
-            self._answer(200, {"user_id": f"@{body['username']}:{NAME}"})
+            self._answer(200, {"user_id": f"@{body['username'].lower()}:{NAME}"})
 
     def _answer(self, code: int, data: dict[str, str]) -> None:
         self.send_response(code)
@@ -232,14 +257,45 @@ def registration(serving: FakeHost) -> Iterator[type[Registration]]:
 
 def test_users_are_made_once(serving: FakeHost, registration: type[Registration]) -> None:
     settings = read_settings(serving.paths)
-    assert create_user(serving.paths, settings, f"@alice:{NAME}", "long enough", admin=True)
-    assert create_user(serving.paths, settings, "bob", "long enough")
+    made = create_user(serving.paths, settings, f"@alice:{NAME}", "long enough", admin=True)
+    assert made == Account(f"@alice:{NAME}")
+    assert create_user(serving.paths, settings, "bob", "long enough").made
     assert (registration.taken, registration.admins) == ({"alice", "bob"}, {"alice"})
-    assert not create_user(serving.paths, settings, "bob", "another", exists_ok=True)
+    assert not create_user(serving.paths, settings, "bob", "another", exists_ok=True).made
     with pytest.raises(HostError, match="User ID already taken"):
         create_user(serving.paths, settings, "bob", "another")
     with pytest.raises(HostError, match=f"is not of this server, {NAME}"):
         create_user(serving.paths, settings, "@carol:elsewhere.example.org", "long enough")
+
+
+def test_a_user_gets_the_id_that_synapse_makes_of_the_name(
+    serving: FakeHost, registration: type[Registration]
+) -> None:
+    for name in ("Bugs.Upper", f"@BUGS.upper:{NAME}", f"bugs.upper:{NAME.upper()}"):
+        made = create_user(serving.paths, read_settings(serving.paths), name, "long enough")
+        assert made == Account(f"@bugs.upper:{NAME}")
+        registration.taken.remove("bugs.upper")
+
+
+def test_what_synapse_would_refuse_is_told_with_its_rule_before(serving: FakeHost) -> None:
+    """No Synapse is needed to say so."""
+    characters = "is not a user name; write lower-case letters, digits and . _ = - / +, as in admin"
+    for name, password, message in (
+        ("bugs bunny", "long enough", characters),
+        ("bücher", "long enough", characters),
+        ("4711", "long enough", characters),
+        ("", "long enough", characters),
+        ("bugs@example.org", "long enough", "is not a user name; write bugs"),
+        ("a" * (254 - len(NAME)), "long enough", "a user ID has at most 255, server name included"),
+        ("a" * 300, "long enough", "has 300 characters, of which a user ID allows 255"),
+        ("bob", "a" * 513, "the password: has 513 characters, of which Synapse takes 512"),
+        ("bob", "a\0b", "the password: has a character that Synapse does not take"),
+        ("bob", "a\udcffb", "the password: has a character that Synapse does not take"),
+        ("bob", "", "the password: is empty"),
+    ):
+        with pytest.raises(HostError) as refused:
+            create_user(serving.paths, read_settings(serving.paths), name, password)
+        assert message in str(refused.value)
 
 
 def test_no_user_without_a_running_synapse(serving: FakeHost) -> None:

@@ -21,7 +21,7 @@ from tests.unit.fake_deploy import BARE, FINGERPRINT, KEY, observation
 
 def test_the_script_prints_what_the_parser_reads(tmp_path: Path) -> None:
     """On any Debian machine, also without root: it only looks."""
-    password = tmp_path / "password"
+    password = tmp_path / "pass word *"
     password.write_text("se'cret\n")
     names = (
         "LOCK_TIMEOUT PACKAGES PACKAGE_VERSION SERVICES SRV_LOOKUP NAMES PUBLIC_NAME FILES "
@@ -32,7 +32,7 @@ def test_the_script_prints_what_the_parser_reads(tmp_path: Path) -> None:
         **dict.fromkeys(names, ""),
         "LOCK_TIMEOUT": "0",
         "PACKAGES": "dpkg no-such-package",
-        "FILES": f"{password} {tmp_path / 'missing'}",
+        "FILES": f"{password}\n{tmp_path / 'missing'}",
         "SMTP_PASSWORD": str(password),
     }
     command = facts.Observation().command(variables).get_raw_value()

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from pyinfra.api.hiddenvalue import HiddenValue
 
+from altpeter_matrix.settings import parse_settings_text
 from tasks.errors import Refused
 from tasks.files import digest
 from tasks.paths import KEYRING
+from tasks.target import read_target
 from tests.unit.fake_deploy import (
     ADDRESS,
     BARE,
@@ -217,6 +219,46 @@ def test_a_mail_password_in_plain_text_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(Refused, match="smtp_password_file") as refused:
         deploy_bare(data)
     assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "byte order mark"])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r\n\r\n"])
+def test_a_password_file_of_any_system_says_the_password(
+    data: dict[str, Any], tmp_path: Path, mark: bytes, end: bytes
+) -> None:
+    file = tmp_path / "smtp password"
+    file.write_bytes(mark + PASSWORD.encode() + end)
+    data |= {"matrix": dict(WITH_MAIL), "smtp_password_file": str(file)}
+    with fake_state({"bare": data}) as state:
+        [host] = state.inventory
+        assert read_target(host).smtp_password == PASSWORD
+
+
+def test_a_password_file_of_two_lines_is_refused(data: dict[str, Any], tmp_path: Path) -> None:
+    for text in ("one\ntwo\n", "one\rtwo", "\n"):
+        (tmp_path / "password").write_bytes(text.encode())
+        data |= {"matrix": dict(WITH_MAIL), "smtp_password_file": str(tmp_path / "password")}
+        with pytest.raises(Refused, match="is not one line of text"):
+            deploy_bare(data)
+
+
+def test_settings_in_python_go_to_the_host_as_they_are_meant(data: dict[str, Any]) -> None:
+    """Tuples, and texts of a subclass, have no way to be written in YAML."""
+
+    class Text(str):
+        pass
+
+    data["matrix"] = {**data["matrix"], "aliases": (Text("b.example.org"),)}
+    with fake_state({"bare": data}) as state:
+        [host] = state.inventory
+        found = parse_settings_text(read_target(host).settings_text, source="settings.yaml")
+    assert found.aliases == ("b.example.org",)
+
+
+def test_settings_in_python_that_yaml_cannot_say_are_refused(data: dict[str, Any]) -> None:
+    data["matrix"] = {**data["matrix"], "synapse": {"pid_file": Path("/run/x")}}
+    with pytest.raises(Refused, match="synapse.pid_file .*: is a PosixPath, .*; write /run/x"):
+        deploy_bare(data)
 
 
 def test_a_host_without_settings_is_refused(data: dict[str, Any]) -> None:

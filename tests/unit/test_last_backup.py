@@ -169,9 +169,9 @@ def test_the_age_is_a_duration() -> None:
     )
     for wrong, why in (
         ("{backup: backups}", '"backups" is not a full path'),
-        ("{backup: /backups/}", "without a slash at its end"),
+        ("{backup: /backups/}", "is not a full path; write /backups$"),
         ("{backup_max_age: 2}", "2 is not a text; write 2d"),
-        ("{backup_max_age: 48h}", "is not a duration; write 48d"),
+        ("{backup_max_age: 48h}", "is not a duration; write 2d"),
     ):
         with pytest.raises(SettingsError, match=why):
             parse_settings_text(f"server_name: a.test\nupdates: {wrong}\n", source="settings.yaml")

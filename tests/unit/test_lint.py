@@ -87,6 +87,14 @@ def test_options_that_nginx_must_agree_with_have_a_setting() -> None:
     assert "is not what nginx follows, public_name" in message
 
 
+def test_uploads_that_synapse_cannot_store_are_reported() -> None:
+    assert findings(DELEGATED + "uploads: {max_size: 2G}") == []
+    assert only(DELEGATED + "uploads: {max_size: 3G}") == (
+        "warning: settings.yaml: uploads.max_size: is more than the 2G of a file that Synapse can "
+        "store; write 2G or less"
+    )
+
+
 def test_email_without_a_sender_is_an_error_because_synapse_would_not_start() -> None:
     found = findings(DELEGATED + "synapse: {email: {smtp_host: localhost}}")
     assert [one.severity for one in found] == ["error"]

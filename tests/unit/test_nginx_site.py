@@ -256,3 +256,18 @@ def test_a_local_addition_may_take_the_root_path() -> None:
 def test_nothing_tells_nginxs_version() -> None:
     for server in servers(site()):
         assert "server_tokens off;" in server
+
+
+def test_many_and_long_names_stay_below_what_nginx_reads_as_one_parameter() -> None:
+    """4096 bytes (NGX_CONF_BUFFER); past them: "too long parameter, probably missing …"."""
+    many = [f"a{number}.{'b' * 60}.example.org" for number in range(98)]
+    long = ".".join(["c" * 56] * 4)
+    text = site(f"{DELEGATED}aliases: {[*many, long]}\ncertificates: {{acme: false}}")
+    assert max(len(word) for line in text.splitlines() for word in line.split()) < 4000
+    (block,) = re.findall(
+        r"^map \$host \$altpeter_matrix_redirect_host \{(.*?)^\}", text, re.M | re.S
+    )
+    patterns = [re.compile(one) for one in re.findall(r'"~([^"]+)" \$host;', block)]
+    for name in [*many, long, "matrix.example.org", "example.org"]:
+        assert any(pattern.match(name) for pattern in patterns), name
+    assert not any(pattern.match("a1.example.org") for pattern in patterns)

@@ -75,7 +75,7 @@ def refused(text: str) -> list[str]:
         # Types.
         (
             "server_name: 12",
-            'settings.yaml: server_name: 12 is not a text; write "12"',
+            "settings.yaml: server_name: 12 is not a text; write example.org",
         ),
         (
             GOOD + "aliases: chat.example.org",
@@ -107,7 +107,7 @@ def refused(text: str) -> list[str]:
         (
             GOOD + "listener: {port: '8008'}",
             'settings.yaml: listener.port: "8008" is not a whole number; '
-            "write a whole number, without quotes",
+            "write 8008, without quotes",
         ),
         # Values.
         (
@@ -152,12 +152,17 @@ def refused(text: str) -> list[str]:
         ),
         (
             GOOD + "administrator: {username: Admin}",
-            'settings.yaml: administrator.username: "Admin" is not a user name; '
+            'settings.yaml: administrator.username: "Admin" is not a user name; write admin',
+        ),
+        (
+            GOOD + "administrator: {username: Bugs Bunny}",
+            'settings.yaml: administrator.username: "Bugs Bunny" is not a user name; '
             "write lower-case letters, digits and . _ = - / +, as in admin",
         ),
         (
             GOOD + "firewall: {allow: [99999/tcp]}",
-            "settings.yaml: firewall.allow: 99999/tcp is not a port; write a number up to 65535",
+            "settings.yaml: firewall.allow: 99999/tcp is not a port; write a number up to 65535, "
+            "as in 3478/udp",
         ),
         (
             GOOD + "firewall: {allow: [ssh]}",
@@ -195,18 +200,17 @@ def refused(text: str) -> list[str]:
         ),
         (
             GOOD + "email: {smtp_host: 'localhost:25', from: m@example.org}",
-            'settings.yaml: email.smtp_host: "localhost:25" is not a host; '
-            "write a host name or an IP address, without a port",
+            'settings.yaml: email.smtp_host: "localhost:25" is not a host; write localhost',
         ),
         (
             MAIL + "password_file: secret.txt}",
             'settings.yaml: email.password_file: "secret.txt" is not a full path; '
-            "write it from / on, without a slash at its end",
+            "write it from / on, without a slash at its end, as in /var/lib/matrix",
         ),
         (
             GOOD + "well_known: {identity_server: vector.im}",
             'settings.yaml: well_known.identity_server: "vector.im" is not an address with https; '
-            "write https://example.org",
+            "write https://vector.im",
         ),
         (
             GOOD + "well_known: {support: {contacts: [{role: m.role.admin}]}}",
@@ -216,7 +220,7 @@ def refused(text: str) -> list[str]:
         (
             GOOD + "well_known: {support: {contacts: [{role: r, matrix_id: admin}]}}",
             'settings.yaml: well_known.support.contacts.0.matrix_id: "admin" is not a Matrix '
-            "user ID; write @admin:example.org",
+            'user ID; write "@admin:example.org"',
         ),
         # Contradictions.
         (
@@ -272,6 +276,39 @@ def refused(text: str) -> list[str]:
             GOOD + "well_known: {support: {}}",
             "settings.yaml: well_known.support: has neither contacts nor support_page; "
             "add one of them, or remove support",
+        ),
+        # Limits of the programs below.
+        (
+            f"{GOOD}public_name: m.example.org\naliases: "
+            f"{[f'a{number}.example.org' for number in range(99)]}",
+            "settings.yaml: aliases: makes 101 names of this server, of which a certificate of "
+            "Let's Encrypt covers 100; remove 1 of them",
+        ),
+        (
+            f"{GOOD}administrator: {{username: {'a' * 243}}}",
+            "settings.yaml: administrator.username: has 243 characters; a user ID has at most "
+            "255, which leaves 242 with this server name; write a shorter one, as in admin",
+        ),
+        (
+            f"{GOOD}administrator: {{username: {'a' * 300}}}",
+            f'settings.yaml: administrator.username: "{"a" * 59}… has 300 characters, of which a '
+            "user ID allows 255 with its server name; write a shorter one, as in admin",
+        ),
+        (
+            f"server_name: {'a.' * 116}org",
+            f'settings.yaml: server_name: "{"a." * 29}a… has 235 characters, of which Matrix '
+            "allows a server 230; write letters, digits, hyphens and dots, as in "
+            "matrix.example.org",
+        ),
+        (
+            f"server_name: {'a.' * 112}org",
+            "settings.yaml: server_name: has 227 characters; a user ID has at most 255 with it, "
+            "of which this package's own account needs 29; write a shorter one, as in example.org",
+        ),
+        (
+            f"{GOOD}updates: {{backup: /{'a' * 256}}}",
+            f'settings.yaml: updates.backup: "/{"a" * 58}… has a name in it that is longer than '
+            "255 bytes; write it from / on, without a slash at its end, as in /var/lib/matrix",
         ),
         # Synapse's options.
         (
@@ -331,7 +368,7 @@ def test_refused_with_key_and_remedy(text: str, message: str) -> None:
         ("'*.example.org'", "is a wildcard; list each host name"),
         (
             "bücher.example",
-            "has letters beyond ASCII; write its DNS form, xn--bcher-kva.example",
+            "has letters beyond ASCII; write xn--bcher-kva.example",
         ),
         (
             "my_host.example.org",
@@ -343,7 +380,8 @@ def test_refused_with_key_and_remedy(text: str, message: str) -> None:
         ),
         (
             f"{'a' * 64}.org",
-            "is not a host name; write letters, digits, hyphens and dots, as in matrix.example.org",
+            "has 64 characters between two dots, of which DNS allows 63; "
+            "write letters, digits, hyphens and dots, as in matrix.example.org",
         ),
         (
             "'matrix.org; include /etc/passwd'",
@@ -355,6 +393,19 @@ def test_what_is_no_host_name_is_no_server_name(name: str, message: str) -> None
     (problem,) = refused(f"server_name: {name}")
     assert problem.startswith("settings.yaml: server_name: ")
     assert message in problem
+
+
+def test_as_many_names_as_fit_into_a_certificate_are_taken() -> None:
+    names = [f"a{number}.example.org" for number in range(99)]
+    assert len(settings(f"{GOOD}aliases: {names}").certificate_names) == 100
+    own = f"{GOOD}aliases: {[*names, 'b.org']}\ncertificates: {{acme: false}}"
+    assert len(settings(own).certificate_names) == 101
+
+
+def test_the_longest_user_id_is_taken() -> None:
+    found = settings(f"{GOOD}administrator: {{username: {'a' * 242}}}").administrator
+    assert found is not None
+    assert len(f"@{found.username}:example.org") == 255
 
 
 def test_every_problem_is_reported_at_once() -> None:

@@ -1,5 +1,7 @@
 """Synapse's options: what the settings make of them."""
 
+from email import message_from_bytes, policy
+from email.mime.multipart import MIMEMultipart
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -131,6 +133,34 @@ def test_the_wiki_pages_mail_settings_lack_nothing_that_synapse_demands() -> Non
         "app_name": "Matrix",
         "enable_notifs": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("sender", "app_name", "name"),
+    [
+        ("Matrix <m@example.org>", "Matrix", "Matrix"),
+        ("Synapse on a.org <m@example.org>", "Matrix", "Synapse on a.org"),
+        ("%(app)s <m@example.org>", "Chat", "Chat"),
+        ("Müller <m@example.org>", "Matrix", "Müller"),
+        ('"Müller, Hans" <m@example.org>', "Matrix", "Müller, Hans"),
+        ('"Meyer, Hans" <m@example.org>', "Matrix", "Meyer, Hans"),
+        ("%(app)s <m@example.org>", "Bücher 100%", "Bücher 100%"),
+        ("Hans (%(app)s) <m@example.org>", "Bücher", "Hans (Bücher)"),
+        ("%(app)s <m@example.org>", "Chat, Inc. 100%", "Chat, Inc. 100%"),
+        ("m@example.org", "Bücher", ""),
+    ],
+)
+def test_a_mail_shows_its_sender_whatever_letters_the_name_has(
+    sender: str, app_name: str, name: str
+) -> None:
+    """The header as Synapse makes it (synapse.handlers.send_email)."""
+    quoted = sender.replace("'", "''")
+    text = f"email: {{smtp_host: h.org, from: '{quoted}', app_name: '{app_name}'}}"
+    mail = MIMEMultipart("alternative")
+    mail["From"] = made(DELEGATED + text)["email"]["notif_from"] % {"app": app_name}
+    header = message_from_bytes(mail.as_bytes(), policy=policy.default)["From"]
+    (address,) = header.addresses
+    assert (address.display_name, address.addr_spec) == (name, "m@example.org")
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls", "none"])
