@@ -36,7 +36,7 @@ from .commands import run
 from .errors import HostError, Problem, ValidationError
 from .failures import package_version
 from .generations import Store
-from .links import APT, CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_SITE
+from .links import APT, CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_MAIN, NGINX_SITE
 from .links import SYNAPSE as SYNAPSE_LINK
 from .lock import exclusive
 from .paths import Paths
@@ -145,7 +145,8 @@ def _changing(paths: Paths, decided: Survey) -> Iterator[Path]:
         yield paths.synapse_conf_d / f"{name}.yaml"
     yield paths.root / SYNAPSE_LINK
     yield from decided.sites
-    yield from (paths.root / name for name in (NGINX_SITE, NGINX_AVAILABLE, CERTBOT_HOOK))
+    links = (NGINX_SITE, NGINX_AVAILABLE, NGINX_MAIN, CERTBOT_HOOK)
+    yield from (paths.root / name for name in links)
     yield from decided.renewals
     yield paths.root / APT
     yield paths.current
@@ -237,4 +238,6 @@ def _restore(host: Host, backup: Backup) -> None:
         run("systemctl", "stop", *_OF_GENERATIONS, check=False)
         if applied:
             run("systemctl", "restart", UNITS[SYNAPSE], timeout=600)
-            run("systemctl", "reload-or-restart", UNITS[NGINX], timeout=120)
+            # Its main file has gone, too.
+            anew = "restart" if host.services.nginx_has_room() else "reload-or-restart"
+            run("systemctl", anew, UNITS[NGINX], timeout=120)

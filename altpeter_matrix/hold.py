@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from .drain import HELD
@@ -40,16 +41,17 @@ def healthy(port: int) -> bool:
         return False
 
 
-def serve(waiting: socket.socket, port: int, mark: Path = Path(HELD)) -> None:
+def serve(waiting: Sequence[socket.socket], port: int, mark: Path = Path(HELD)) -> None:
     """Answer whoever asks while Synapse is there; return after some seconds without a question."""
     released = 0
-    while select.select([waiting], [], [], _IDLE_EXIT)[0]:
+    while asked := select.select(waiting, [], [], _IDLE_EXIT)[0]:
         # Only now: what was true before the question came may not be any more.
         while held(mark) or not healthy(port):
             time.sleep(_LOOK_EVERY)
-        link, _ = waiting.accept()
-        answer(link)
-        released += 1
+        for one in asked:
+            link, _ = one.accept()
+            answer(link)
+            released += 1
     if released:
         # For altpeter_matrix/upgrade_requests.py, and whoever wonders.
         print(f"released {released} request{'' if released == 1 else 's'}", flush=True)
@@ -68,4 +70,8 @@ def answer(link: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=_FIRST_SOCKET), int(os.environ.get("SYNAPSE_PORT") or 8008))
+    sockets = range(_FIRST_SOCKET, _FIRST_SOCKET + int(os.environ.get("LISTEN_FDS") or 1))
+    serve(
+        [socket.socket(fileno=number) for number in sockets],
+        int(os.environ.get("SYNAPSE_PORT") or 8008),
+    )

@@ -19,6 +19,7 @@ FORMAT = 1
 
 NGINX_SITE = "etc/nginx/sites-enabled/altpeter-matrix"
 NGINX_AVAILABLE = "etc/nginx/sites-available/altpeter-matrix"
+NGINX_MAIN = "etc/nginx/altpeter-matrix.conf"
 SYNAPSE = "etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"
 APT = "etc/apt/apt.conf.d/52altpeter-matrix"
 CERTBOT_HOOK = "etc/letsencrypt/renewal-hooks/deploy/altpeter-matrix"
@@ -27,6 +28,8 @@ TARGETS: Mapping[str, str] = {
     # Always there, and includes the generated site: nginx does not start on a link to nothing.
     NGINX_AVAILABLE: "/usr/share/altpeter-matrix-config/nginx/current-site.conf",
     NGINX_SITE: "../sites-available/altpeter-matrix",
+    # Made at each start of nginx, see nginx_main.py; without it nginx starts with nginx.conf.
+    NGINX_MAIN: "/run/altpeter-matrix/nginx.conf",
     SYNAPSE: "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml",
     APT: "/var/lib/altpeter-matrix/current/apt/apt.conf",
     CERTBOT_HOOK: "/usr/lib/altpeter-matrix-config/certbot-deploy-hook",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .commands import run
 from .errors import HostError, Problem
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""\s+|\#[^\n]*
     |(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<mark>[{};])
@@ -63,7 +63,7 @@ def parse(text: str, source: str) -> tuple[Directive, ...]:
 def _tokens(text: str, source: str) -> Iterator[tuple[str, str]]:
     position = 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = TOKEN.match(text, position)
         if match is None:
             raise _unreadable(source)
         position = match.end()

@@ -38,7 +38,20 @@ LONGEST_PATTERN = 3500
 
 # Seconds that a request waits for Synapse. Clients and other servers give up after 60 to 80.
 LONGEST_HOLD = 90
-HOLD_SOCKET = "/run/altpeter-matrix/hold.sock"
+# Together they let more wait than MOST_REQUESTS.
+HOLD_SOCKETS = tuple(f"/run/altpeter-matrix/hold{more}.sock" for more in ("", "-2", "-3", "-4"))
+
+# Requests for Synapse that nginx has open at a time, each on two of the connections that one worker
+# process has (nginx_main.CONNECTIONS), even if one process got them all: the rest is for what needs
+# no Synapse.
+MOST_REQUESTS = 12000
+# Of one address. Behind one may be a whole campus, or another proxy.
+MOST_REQUESTS_OF_ADDRESS = 2000
+# And while Synapse is away: a large office.
+MOST_HELD_OF_ADDRESS = 300
+# Large bodies that nginx keeps on the disk at a time: as many as fit into this, within reason.
+BODIES_ON_DISK = 8 * 1024**3
+FEWEST_BODIES, MOST_BODIES = 32, 256
 
 
 def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, ...]) -> str:
@@ -65,7 +78,12 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
         curves=f"{POST_QUANTUM_CURVE}:{CURVES}" if post_quantum else CURVES,
         synapse_port=settings.listener.port,
         held=HELD,
-        hold_socket=HOLD_SOCKET,
+        hold_sockets=HOLD_SOCKETS,
+        most_requests=MOST_REQUESTS,
+        most_requests_of_address=MOST_REQUESTS_OF_ADDRESS,
+        most_held_of_address=MOST_HELD_OF_ADDRESS,
+        most_bodies=most_bodies(settings),
+        most_bodies_of_address=most_bodies(settings) // 4,
         longest_hold=LONGEST_HOLD,
         write_source=WRITE_SOURCE,
         body_limit=body_limit(settings),
@@ -93,6 +111,11 @@ def _patterns(names: Iterable[str]) -> list[str]:
         else:
             patterns.append(name)
     return patterns
+
+
+def most_bodies(settings: Settings) -> int:
+    """How many large bodies nginx takes at a time."""
+    return min(max(FEWEST_BODIES, BODIES_ON_DISK // body_limit(settings)), MOST_BODIES)
 
 
 def _server_name(name: str) -> str:

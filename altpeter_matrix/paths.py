@@ -152,6 +152,16 @@ class Paths:
         """The fingerprint of what the running `program` (synapse, nginx) has loaded."""
         return self.runtime / f"{program}.loaded"
 
+    @property
+    def nginx_main(self) -> Path:
+        """What nginx.service runs with, see nginx_main.py."""
+        return self.runtime / "nginx.conf"
+
+    @property
+    def nginx_environment(self) -> Path:
+        """Tells nginx.service to do so."""
+        return self.runtime / "nginx.env"
+
     # What others own.
     @property
     def nginx(self) -> Path:

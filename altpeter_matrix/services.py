@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from . import disk
+from . import disk, nginx_main
 from .commands import last_lines, run
 from .errors import HostError, Problem
 from .paths import Paths
@@ -22,14 +22,18 @@ NGINX = "nginx"
 UNITS: Mapping[str, str] = {SYNAPSE: "matrix-synapse.service", NGINX: "nginx.service"}
 # Where requests wait while Synapse restarts.
 HOLD = "altpeter-matrix-hold.socket"
-# What starts the check of a newer Synapse.
-GUARDS = ("altpeter-matrix-upgrade-check.timer", "altpeter-matrix-upgrade-check.path")
+# What starts the check of a newer Synapse, and what follows changes of nginx.conf.
+GUARDS = (
+    "altpeter-matrix-upgrade-check.timer",
+    "altpeter-matrix-upgrade-check.path",
+    "altpeter-matrix-nginx-main.path",
+)
 # Watches a version of Synapse that is new here.
 GATE = "altpeter-matrix-gate.service"
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,"
-    "ConditionTimestampMonotonic,NeedDaemonReload"
+    "ConditionTimestampMonotonic,NeedDaemonReload,MainPID"
 )
 _PROGRESS_EVERY = 15.0
 
@@ -148,12 +152,22 @@ class Services:
         if not self.present:
             return dict.fromkeys(UNITS, Action.NOTHING)
         units = units or self.units()
-        return {
+        plan = {
             program: decide(
                 program, units[program], self.loaded(program), self.wanted(program) or ""
             )
             for program in UNITS
         }
+        first = self.loaded(NGINX) is None and plan[SYNAPSE] is Action.START
+        if first and plan[NGINX] is Action.RELOAD and self.nginx_has_room(units) is False:
+            # A reload cannot give it another main file; nobody is served yet.
+            plan[NGINX] = Action.RESTART
+        return plan
+
+    def nginx_has_room(self, units: Mapping[str, Unit] | None = None) -> bool | None:
+        """Whether nginx runs with our main file (nginx_main.py); None when it does not run."""
+        pid = (units or self.units())[NGINX].properties.get("MainPID", "0")
+        return None if pid == "0" else nginx_main.in_use(pid)
 
     def reload_units(self) -> None:
         if self.present:

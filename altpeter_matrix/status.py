@@ -25,12 +25,12 @@ from .errors import MatrixConfigError, Problem
 from .failures import problems_of
 from .generations import Store
 from .host_checks import disk_problems
-from .links import Links
+from .links import NGINX_MAIN, Links
 from .outcome import Outcome, Record
 from .paths import Paths
 from .rendered import read_settings, settings_of
 from .resources import document
-from .services import HOLD, NGINX, SYNAPSE, Action, Unit
+from .services import HOLD, NGINX, SYNAPSE, UNITS, Action, Unit
 from .settings import Settings
 from .settled import how_to_start
 
@@ -188,6 +188,12 @@ class Survey:
                 yield _error(
                     unit.name, "runs with an older configuration", "run `altpeter-matrix apply`"
                 )
+        wanted = Links(self.paths).survey().get(NGINX_MAIN)
+        if wanted and wanted.action == "present" and self.host.services.nginx_has_room() is False:
+            yield _notice(
+                UNITS[NGINX], "was started before it had room for more than some hundred clients",
+                f"`systemctl restart {UNITS[NGINX]}` at a quiet time; a reboot does it too",
+            )  # fmt: skip
         if not self.host.services.hold_listens():
             yield _error(
                 HOLD, "does not listen, so requests fail while Synapse restarts",

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from tests.hosts.lab import Lab, LabError
 
-from . import normal_path, nothing_to_do, restart, unchanged_run
+from . import normal_path, nothing_to_do, restart, unchanged_run, waiting_clients
 from .first_deploy import FirstDeploy
 from .pages import publish
 from .result import Result, table
 
-NAMES = ("first-deploy", "unchanged-run", "nothing-to-do", "restart", "normal-path")
+NAMES = ("first-deploy", "unchanged-run", "nothing-to-do", "restart", "waiting", "normal-path")
 
 
 def main() -> None:
@@ -63,6 +63,8 @@ def measure(lab: Lab, debian: str, names: Sequence[str], short: bool) -> list[Re
         results.append(nothing_to_do.measure(first.deployed().host))
     if "restart" in names:
         results += restart.measure(first.deployed(), restarts=1 if short else 3)
+    if "waiting" in names:
+        results += waiting_clients.measure(first.deployed())
     if "normal-path" in names:
         results += normal_path.measure(first.deployed(), short=short)
     first.switch_off()

@@ -38,7 +38,7 @@ def without_hold(site: str) -> str:
     """Our site less everything that holds requests: what else there is stays the same."""
     changes = {
         r"\n *if \(-e [^)]*\) \{\n *return 502;\n *\}": "",
-        r"\n *error_page 502 = @altpeter_matrix_hold;": "",
+        r"\n *error_page 502 = \$altpeter_matrix_hold;": "",
         r"\n *proxy_next_upstream off;": "",
         r"\n *proxy_bind [^;]*;": "",
         r"proxy_pass http://\$altpeter_matrix_upstream;": "proxy_pass http://altpeter_matrix_read;",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import commands, inputs, services
+from altpeter_matrix import commands, inputs, nginx_main, services
 from altpeter_matrix.apply import apply
 from altpeter_matrix.errors import ActivationError, HostError, Problem, ValidationError
 from altpeter_matrix.outcome import Record
@@ -46,6 +46,21 @@ def test_first_apply_makes_a_server_of_a_fresh_host(fresh: FakeHost) -> None:
     assert (fresh.root / CONF_D).readlink() == Path(f"/{OPTIONS}")
     assert (fresh.root / "cluster/database-synapse").exists()
     assert (fresh.root / "etc/matrix-synapse/homeserver.signing.key").exists()
+
+
+@pytest.mark.parametrize(
+    ("room", "synapse", "action"),
+    [(False, "waiting", "restart"), (True, "waiting", "reload"), (False, "running", "reload")],
+)
+def test_nginx_is_restarted_for_its_main_file_only_where_nobody_is_served_yet(
+    fresh: FakeHost, monkeypatch: pytest.MonkeyPatch, room: bool, synapse: str, action: str
+) -> None:
+    monkeypatch.setattr(nginx_main, "in_use", lambda pid: room)
+    with (fresh.root / "units" / NGINX_UNIT).open("a", encoding="utf-8") as unit:
+        unit.write("MainPID=12\n")
+    fresh.unit(SYNAPSE_UNIT, synapse)
+    apply(fresh.host)
+    assert f"{action} {NGINX_UNIT}" in fresh.actions()
 
 
 def test_second_apply_touches_no_service(serving: FakeHost) -> None:

@@ -115,7 +115,7 @@ def test_a_request_goes_on_while_synapse_answers(
     tmp_path: Path, waiting: socket.socket, synapse: http.server.ThreadingHTTPServer
 ) -> None:
     with ask(waiting) as link:
-        hold.serve(waiting, synapse.server_port, tmp_path / "held")
+        hold.serve([waiting], synapse.server_port, tmp_path / "held")
         assert link.recv(100).startswith(b"HTTP/1.0 204 ")
 
 
@@ -127,7 +127,7 @@ def test_a_request_waits_while_synapse_drains(
     mark.touch()
     with ask(waiting) as link:
         serving = threading.Thread(
-            target=hold.serve, args=(waiting, synapse.server_port, mark), daemon=True
+            target=hold.serve, args=([waiting], synapse.server_port, mark), daemon=True
         )
         serving.start()
         link.settimeout(0.5)
@@ -146,7 +146,7 @@ def test_without_synapse_nothing_is_even_accepted(tmp_path: Path, waiting: socke
         port = nobody.getsockname()[1]
         child = os.fork()
         if child == 0:
-            hold.serve(waiting, port, tmp_path / "held")
+            hold.serve([waiting], port, tmp_path / "held")
             os._exit(0)
         time.sleep(0.5)
         os.kill(child, 9)

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import nginx_site, well_known
+from altpeter_matrix import nginx_main, nginx_site, well_known
 from altpeter_matrix.facts import Certificate
+from altpeter_matrix.nginx_site import HOLD_SOCKETS
 
 from .samples import DEBIAN_12, DEBIAN_13, DELEGATED, WIKI, facts, settings
+
+UNITS = Path(__file__).parents[2] / "files/systemd"
 
 
 def site(text: str = DELEGATED, **changes: Any) -> str:
@@ -97,7 +100,7 @@ def test_the_certificate_is_the_one_that_was_found() -> None:
 
 def test_synapse_sees_every_path_as_it_was_sent() -> None:
     """A URI in proxy_pass, or a rewrite, would decode it and break other servers' signatures."""
-    hold = "http://unix:/run/altpeter-matrix/hold.sock:/"
+    hold = "http://altpeter_matrix_waiting/"
     targets = set(re.findall(r"proxy_pass (.*);", site())) - {hold}
     assert targets == {"http://$altpeter_matrix_upstream"}
     assert "rewrite" not in site()
@@ -106,23 +109,27 @@ def test_synapse_sees_every_path_as_it_was_sent() -> None:
 
 def test_every_way_to_synapse_looks_at_the_path_as_it_was_sent() -> None:
     forwarding = {m: body for m, body in locations(site()).items() if "proxy_pass" in body}
-    hold = {"@altpeter_matrix_hold", "= /altpeter-matrix-hold"}
-    assert set(forwarding) == {"/_matrix/", "/_synapse/client/"} | hold
-    for match in forwarding.keys() - hold:
+    # Reached from one of the two only.
+    inner = {f"@altpeter_matrix_{name}" for name in ("bodiless", "hold", "hold_bodiless")}
+    inner.add("= /altpeter-matrix-hold")
+    assert set(forwarding) == {"/_matrix/", "/_synapse/client/"} | inner
+    for match in forwarding.keys() - inner:
         assert "if ($altpeter_matrix_path_allowed = 0)" in forwarding[match]
     # Nobody reaches it but by an error in one of the two.
     assert "internal;" in forwarding["= /altpeter-matrix-hold"]
 
 
-def matched(source: str, value: str) -> str:
-    """What the site's map of that source makes of a value."""
-    (block,) = re.findall(rf"map {re.escape(source)} .*? \{{(.*?)\n\}}", site(), re.DOTALL)
-    for literal, result in re.findall(r"^ +([A-Z]+) (\S+);", block, re.MULTILINE):
+def matched(source: str, value: str, result: str = r"\S+?") -> str:
+    """What the site's map of that source (to that variable) makes of a value."""
+    (block, *_) = re.findall(
+        rf"map {re.escape(source)} \${result} \{{(.*?)\n\}}", site(), re.DOTALL
+    )
+    for literal, found in re.findall(r"^ +([A-Z0-9]+) (\S+);", block, re.MULTILINE):
         if literal == value:
-            return str(result)
-    for pattern, result in re.findall(r'"~(.*?)" (\S+);', block):
+            return str(found)
+    for pattern, found in re.findall(r'"~(.*?)" (\S+);', block):
         if re.search(pattern, value):
-            return str(result)
+            return str(found)
     return str(re.findall(r"default (\S+);", block)[0])
 
 
@@ -166,6 +173,86 @@ def test_what_may_have_taken_effect_is_sent_again_only_when_idempotent(
 ) -> None:
     source = '"$altpeter_matrix_upstream $request_method $upstream_bytes_sent"'
     assert matched(source, f"altpeter_matrix_{attempts}") == repeatable
+
+
+def test_every_way_to_synapse_is_bounded() -> None:
+    for match, body in locations(site()).items():
+        if "altpeter_matrix_upstream;" in body:
+            zones = set(re.findall(r"limit_conn (\S+) \d+;", body))
+            whose = "held" if "auth_request" in body else "address"
+            assert zones == {
+                f"altpeter_matrix_{zone}"
+                for zone in ("requests", whose, "bodies", "address_bodies")
+            }, match
+            assert f"limit_conn_status {503 if whose == 'held' else 429};" in body, match
+
+
+def test_what_waits_leaves_room_for_what_needs_no_synapse() -> None:
+    """Even if one worker process had got all of it."""
+    assert 2 * nginx_site.MOST_REQUESTS <= nginx_main.CONNECTIONS * 3 / 4
+    assert nginx_main.CONNECTIONS < nginx_main.OPEN_FILES
+    # The kernel lets 4096 wait at each.
+    assert len(nginx_site.HOLD_SOCKETS) * 4096 > nginx_site.MOST_REQUESTS
+    socket = (UNITS / "altpeter-matrix-hold.socket").read_text("utf-8")
+    assert tuple(re.findall(r"^ListenStream=(.*)$", socket, re.MULTILINE)) == HOLD_SOCKETS
+
+
+@pytest.mark.parametrize(
+    ("method", "length", "large"),
+    [
+        ("GET", "", False),
+        ("OPTIONS", "", False),
+        ("PUT", "99999", False),
+        ("POST", "0", False),
+        ("POST", "100000", True),
+        ("PUT", "52428800", True),
+        # Of unknown length: chunked, or in HTTP/2.
+        ("POST", "", True),
+        ("PROPFIND", "", True),
+    ],
+)
+def test_a_large_body_is_told_before_it_is_read(method: str, length: str, large: bool) -> None:
+    way = matched("$request_method", method, "altpeter_matrix_hold")
+    found = matched('"$altpeter_matrix_hold $content_length"', f"{way} {length}")
+    assert found == ("1" if large else '""')
+
+
+def test_what_cannot_have_a_body_goes_where_none_is_taken() -> None:
+    for name in ("bodiless", "hold_bodiless"):
+        assert "client_max_body_size 64k;" in locations(site())[f"@altpeter_matrix_{name}"]
+    for method in ("GET", "HEAD", "OPTIONS"):
+        way = matched("$request_method", method, "altpeter_matrix_hold")
+        assert way == "@altpeter_matrix_hold_bodiless"
+    for prefix in ("/_matrix/", "/_synapse/client/"):
+        body = locations(site())[prefix]
+        assert body.index("return 418;") < body.index("limit_conn ")
+
+
+@pytest.mark.parametrize(
+    ("size", "bodies"), [("1M", 256), ("50M", 163), ("100M", 81), ("2G", 32), ("20G", 32)]
+)
+def test_the_bodies_on_the_disk_are_bounded(size: str, bodies: int) -> None:
+    chosen = settings(DELEGATED + f"uploads: {{max_size: {size}}}")
+    assert nginx_site.most_bodies(chosen) == bodies
+    found = site(DELEGATED + f"uploads: {{max_size: {size}}}")
+    assert f"limit_conn altpeter_matrix_bodies {bodies};" in found
+    assert f"limit_conn altpeter_matrix_address_bodies {bodies // 4};" in found
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        (b"\x7f\0\0\1", b"\x7f\0\0\1"),
+        (b"\n\n\n\n", b"\n\n\n\n"),
+        (b"\0" * 10 + b"\xff\xff" + b"\x0a\0\0\1", b"\x0a\0\0\1"),
+        (b"\x20\1\x0d\xb8\0\n\0\0" + b"\0" * 7 + b"\1", b"\x20\1\x0d\xb8\0\n\0\0"),
+    ],
+)
+def test_a_network_of_ipv6_counts_as_one_address(address: bytes, key: bytes) -> None:
+    (block,) = re.findall(r"map \$binary_remote_addr .*? \{(.*?)\n\}", site(), re.DOTALL)
+    patterns = [p.replace("?<", "?P<").encode() for p in re.findall(r'"~(.*?)" ', block)]
+    found = next((m for p in patterns if (m := re.search(p, address))), None)
+    assert (found[1] if found else address) == key
 
 
 @pytest.mark.parametrize(
@@ -216,7 +303,7 @@ def test_long_polls_are_not_cut() -> None:
 def test_every_answer_that_nginx_makes_itself_can_be_read_by_a_web_client() -> None:
     own = {m: body for m, body in locations(site()).items() if "return 200" in body}
     documents = {m: body for m, body in locations(site()).items() if "well-known" in m}
-    assert len(own) == 4
+    assert len(own) == 5
     assert "= /.well-known/matrix/client" in documents
     del documents["^~ /.well-known/acme-challenge/"]
     for match, body in {**own, **documents}.items():
