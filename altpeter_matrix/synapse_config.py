@@ -6,6 +6,7 @@ The options are described in Synapse's configuration manual.
 
 from collections.abc import Mapping
 from email.utils import formataddr, parseaddr
+from ipaddress import ip_network
 from typing import Any
 
 from .facts import HostFacts
@@ -14,9 +15,9 @@ from .settings import Email, Settings
 
 Options = dict[str, Any]
 
-# Addresses that link previews never fetch from: what is not public according to IANA's special
-# purpose registries, plus "this network", which Linux connects to itself.
-NOT_PUBLIC = (
+# IPv4 that is not public according to IANA's special purpose registry, plus "this network", which
+# Linux connects to itself.
+_PRIVATE_IPV4 = (
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -31,9 +32,36 @@ NOT_PUBLIC = (
     "198.51.100.0/24",
     "203.0.113.0/24",
     "224.0.0.0/4",
+)
+# Addresses that link previews never fetch from. Of IPv6 only 2000::/3 is given out to the public
+# (RFC 4291, IANA's registry of the address space); whatever else there is or will be, among it most
+# forms in which IPv6 carries IPv4 (mapped, compatible, translated, NAT64), is outside of it.
+NOT_PUBLIC = (
+    *_PRIVATE_IPV4,
     "240.0.0.0/4",
-    "::/128",
-    "::1/128",
+    "::/3",
+    "2001::/23",  # Teredo (RFC 4380), benchmarks, ORCHID
+    "2001:db8::/32",
+    "2002::/16",  # 6to4 (RFC 3056)
+    "3fff::/20",  # documentation (RFC 9637)
+    "4000::/2",
+    "8000::/1",
+)
+# What other servers, push gateways and identity servers are never asked at: Synapse's default
+# (synapse.config.server), and the same networks in what carries IPv4. NAT64 as such must stay: an
+# IPv6-only host reaches servers with IPv4 through it.
+_NAT64 = ip_network("64:ff9b::/96")
+NOT_FEDERATED = (
+    *_PRIVATE_IPV4,
+    *(
+        str(ip_network((int(_NAT64[0]) + int(network[0]), _NAT64.prefixlen + network.prefixlen)))
+        for network in map(ip_network, _PRIVATE_IPV4)
+    ),
+    "::/96",  # loopback, and IPv4-compatible (RFC 4291)
+    "::ffff:0:0/96",  # IPv4-mapped (RFC 4291)
+    "::ffff:0:0:0/96",  # IPv4-translated (RFC 2765)
+    "64:ff9b:1::/48",  # NAT64 of one's own network (RFC 8215)
+    "2001::/32",  # Teredo (RFC 4380)
     "2001:db8::/32",
     "fc00::/7",
     "fe80::/10",
@@ -73,6 +101,7 @@ def options(settings: Settings, facts: HostFacts, smtp_password: str | None) -> 
         "media_retention": _media_retention(settings),
         "url_preview_enabled": settings.url_previews,
         "url_preview_ip_range_blacklist": list(NOT_PUBLIC),
+        "ip_range_blacklist": list(NOT_FEDERATED),
         "presence": {"enabled": settings.presence},
         **({"email": _email(settings.email, smtp_password)} if settings.email else {}),
     }
@@ -173,6 +202,26 @@ def _sender(email: Email) -> str:
     return formataddr((name, address)).replace("%", "%%")
 
 
+# What these say below their level holds secrets.
+_QUIETER = {
+    # Each SQL statement with its values: access tokens, passwords.
+    "synapse.storage.SQL": {"level": "INFO"},
+    # Requests with their query, of which Synapse hides access_token and client_secret only: not
+    # login and registration tokens, codes of single sign-on, those in links of mails. Which
+    # requests there were and what became of them is in nginx's access log.
+    "synapse.access": {"level": "WARNING"},
+    "synapse.http.server": {"level": "WARNING"},
+    "synapse.http.site": {"level": "WARNING"},
+    # The addresses of links that users share, in encrypted rooms too, when it previews them.
+    "synapse.http.client": {"level": "WARNING"},
+    "synapse.media.url_previewer": {"level": "ERROR"},
+    # Bodies that are not JSON, a login's with its password among them.
+    "synapse.http.servlet": {"level": "ERROR"},
+    # The keys with which phones are woken.
+    "synapse.push": {"level": "ERROR"},
+}
+
+
 def log_config(settings: Settings) -> Options:
     """Python's logging to standard output, which systemd gives to the journal with the time."""
     return {
@@ -190,7 +239,6 @@ def log_config(settings: Settings) -> Options:
                 "stream": "ext://sys.stdout",
             }
         },
-        # At DEBUG this one logs each SQL statement with its values: access tokens, passwords.
-        "loggers": {"synapse.storage.SQL": {"level": "INFO"}},
+        "loggers": _QUIETER,
         "root": {"level": settings.log_level, "handlers": ["journal"]},
     }

@@ -93,19 +93,58 @@ def test_clients_are_told_the_public_name() -> None:
     assert made()["public_baseurl"] == "https://matrix.example.org/"
 
 
+# 127.0.0.1 or 10.0.0.1 in every form in which IPv6 carries IPv4.
+CARRIERS = [
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:0:127.0.0.1",
+    "64:ff9b::127.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b:1::127.0.0.1",
+    "64:ff9b:1:7f00:0:100::",
+    "2002:7f00:1::1",
+    "2001:0:7f00:1::1",
+    "fe80::5efe:127.0.0.1",
+]
+
+
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"]
-    + ["0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1"],
+    + ["0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1"]
+    + CARRIERS
+    + ["192.0.0.8", "198.18.0.1", "240.0.0.1", "100::1", "2001:db8::1", "3fff::1", "fec0::1"]
+    + ["5f00::1", "4000::1"],
 )
 def test_link_previews_never_fetch_from(address: str) -> None:
     blocked = [ip_network(network) for network in made()["url_preview_ip_range_blacklist"]]
     assert any(ip_address(address) in network for network in blocked)
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "172.32.0.1", "2606:4700::1111"])
+PUBLIC = ["1.1.1.1", "172.32.0.1", "2606:4700::1111", "2001:200::1", "2a00::1", "2c0f::1"]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
 def test_link_previews_fetch_from(address: str) -> None:
     assert not any(ip_address(address) in ip_network(network) for network in NOT_PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "0.0.0.1", "::1", "::", "fe80::1", "fd00::1", "ff02::1", "fec0::1"]
+    # 6to4 of a private address Synapse adds by itself (synapse.config.server.generate_ip_set).
+    + [address for address in CARRIERS if not address.startswith("2002:")],
+)
+def test_other_servers_and_push_gateways_are_never_at(address: str) -> None:
+    blocked = [ip_network(network) for network in made()["ip_range_blacklist"]]
+    assert any(ip_address(address) in network for network in blocked)
+
+
+@pytest.mark.parametrize("address", [*PUBLIC, "64:ff9b::101:101"])
+def test_other_servers_may_be_at(address: str) -> None:
+    """By NAT64, too: an IPv6-only host reaches a server with IPv4 through it."""
+    blocked = [ip_network(network) for network in made()["ip_range_blacklist"]]
+    assert not any(ip_address(address) in network for network in blocked)
 
 
 def test_media_of_this_servers_own_users_are_kept_for_ever_by_default() -> None:
@@ -190,3 +229,6 @@ def test_the_log_goes_to_the_journal_at_the_chosen_level() -> None:
     assert log["handlers"]["journal"]["stream"] == "ext://sys.stdout"
     # Each SQL statement with its values: access tokens among them.
     assert log["loggers"]["synapse.storage.SQL"] == {"level": "INFO"}
+    # Requests with their query.
+    for logger in ("synapse.access", "synapse.http.server", "synapse.http.client"):
+        assert log["loggers"][logger] == {"level": "WARNING"}
