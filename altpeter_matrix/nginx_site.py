@@ -36,6 +36,11 @@ LONGEST_HASHED_NAME = 40
 # nginx reads a parameter, its quotes included, into 4096 bytes (NGX_CONF_BUFFER).
 LONGEST_PATTERN = 3500
 
+# Of a request's first line and headers together Synapse reads so much (Twisted's HTTPChannel) and
+# answers more with a bare 400. The rest is left to the headers, of which nginx adds some.
+SYNAPSE_LONGEST_HEAD = 16384
+LONGEST_ADDRESS = 14000
+
 # Seconds that a request waits for Synapse. Clients and other servers give up after 60 to 80.
 LONGEST_HOLD = 90
 # Together they let more wait than MOST_REQUESTS.
@@ -68,6 +73,10 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
     return template.render(
         names=[_server_name(name) for name in settings.certificate_names],
         names_patterns=_patterns(settings.certificate_names),
+        # Other servers ask for the server name also where another web server answers for it.
+        known_names_patterns=_patterns(
+            dict.fromkeys((*settings.certificate_names, settings.server_name))
+        ),
         public_name=settings.public_name,
         ipv6=facts.ipv6,
         port_8448=settings.federation.port_8448,
@@ -87,6 +96,8 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
         longest_hold=LONGEST_HOLD,
         write_source=WRITE_SOURCE,
         body_limit=body_limit(settings),
+        synapse_head=SYNAPSE_LONGEST_HEAD,
+        longest_address=LONGEST_ADDRESS,
         well_known_documents=well_known_documents,
         current=paths.current,
         acme_webroot=paths.acme_webroot,

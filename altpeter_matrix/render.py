@@ -135,6 +135,8 @@ def _nginx_files(
     documents = well_known.documents(settings)
     return (
         _public("nginx/site.conf", nginx_site.site(settings, facts, tuple(documents))),
+        # Nothing here is for search engines.
+        _public("nginx/public/robots.txt", "User-agent: *\nDisallow: /\n"),
         # Environment of altpeter-matrix-hold.service.
         _public("nginx/hold.env", f"SYNAPSE_PORT={settings.listener.port}\n"),
         *(

@@ -53,9 +53,14 @@ def without_hold(site: str) -> str:
 def under_name(site: str, name: str) -> str:
     """The same site for another server name, such that one nginx can load both."""
     label = name.partition(".")[0]
+    # Whoever names nobody is answered by ours already.
+    site, strangers = re.subn(r"^server \{\n.*?^\}\n", "", site, count=1, flags=re.M | re.S)
+    site, known = re.subn(r'("~\^000 \[\^ \]\+ )[^"]*"', rf'\1{re.escape(name)}$"', site)
+    if not strangers or not known:
+        raise LabError("our site knows its names in another way now")
     site = re.sub(r"\bserver_name [^;]*;", f"server_name {name};", site)
     # The names of variables, upstreams and the TLS cache belong to the whole nginx.
-    return site.replace("altpeter_matrix_", f"{label}_").replace(" default_server", "")
+    return site.replace("altpeter_matrix_", f"{label}_")
 
 
 @contextmanager

@@ -41,8 +41,17 @@ class RawAnswer:
 
 def send(probe: Probe) -> RawAnswer:
     """Send one probe over a connection of its own and read until the server closes."""
+    lines = [f"{probe.method} {probe.target} HTTP/1.1", f"Host: {probe.host}"]
+    lines += [f"{name}: {value}" for name, value in probe.headers]
+    lines += ["Connection: close", "", ""]
+    request = "\r\n".join(lines).encode("latin-1")
+    return send_bytes(probe.address, probe.port, request, tls=probe.tls)
+
+
+def send_bytes(address: str, port: int, request: bytes, *, tls: str | None) -> RawAnswer:
+    """Send these bytes, whatever they are. tls: as in Probe; an empty name is not presented."""
     try:
-        received = _exchange(probe)
+        received = _exchange(address, port, request, tls)
     except OSError as error:
         return RawAnswer(0, "", "", f"{type(error).__name__}: {error}")
     head, _, body = received.partition(b"\r\n\r\n")
@@ -51,13 +60,10 @@ def send(probe: Probe) -> RawAnswer:
     return RawAnswer(status, head.decode("latin-1"), body.decode("latin-1"))
 
 
-def _exchange(probe: Probe) -> bytes:
-    lines = [f"{probe.method} {probe.target} HTTP/1.1", f"Host: {probe.host}"]
-    lines += [f"{name}: {value}" for name, value in probe.headers]
-    lines += ["Connection: close", "", ""]
-    with socket.create_connection((probe.address, probe.port), TIMEOUT) as plain:
-        connection = plain if probe.tls is None else _unverified_tls(plain, probe.tls)
-        connection.sendall("\r\n".join(lines).encode("latin-1"))
+def _exchange(address: str, port: int, request: bytes, tls: str | None) -> bytes:
+    with socket.create_connection((address, port), TIMEOUT) as plain:
+        connection = plain if tls is None else _unverified_tls(plain, tls)
+        connection.sendall(request)
         return _read_all(connection)
 
 

@@ -117,3 +117,11 @@ def clone(fleet: Fleet) -> Iterator[Callable[..., Deployment]]:
         yield lambda original, purpose, **options: stack.enter_context(
             fleet.clone(original, purpose, **options)
         )
+
+
+@pytest.fixture(scope="module")
+def victim(
+    deployment: Deployment, clone: Callable[..., Deployment], request: pytest.FixtureRequest
+) -> Deployment:
+    """A copy to harm of each of the two servers in turn, one for all tests of a module."""
+    return clone(deployment, request.path.stem.rpartition("_")[2])

@@ -99,7 +99,8 @@ def test_the_site_without_the_hold_is_otherwise_the_same() -> None:
 def test_the_same_site_under_another_name_shares_nothing_with_ours() -> None:
     other = under_name(nginx_site.site(settings(DELEGATED), facts(), ("client",)), "plain1.test")
     assert set(re.findall("server_name [^;]*;", other)) == {"server_name plain1.test;"}
-    assert not re.search("altpeter_matrix_|default_server", other)
+    assert not re.search("altpeter_matrix_|default_server|reject_handshake", other)
+    assert r'"~^000 [^ ]+ plain1\.test$" 1;' in other
 
 
 def test_a_page_shows_the_last_results_and_keeps_its_text() -> None:

@@ -20,9 +20,14 @@ def site(text: str = DELEGATED, **changes: Any) -> str:
     return nginx_site.site(chosen, facts(**changes), tuple(well_known.documents(chosen)))
 
 
-def servers(text: str) -> list[str]:
+def all_servers(text: str) -> list[str]:
     """The server blocks: they begin and end in the first column."""
     return re.findall(r"^server \{$.*?^\}$", text, re.MULTILINE | re.DOTALL)
+
+
+def servers(text: str) -> list[str]:
+    """Those that serve our names."""
+    return all_servers(text)[1:]
 
 
 def locations(text: str) -> dict[str, str]:
@@ -46,9 +51,82 @@ def test_one_server_redirects_and_one_serves() -> None:
     assert listens(public) == [
         "443 ssl http2",
         "[::]:443 ssl http2",
-        "8448 ssl default_server",
-        "[::]:8448 ssl default_server",
+        "8448 ssl",
+        "[::]:8448 ssl",
     ]
+
+
+def test_the_first_server_takes_what_names_nobody_and_tells_nothing() -> None:
+    """nginx gives it that because it is the first; default_server twice for a port is an error."""
+    for text in (site(), site(nginx_version=DEBIAN_13.nginx_version)):
+        nobody, plain, public = all_servers(text)
+        assert "default_server;" not in text
+        assert set(listens(nobody)) == set(listens(plain)) | set(listens(public)[:2])
+        assert names(nobody) == ["altpeter_matrix_nobody"]
+        assert "ssl_reject_handshake on;" in nobody
+        assert "    return 421;\n}" in nobody
+        assert "location" not in nobody
+        # What a port speaks, and where it keeps its sessions, its first server says.
+        for directive in ("ssl_protocols", "ssl_ecdh_curve", "ssl_session_cache"):
+            (line,) = re.findall(rf"{directive} .*;", public)
+            assert line in nobody
+
+
+@pytest.mark.parametrize(
+    ("status", "host_header", "host", "named"),
+    [
+        ("000", "matrix.example.org", "matrix.example.org", "1"),
+        ("000", "example.org:8448", "example.org", "1"),
+        ("000", "EXAMPLE.org.", "example.org", "1"),
+        ("000", "", "matrix.example.org", "0"),
+        ("009", "", "matrix.example.org", "0"),
+        ("000", "evil.org", "evil.org", "0"),
+        ("000", "x.example.org", "x.example.org", "0"),
+        ("000", "example.org.evil.org", "example.org.evil.org", "0"),
+        ("000", "192.0.2.1", "192.0.2.1", "0"),
+        ("414", "", "matrix.example.org", "1"),
+    ],
+)
+def test_only_who_names_this_server_gets_something(
+    status: str, host_header: str, host: str, named: str
+) -> None:
+    assert matched('"$status $http_host $host"', f"{status} {host_header} {host}") == named
+
+
+def test_other_servers_may_ask_for_a_server_name_that_is_served_elsewhere() -> None:
+    text = site(DELEGATED + "federation: {delegation: elsewhere}")
+    assert r"(?:matrix\.example\.org|example\.org)$" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "logged"),
+    [
+        ("$request_uri", "/_matrix/client/v3/sync?access_token=s", "/_matrix/client/v3/sync"),
+        ("$request_uri", "/x#access_token=s", "/x"),
+        ("$request_uri", "/x%3Fy", "/x%3Fy"),
+        ("$request_uri", "?access_token=s", "-"),
+        ("$request_uri", "", "-"),
+        ("$http_referer", "https://a.org/x/y?loginToken=s#z", "https://a.org/x/y"),
+        ("$http_referer", "https://a.org#access_token=s", "https://a.org"),
+        ("$http_referer", "https://a.org", "https://a.org"),
+        ("$http_referer", "https://user:s@a.org/", "-"),
+        ("$http_referer", "s", "-"),
+    ],
+)
+def test_no_log_has_a_query(source: str, value: str, logged: str) -> None:
+    (block,) = re.findall(
+        rf"map {re.escape(source)} \$altpeter_matrix_logged_\w+ \{{(.*?)\n\}}", site(), re.DOTALL
+    )
+    (pattern,) = re.findall(r'"~(.*?)" \$', block)
+    found = re.search(pattern.replace("?<", "?P<"), value)
+    assert (found.group(1) if found else "-") == logged
+    for server in all_servers(site()):
+        assert "access_log /var/log/nginx/access.log altpeter_matrix_access;" in server
+    for server in servers(site()):
+        # Any message that belongs to a request has the request line.
+        assert "error_log /var/log/nginx/error.log emerg;" in server
+    (form,) = re.findall(r"^log_format .*?;$", site(), re.MULTILINE | re.DOTALL)
+    assert not re.search(r"\$(request|request_uri|args|query_string|http_referer|uri)\b", form)
 
 
 def test_the_wiki_pages_site_also_answers_for_the_bare_domain() -> None:
@@ -83,7 +161,7 @@ def test_the_post_quantum_curve_is_named_only_where_openssl_knows_it() -> None:
 
 
 def test_old_tls_is_off() -> None:
-    assert re.findall(r"ssl_protocols (.*);", site()) == ["TLSv1.2 TLSv1.3"]
+    assert set(re.findall(r"ssl_protocols (.*);", site())) == {"TLSv1.2 TLSv1.3"}
     assert "max-age=63072000" in site()
 
 
@@ -272,16 +350,34 @@ def test_a_network_of_ipv6_counts_as_one_address(address: bytes, key: bytes) -> 
     ],
 )
 def test_the_map_admits_only_public_paths(path: str, allowed: bool) -> None:
-    (block,) = re.findall(r"map \$request_uri .*? \{(.*?)\}", site(), re.DOTALL)
+    block = allowed_paths()
     patterns = re.findall(r'"~(.*?)" 1;', block)
     assert "default 0;" in block
     assert any(re.search(pattern, path) for pattern in patterns) is allowed
 
 
+def allowed_paths() -> str:
+    name = r"map \$request_uri \$altpeter_matrix_path_allowed"
+    (block,) = re.findall(rf"{name} \{{(.*?)\n\}}", site(), re.DOTALL)
+    return str(block)
+
+
+def test_an_address_that_synapse_cannot_read_is_refused_before() -> None:
+    """For HTTP/1.1 and HTTP/2 alike, so below what either can be told of by nginx."""
+    first = re.findall(r'"~(.*?)" (\S+);', allowed_paths())[0]
+    assert first == ("^.{14001}", "long")
+    for match in ("/_matrix/", "/_synapse/client/"):
+        body = locations(site())[match]
+        assert "if ($altpeter_matrix_path_allowed = long) {\n            return 414;" in body
+    assert "large_client_header_buffers 4 32k;" in site()
+
+
 def test_the_client_cannot_choose_its_own_address() -> None:
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in site()
     assert "$proxy_add_x_forwarded_for" not in site()
-    assert "$http_host" not in site()
+    # As a condition, never as a value.
+    condition = 'map "$status $http_host $host" $altpeter_matrix_named {'
+    assert re.findall(r".*\$http_host.*", site()) == [condition]
 
 
 @pytest.mark.parametrize(
@@ -303,13 +399,29 @@ def test_long_polls_are_not_cut() -> None:
 def test_every_answer_that_nginx_makes_itself_can_be_read_by_a_web_client() -> None:
     own = {m: body for m, body in locations(site()).items() if "return 200" in body}
     documents = {m: body for m, body in locations(site()).items() if "well-known" in m}
-    assert len(own) == 5
+    assert len(own) == 10
     assert "= /.well-known/matrix/client" in documents
     del documents["^~ /.well-known/acme-challenge/"]
     for match, body in {**own, **documents}.items():
         assert 'Access-Control-Allow-Origin "*" always' in body, match
         assert 'Strict-Transport-Security "max-age=63072000" always' in body, match
         assert "default_type application/json" in body, match
+        # Else the type would follow the ending of the path, as of /robots.txt.
+        assert "types { }" in body, match
+
+
+def test_what_nginx_refuses_before_it_has_a_path_leads_to_a_path() -> None:
+    """A named location would end in 500 then. A location with an error_page inherits none."""
+    public = servers(site())[-1]
+    before_the_locations = public.partition("location ")[0]
+    led = re.findall(r"error_page ([\d =]+) (/\S+);", before_the_locations)
+    assert {code for codes, _ in led for code in re.findall(r"(?<!=)\b\d{3}", codes)} >= {
+        "400", "411", "412", "414", "416", "494", "497", "501", "505",
+    }  # fmt: skip
+    assert {f"= {path}" for _, path in led} <= locations(site()).keys()
+    for match, body in locations(site()).items():
+        if "error_page" in body:
+            assert re.findall(r"error_page ([\d =]+) (/\S+);", body) == led, match
 
 
 def test_documents_exist_only_where_they_should() -> None:
@@ -337,6 +449,7 @@ def test_the_acme_challenge_is_answered_without_tls() -> None:
 def test_a_local_addition_may_take_the_root_path() -> None:
     _, public = servers(site())
     assert "location / {" not in public
+    assert "robots.txt {" not in public
     assert public.rstrip("}\n").endswith("/var/lib/altpeter-matrix/current/nginx/local/*.conf;")
 
 
