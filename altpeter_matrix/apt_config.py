@@ -5,8 +5,7 @@ package is removed: Synapse stays then, too, and still needs its updates, while 
 their program gone and do nothing.
 """
 
-from urllib.parse import urlsplit
-
+from .apt_sources import OWN_LABEL, OWN_ORIGIN, OWN_SUITE, host_of
 from .resources import DOCUMENTS
 from .settings import Settings
 
@@ -15,14 +14,13 @@ HOOK = "/usr/lib/altpeter-matrix-config/apt-hook"
 # host on which nothing can be installed cannot be repaired either.
 REFUSED = 10
 
-# Lists of apt.conf(5) add up over files, so what 50unattended-upgrades says goes on to hold. Our
-# own repository is known by what `make repo` signs (tasks/repository.py).
+# Lists of apt.conf(5) add up over files, so what 50unattended-upgrades says goes on to hold.
 _ORIGINS = (
     "origin=Debian,codename=${distro_codename},label=Debian",
     "origin=Debian,codename=${distro_codename},label=Debian-Security",
     "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",
     "origin=Debian,codename=${distro_codename}-updates,label=Debian",
-    "origin=Altpeter,label=altpeter-matrix-config,codename=altpeter",
+    f"origin={OWN_ORIGIN},label={OWN_LABEL},codename={OWN_SUITE}",
 )
 
 
@@ -44,7 +42,7 @@ def _hook(when: str, command: str) -> str:
 
 def _unattended(settings: Settings) -> tuple[str, ...]:
     # By its host: what a mirror of Synapse's repository calls itself is unknown here.
-    synapse = f"site={urlsplit(settings.synapse_repository.uri).hostname}"
+    synapse = f"site={host_of(settings.synapse_repository.uri)}"
     return (
         'APT::Periodic::Update-Package-Lists "1";',
         'APT::Periodic::Unattended-Upgrade "1";',

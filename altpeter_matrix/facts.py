@@ -43,3 +43,5 @@ class HostFacts:
     processors: int
     ipv6: bool  # whether the kernel has it, so that nginx may listen on [::]
     certificate: Certificate
+    # Whether other packages than Synapse's come from the host of its repository, too.
+    shared_repository_host: bool = False

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from . import certificate, synapse_files
+from . import apt_sources, certificate, synapse_files
 from .accounts import Accounts
 from .commands import run
 from .errors import HostError, Problem
@@ -27,6 +27,9 @@ def read_facts(paths: Paths, accounts: Accounts, settings: Settings) -> HostFact
         processors=len(os.sched_getaffinity(0)),
         ipv6=paths.on_host("/proc/net/if_inet6").exists(),
         certificate=certificate.choose(paths, settings.public_name),
+        shared_repository_host=(
+            apt_sources.host_of(settings.synapse_repository.uri) in apt_sources.shared_hosts(paths)
+        ),
     )
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import postgresql, resources, secrets_store
+from . import apt_sources, postgresql, resources, secrets_store
 from .paths import Paths
 
 _PROGRAMS = (
@@ -66,6 +66,7 @@ def _given(paths: Paths) -> Iterator[str]:
         yield stamp(paths.on_host(program), exists_only=program.startswith("/proc"))
     yield f"PostgreSQL {postgresql.version_on_standard_port(paths)}"
     yield stamp(paths.synapse_drop_in)
+    yield f"repositories side by side on {sorted(apt_sources.shared_hosts(paths))}"
     live = paths.letsencrypt / "live"
     for directory in sorted(live.iterdir()) if live.is_dir() else ():
         for name in ("fullchain.pem", "privkey.pem"):

@@ -22,6 +22,8 @@ NGINX_AVAILABLE = "etc/nginx/sites-available/altpeter-matrix"
 NGINX_MAIN = "etc/nginx/altpeter-matrix.conf"
 SYNAPSE = "etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"
 APT = "etc/apt/apt.conf.d/52altpeter-matrix"
+# The last by name: apt takes the first record that fits (apt_preferences.py).
+APT_PREFERENCES = "etc/apt/preferences.d/zz-altpeter-matrix.pref"
 CERTBOT_HOOK = "etc/letsencrypt/renewal-hooks/deploy/altpeter-matrix"
 
 TARGETS: Mapping[str, str] = {
@@ -32,6 +34,7 @@ TARGETS: Mapping[str, str] = {
     NGINX_MAIN: "/run/altpeter-matrix/nginx.conf",
     SYNAPSE: "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml",
     APT: "/var/lib/altpeter-matrix/current/apt/apt.conf",
+    APT_PREFERENCES: "/var/lib/altpeter-matrix/current/apt/preferences",
     CERTBOT_HOOK: "/usr/lib/altpeter-matrix-config/certbot-deploy-hook",
 }
 
@@ -110,7 +113,7 @@ class Links:
     def _wanted(self, name: str) -> bool:
         if name == CERTBOT_HOOK:
             return self.paths.letsencrypt.is_dir()
-        if name == APT:
+        if name in {APT, APT_PREFERENCES}:
             return True
         if name == SYNAPSE:
             return self.paths.synapse_conf_d.parent.is_dir()

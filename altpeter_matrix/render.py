@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from . import apt_config, nginx_site, synapse_config, well_known
+from . import apt_config, apt_preferences, nginx_site, synapse_config, well_known
 from .errors import Problem, SettingsError
 from .facts import HostFacts
 from .paths import Paths
@@ -69,10 +69,12 @@ def render(
     """
     nginx = _nginx_files(settings, facts, additions.nginx)
     synapse = _synapse_files(settings, facts, additions.synapse, secrets)
+    preferences = apt_preferences.text(settings, shared_host=facts.shared_repository_host)
     return tuple(
         sorted(
             (
                 _public("apt/apt.conf", apt_config.text(settings)),
+                _public("apt/preferences", preferences),
                 *nginx,
                 _public("nginx/fingerprint", f"{fingerprint(nginx)}\n"),
                 *synapse,

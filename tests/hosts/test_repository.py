@@ -29,8 +29,11 @@ class Publisher:
     home: Path
     scratch: Path
     packages: list[Path] = field(default_factory=list)
+    name: str = "altpeter"
 
-    uri = "http://packages.lab.test/altpeter"
+    @property
+    def uri(self) -> str:
+        return f"http://packages.lab.test/{self.name}"
 
     @property
     def fingerprint(self) -> str:
@@ -38,7 +41,7 @@ class Publisher:
 
     @property
     def directory(self) -> Path:
-        return self.lab.services.host.root / "srv/www/altpeter"
+        return self.lab.services.host.root / "srv/www" / self.name
 
     def publish(self, package: Path) -> None:
         with publish.no_agent_left(self.home):

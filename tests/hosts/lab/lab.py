@@ -111,8 +111,8 @@ class Lab:
             self._access.network.open(self._access.ledger)
             host = self._new_host("lab.test", "lab.test", SERVICES, "12", lowers)
             self.services = Services(host, self._zone, self.state / "ca.pem")
-            for name in ("lab.test", "acme.lab.test", "mail.lab.test", "packages.lab.test"):
-                self._zone.addresses[name] = (host.ipv4, host.ipv6)
+            for label in ("", "acme.", "mail.", "packages.", "upgrades."):
+                self._zone.addresses[f"{label}lab.test"] = (host.ipv4, host.ipv6)
             host.start(newborn=True, prepare=self.services.prepare)
             self._own_roots = self._access.trusted + self.services.issuing_root()
             # A clone's certificate may come from the ACME server of an earlier run.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
+from types import MappingProxyType
 
 from .commands import run
 
@@ -14,11 +15,16 @@ KEYRING = "matrix-org-archive-keyring.gpg"
 
 
 def publish(
-    root: Path, codename: str, packages: Sequence[Path], sign: Callable[[str], str]
+    root: Path,
+    codename: str,
+    packages: Sequence[Path],
+    sign: Callable[[str], str],
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Make ``root`` list exactly these packages for a release, in this order.
 
-    ``sign`` returns the clear-signed form of a Release file.
+    ``sign`` returns the clear-signed form of a Release file. ``names`` is what the repository
+    calls itself, where that is not what packages.matrix.org does.
     """
     pool = Path("pool", "main", "m", "matrix-synapse-py3", codename)
     (root / pool).mkdir(parents=True, exist_ok=True)
@@ -43,7 +49,7 @@ def publish(
     for name, content in files.items():
         (suite / name).parent.mkdir(parents=True, exist_ok=True)
         (suite / name).write_bytes(content)
-    release = _release(codename, files)
+    release = _release(codename, files, names)
     (suite / "Release").write_text(release)
     # Last, since it vouches for the rest.
     signed = suite / "InRelease.new"
@@ -51,10 +57,10 @@ def publish(
     signed.replace(suite / "InRelease")
 
 
-def _release(codename: str, files: dict[str, bytes]) -> str:
+def _release(codename: str, files: dict[str, bytes], names: Mapping[str, str]) -> str:
     lines = [
-        "Origin: matrix.org",
-        "Label: matrix.org",
+        f"Origin: {names.get('Origin', 'matrix.org')}",
+        f"Label: {names.get('Label', 'matrix.org')}",
         f"Suite: {codename}",
         f"Codename: {codename}",
         f"Date: {formatdate(usegmt=True)}",

@@ -17,6 +17,8 @@ from tests.hosts.lab.commands import run
 from tests.hosts.lab.layout import RELEASES
 
 SOURCE = "/etc/apt/sources.list.d/upgrades.sources"
+# unattended-upgrades is to take what comes from there.
+ALLOWED = "/etc/apt/apt.conf.d/60upgrades"
 KEYRING = "/usr/share/keyrings/upgrades.gpg"
 # Text to append, or an old text and the new one.
 Change = str | tuple[str, str]
@@ -129,7 +131,11 @@ def _with_sums(text: str, sums: Mapping[str, str]) -> str:
 
 
 class Repository:
-    """An apt repository of one host's own, on the lab's server, so under its name."""
+    """An apt repository of one host's own, on the lab's server.
+
+    It has Debian's packages beside Synapse's, so it is not under the name of Synapse's repository,
+    of which no other package is taken.
+    """
 
     def __init__(self, lab: Lab, host: Host, codename: str = "") -> None:
         """codename: of the release that the packages are for, if not the host's own."""
@@ -141,9 +147,10 @@ class Repository:
         key.write_bytes(lab.services.synapse_keyring.read_bytes())
         host.write(
             SOURCE,
-            f"Types: deb\nURIs: http://packages.lab.test/{self._root.name}\n"
+            f"Types: deb\nURIs: http://upgrades.lab.test/{self._root.name}\n"
             f"Suites: {self._codename}\nComponents: main\nSigned-By: {KEYRING}\n",
         )
+        host.write(ALLOWED, 'Unattended-Upgrade::Origins-Pattern:: "site=upgrades.lab.test";\n')
 
     def publish(self, packages: Sequence[Path]) -> None:
         """Offer exactly these packages, and have the host know it."""
@@ -158,7 +165,7 @@ class Repository:
 
     def remove(self) -> None:
         """Have the host know of no such repository any more."""
-        self._host.run("rm", SOURCE)
+        self._host.run("rm", SOURCE, ALLOWED)
 
     def _sign(self, release: str) -> str:
         return self._services.host.run("gpg", "--batch", "--clearsign", input=release).stdout
