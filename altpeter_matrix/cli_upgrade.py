@@ -2,12 +2,13 @@
 # ruff: noqa: PLC0415
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from .cli_support import host, reporting, say, say_json
-from .errors import Problem
+from .errors import MatrixConfigError, Problem
 
 if TYPE_CHECKING:
     from .upgrade_verdict import Verdict
@@ -31,10 +32,13 @@ def check(version: str | None, as_json: bool, automatic: bool) -> None:
     from .upgrade_guard import check_automatically, check_offered
 
     progress = (lambda text: click.echo(text, err=True)) if not as_json else (lambda text: None)
-    if automatic:
-        verdicts = check_automatically(host(), say=progress)
-    else:
-        verdicts = check_offered(host(), version, say=progress)
+    try:
+        if automatic:
+            verdicts = check_automatically(host(), say=progress)
+        else:
+            verdicts = check_offered(host(), version, say=progress)
+    finally:
+        _renew_key(daily=automatic)
     if as_json:
         say_json(
             {"ok": all(one.ok for one in verdicts), "checked": [v.as_json() for v in verdicts]}
@@ -46,6 +50,20 @@ def check(version: str | None, as_json: bool, automatic: bool) -> None:
             click.echo("apt offers no newer Synapse.")
     # The service has done its work when it has held something back.
     sys.exit(0 if automatic or all(one.ok for one in verdicts) else 1)
+
+
+def _renew_key(*, daily: bool) -> None:
+    """Not before the candidates: apt waits for these."""
+    from .keyring_renewal import renew, renew_daily
+    from .rendered import read_settings
+
+    paths = host().paths
+    with suppress(MatrixConfigError):  # status and apply speak of settings that cannot be used
+        repository = read_settings(paths).synapse_repository
+        if daily:
+            renew_daily(paths, repository)
+        else:
+            renew(paths, repository)
 
 
 def _show(verdict: "Verdict") -> None:

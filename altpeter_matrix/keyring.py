@@ -1,87 +1,127 @@
-"""Whether the key that signs Synapse's repository goes on to be valid: else updates stop."""
+"""Whether the keys that sign apt's repositories go on to be valid: else updates stop."""
 
-import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from .commands import run
-from .errors import Finding, HostError, warning
+from . import apt_sources, gpg
+from .apt_sources import Source
+from .errors import Finding, HostError, Problem
 from .paths import Paths
+from .resources import document
 
 _SOON = 30 * 86400.0
-_UNKNOWN = "when the keys of the repositories expire: install gnupg to have that checked"
-# One line of a .list file: deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg,/b.gpg] https://…
-_LIST_KEYS = re.compile(
-    r"^\s*deb(?:-src)?\s+\[[^]]*\bsigned-by=([^]\s]+)", re.MULTILINE | re.IGNORECASE
+_UNKNOWN = "when the keys of the repositories expire: gpg is missing, install it"
+_REMEDY = (
+    f"see {document('updates.md')}, `The key of Synapse's repository`: a renewed key is taken over"
+    " by itself, a new one waits for you"
 )
-# A field of a .sources file, with the lines that go on from it: these are a key itself.
-_SOURCES_KEYS = re.compile(r"^Signed-By:(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
-_INLINE = "-----BEGIN"
+
+
+@dataclass(frozen=True)
+class State:
+    """What is wrong with the keys of a repository. stopped: its updates do not come any more."""
+
+    stopped: bool
+    problem: Problem
 
 
 def findings(paths: Paths) -> tuple[list[Finding], list[str]]:
     """Keys that have expired or soon will, and what could not be checked."""
-    found: list[Finding] = []
-    keyrings, unchecked = _keyrings(paths)
-    for keyring in sorted(keyrings):
-        try:
-            shown = run("gpg", "--batch", "--with-colons", "--show-keys", keyring, check=False)
-        except HostError:
-            return found, [*unchecked, _UNKNOWN]
-        if re.search("^pub:", shown.stdout, re.MULTILINE):
-            found += _expiry(keyring, shown.stdout)
-        else:
-            unchecked.append(f"when the key of a repository expires: {keyring} cannot be read")
-    return found, unchecked
+    states, unchecked = look(paths)
+    return [Finding("warning", state.problem) for state in states], unchecked
 
 
-def _keyrings(paths: Paths) -> tuple[set[Path], list[str]]:
-    """The keys of the repositories that are not Debian's, whose own package renews its keys; and
-    what says in another way than by a file which key it is."""
-    apt = paths.on_host("/etc/apt")
-    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*.*"))]
-    keyrings: set[Path] = set()
+def look(paths: Paths) -> tuple[list[State], list[str]]:
+    states: list[State] = []
     unchecked: list[str] = []
-    for file in files:
-        for name in _signed_by(file):
+    for files, sources in _repositories(paths, unchecked).items():
+        try:
+            with gpg.keyring(*files) as keys:
+                signing = keys.signing_keys()
+                if not signing:
+                    unchecked.append(
+                        f"when the key of a repository expires: {files[-1]} cannot be read"
+                    )
+                    continue
+                known, unknown = _signers(paths, keys, sources)
+        except HostError:
+            return states, [*unchecked, _UNKNOWN]
+        states += _expiry(files[-1], signing, known)
+        states += _announced(files[-1], unknown)
+    return states, list(dict.fromkeys(unchecked))
+
+
+def _repositories(paths: Paths, unchecked: list[str]) -> dict[tuple[Path, ...], list[Source]]:
+    """The repositories that are not Debian's, whose own package renews its keys, by their keys."""
+    found: dict[tuple[Path, ...], list[Source]] = {}
+    for source in apt_sources.sources(paths):
+        files = []
+        for name in source.signed_by:
             if not name.startswith("/"):
                 unchecked.append(
-                    f"when the key of a repository expires: {file} names no file for it"
+                    f"when the key of a repository expires: {source.file} names no file for it"
                 )
             elif "debian-archive" not in name:
-                keyrings.add(paths.on_host(name))
-    return keyrings, list(dict.fromkeys(unchecked))
+                files.append(paths.on_host(name))
+        if files:
+            found.setdefault(tuple(files), []).append(source)
+    return found
 
 
-def _signed_by(file: Path) -> Iterator[str]:
-    """Each key that a file of repositories names: a path, a fingerprint, or the key itself."""
-    if file.suffix not in {".list", ".sources"} or not file.is_file():
+def _signers(
+    paths: Paths, keys: gpg.Keyring, sources: Iterable[Source]
+) -> tuple[set[str], set[str]]:
+    """Who has signed what apt accepted last: keys that are trusted, and others."""
+    known: set[str] = set()
+    unknown: set[str] = set()
+    for source in sources:
+        for release in releases(paths, source):
+            trusted, others = keys.signers(release)
+            known.update(trusted)
+            unknown.update(others)
+    return known, unknown
+
+
+def releases(paths: Paths, source: Source) -> Iterator[Path]:
+    """apt's copies of what a repository has signed."""
+    lists = paths.on_host("/var/lib/apt/lists")
+    for uri in source.uris:
+        split = urlsplit(uri)
+        # As apt names them (URItoFileName): an underscore stands in for each slash.
+        place = f"{split.netloc}{split.path}".replace("_", "%5f").rstrip("/").replace("/", "_")
+        for suite in source.suites:
+            file = lists / f"{place}_dists_{suite.replace('/', '_')}_InRelease"
+            if file.is_file():
+                yield file
+
+
+def _expiry(file: Path, keys: Iterable[gpg.SigningKey], signers: set[str]) -> Iterator[State]:
+    """Of the last key to expire, among those that sign now where that is known."""
+    useful = [key for key in keys if key.useful]
+    if not useful:
+        yield State(
+            True,
+            Problem(str(file), "the key that signs updates was revoked: no more of them come",
+                    _REMEDY),
+        )  # fmt: skip
         return
-    text = file.read_text(encoding="utf-8", errors="replace")
-    if file.suffix == ".list":
-        for keys in _LIST_KEYS.findall(text):
-            yield from keys.split(",")
+    used = [key for key in useful if key.fingerprint in signers] or useful
+    ends = [key.expires for key in used if key.expires is not None]
+    if len(ends) < len(used):
         return
-    for keys in _SOURCES_KEYS.findall(text):
-        yield from [keys.strip()] if _INLINE in keys else re.split(r"[\s,]+", keys.strip())
-
-
-def _expiry(keyring: Path, colons: str) -> list[Finding]:
-    """Of the last key to expire (gpg's doc/DETAILS: field 7 of `pub` and `sub`)."""
-    rows = [line.split(":") for line in colons.splitlines()]
-    keys = [row for row in rows if row[0] in {"pub", "sub"} and "s" in row[11].lower()]
-    expiries = [row[6] for row in keys]
-    if not expiries or "" in expiries:
-        return []
-    left = max(int(expiry) for expiry in expiries if expiry.isdigit()) - time.time()
+    left = max(ends) - time.time()
     if left > _SOON:
-        return []
+        return
     what = "has expired" if left < 0 else f"expires in {left / 86400:.0f} days"
-    return [
-        warning(
-            str(keyring),
-            f"the key that signs updates {what}: then no more of them come",
-            "get the repository's present key (its web site, or the deploy)",
-        )
-    ]
+    text = f"the key that signs updates {what}: then no more of them come"
+    yield State(left < 0, Problem(str(file), text, _REMEDY))
+
+
+def _announced(file: Path, unknown: set[str]) -> Iterator[State]:
+    """A repository that changes its key signs with both for a time."""
+    for key in sorted(unknown):
+        what = f"updates are also signed by {key}, which is not trusted here: the key may change"
+        yield State(False, Problem(str(file), what, _REMEDY))

@@ -121,6 +121,11 @@ class Paths:
         return self.root / "etc/apt/preferences.d/altpeter-matrix-held-back.pref"
 
     @property
+    def key_renewal(self) -> Path:
+        """What was found when the key of Synapse's repository was fetched last."""
+        return self.state / "key-renewal.json"
+
+    @property
     def upgrades(self) -> Path:
         """What became of each upgrade of Synapse."""
         return self.state / "upgrades.json"

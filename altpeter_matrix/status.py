@@ -12,6 +12,8 @@ from . import (
     handmade,
     held_back,
     inputs,
+    keyring,
+    keyring_renewal,
     last_backup,
     upgrade_history,
     upgrade_report,
@@ -88,7 +90,7 @@ class Survey:
         looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
             self._database, self._settings, self._vendor_files, self._upgrades,
-            self._backup,
+            self._backup, self._keys,
         )  # fmt: skip
         for look in (self._services, self._disk) if found else looks:
             found += _guarded(look)
@@ -222,6 +224,12 @@ class Survey:
 
     def _backup(self) -> Iterator[Finding]:
         if problem := last_backup.problem(self.paths, read_settings(self.paths).updates):
+            yield Finding(False, problem)
+
+    def _keys(self) -> Iterator[Finding]:
+        for state in keyring.look(self.paths)[0]:
+            yield Finding(state.stopped, state.problem)
+        for problem in keyring_renewal.last_problems(self.paths):
             yield Finding(False, problem)
 
     def _settings(self) -> Iterator[Finding]:

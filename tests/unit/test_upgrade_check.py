@@ -11,7 +11,6 @@ import pytest
 from altpeter_matrix import (
     apt_config,
     apt_hook,
-    keyring,
     upgrade_candidate,
     upgrade_check,
     upgrade_verdict,
@@ -157,79 +156,6 @@ def test_secrets_do_not_travel_in_what_programs_say() -> None:
     assert redacted(text, options) == (
         "«secret» of matrix-synapse, «secret», /etc/altpeter-matrix/secrets/form_secret"
     )
-
-
-@pytest.mark.parametrize(
-    ("days", "words"), [(400, ""), (None, ""), (10, "expires in 10 days"), (-3, "has expired")]
-)
-def test_a_key_that_expires_is_told_before(days: int | None, words: str) -> None:
-    expiry = "" if days is None else str(int(time.time() + days * 86400 + 60))
-    colons = f"pub:-:256:22:ABC:1700000000:{expiry}::-:::scESC::::::23::0:\n"
-    found = whats(keyring._expiry(Path("/k.gpg"), colons))
-    assert (words in found) if words else not found
-
-
-ONE_LINE = """\
-deb [arch=amd64 signed-by=/usr/share/keyrings/matrix-org.gpg] https://packages.example.org b main
-# deb [signed-by=/usr/share/keyrings/commented.gpg] https://packages.example.org b main
-deb http://deb.example.org/debian bookworm main
-"""
-STANZA = "Types: deb\nURIs: https://packages.example.org\nSuites: bookworm\nSigned-By:"
-INLINE = """
- -----BEGIN PGP PUBLIC KEY BLOCK-----
- .
- mDMEZw
- -----END PGP PUBLIC KEY BLOCK-----
-"""
-
-
-def repositories(root: Path, **files: str) -> Paths:
-    """A host with these files of repositories; the last underscore of a name is its dot."""
-    place = root / "etc/apt/sources.list.d"
-    place.mkdir(parents=True)
-    for name, text in files.items():
-        (place / ".".join(name.rsplit("_", 1))).write_text(text)
-    return Paths(root)
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"matrix-org_list": ONE_LINE}, {"matrix-org.gpg"}),
-        ({"matrix_sources": f"{STANZA} /usr/share/keyrings/matrix.gpg\n"}, {"matrix.gpg"}),
-        ({"debian_sources": f"{STANZA} /usr/share/keyrings/debian-archive-keyring.gpg\n"}, set()),
-        ({"x_list": "deb [signed-by=/usr/share/keyrings/a.gpg,/usr/share/keyrings/b.asc] u b\n"},
-         {"a.gpg", "b.asc"}),
-        ({"old_list.save": ONE_LINE}, set()),  # apt does not read it
-    ],
-    ids=["one line", "stanza", "Debian's own", "two keys", "backup"],
-)  # fmt: skip
-def test_the_keys_of_all_repositories_are_looked_at(
-    tmp_path: Path, files: dict[str, str], expected: set[str]
-) -> None:
-    found, unchecked = keyring._keyrings(repositories(tmp_path, **files))
-    assert found == {tmp_path / "usr/share/keyrings" / name for name in expected}
-    assert unchecked == []
-
-
-@pytest.mark.parametrize("key", [INLINE, " 0123456789ABCDEF0123456789ABCDEF01234567\n"])
-def test_a_key_that_is_in_no_file_is_told_as_not_checked(tmp_path: Path, key: str) -> None:
-    found, unchecked = keyring._keyrings(repositories(tmp_path, matrix_sources=STANZA + key))
-    assert found == set()
-    (said,) = unchecked
-    assert "sources.list.d/matrix.sources names no file" in said
-
-
-def test_a_key_that_cannot_be_read_is_told_as_not_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = repositories(tmp_path, matrix_list=ONE_LINE)
-    said = "gpg: can't open '/usr/share/keyrings/matrix-org.gpg': No such file or directory\n"
-    monkeypatch.setattr(keyring, "run", lambda *argv, **_: Result(argv, 2, "", said))
-    found, unchecked = keyring.findings(paths)
-    assert found == []
-    (said,) = unchecked
-    assert "/usr/share/keyrings/matrix-org.gpg cannot be read" in said
 
 
 @pytest.mark.parametrize(
