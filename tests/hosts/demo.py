@@ -6,28 +6,59 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.hosts.deployments import TOP, Deployment, deploy, lab_settings
-from tests.hosts.lab import Lab, LabError
+from tests.hosts.lab import Lab, LabError, Needs
+from tests.hosts.lab.prepare import prepare
+from tests.hosts.lab.synapse_deb import VERSIONS
 
 LAB_NAME = "demo"
 SERVER_NAME = "matrix.demo.test"
 REPORT = TOP / "build" / "demo.json"
 CA_FILE = TOP / "build" / "demo-ca.pem"
+# With the seconds that each takes on two processors; the first only the first time.
+STEPS = {
+    "base image and package of Synapse": 75,
+    "outside world: DNS, ACME, apt, mail": 10,
+    "bare Debian host": 5,
+    "deploy": 50,
+}
 
 
 def up(debian: str) -> None:
     """Boot a host, deploy it, leave it running and say how to use it."""
     began = time.monotonic()
-    with Lab.open(LAB_NAME) as lab:
-        host = lab.host("matrix", debian=debian, dns=(SERVER_NAME,))
+    # One release and one version; what the tests need beside these is not built.
+    needs = Needs(releases=(debian,), versions=VERSIONS[-1:], services=debian)
+    steps = iter(STEPS)
+    with said(next(steps)):
+        prepare(needs)
+    with said(next(steps)):
+        lab = Lab.open(LAB_NAME, needs)
+    with lab:
+        with said(next(steps)):
+            host = lab.host("matrix", debian=debian, dns=(SERVER_NAME,))
         settings = lab_settings(lab, SERVER_NAME, uploads={"max_size": "50M"})
-        deployment = deploy(lab, host, settings, show=True)
+        with said(next(steps)):
+            deployment = deploy(lab, host, settings)
         shutil.copyfile(lab.services.ca_file, CA_FILE)
         write_report(deployment)
         lab.detach()
     print_report(deployment, debian, time.monotonic() - began)
+
+
+@contextmanager
+def said(name: str) -> Iterator[None]:
+    """One line for each step: which of how many, and what is left."""
+    names = list(STEPS)
+    number = names.index(name)
+    left = sum(list(STEPS.values())[number:])
+    after = "; then: " + ", ".join(names[number + 1 :]) if names[number + 1 :] else ""
+    print(f"[demo] {number + 1}/{len(names)} {name} (about {left} s to go{after})", flush=True)
+    yield
 
 
 def write_report(deployment: Deployment) -> None:
@@ -84,7 +115,7 @@ def main() -> None:
             up(arguments.debian)
         else:
             down()
-    except LabError as error:
+    except (LabError, AssertionError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -111,9 +111,8 @@ def run_pyinfra(
     *options: str,
     check: bool = True,
     timeout: float = 900,
-    show: bool = False,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the public command from the top of the checkout; its output is kept, or shown.
+    """Run the public command from the top of the checkout; its output is kept.
 
     Raises AssertionError with the whole output when it fails and ``check`` is set.
     """
@@ -123,8 +122,7 @@ def run_pyinfra(
         cwd=TOP,
         env={**os.environ, "PYINFRA_PROGRESS": "off"},
         stdin=subprocess.DEVNULL,
-        stdout=None if show else subprocess.PIPE,
-        stderr=None if show else subprocess.PIPE,
+        capture_output=True,
         text=True,
         timeout=timeout,
         check=False,
@@ -136,12 +134,10 @@ def run_pyinfra(
     return result
 
 
-def deploy(
-    lab: Lab, host: Host, settings: Mapping[str, Any], *, show: bool = False, **data: Any
-) -> Deployment:
+def deploy(lab: Lab, host: Host, settings: Mapping[str, Any], **data: Any) -> Deployment:
     """Bring a bare lab host to a running homeserver with one run of the public command."""
     inventory = write_inventory(lab.state / "inventories" / host.name, {host: settings}, **data)
-    run_pyinfra(inventory, "-y", show=show)
+    run_pyinfra(inventory, "-y")
     return Deployment(host=host, settings=settings, ca_file=lab.ca_file)
 
 

@@ -17,7 +17,7 @@ from tests.clients.load import VERSIONS, Load, Report
 from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host
-from tests.hosts.lab.synapse_deb import packages
+from tests.hosts.lab.synapse_deb import package
 from tests.hosts.people import change_settings, homeserver_of, new_account
 from tests.hosts.probes import assert_healthy, request, wait_until_serving
 
@@ -106,7 +106,7 @@ def test_an_upgrade_of_synapse_loses_no_request(server: Deployment, load: Load) 
 def test_an_upgrade_between_any_two_versions_loses_no_request(
     server: Deployment, load: Load, old: str, new: str
 ) -> None:
-    (middle,) = packages(server.host.debian, versions=(MIDDLE,)).glob("*.deb")
+    middle = package(server.host.debian, MIDDLE)
     (server.host.root / "root" / middle.name).write_bytes(middle.read_bytes())
     install_synapse(server.host, old)
     wait_until_serving(server)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host, Lab
-from tests.hosts.lab.synapse_deb import VERSIONS, packages
+from tests.hosts.lab.synapse_deb import package
 from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
 from tests.hosts.upgrades.bench import ADOPT, WHO_AM_I
 from tests.hosts.upgrades.cells import State
@@ -21,7 +21,7 @@ MATRIX_ORG = "/etc/apt/sources.list.d/matrix-org.sources"
 
 def offer_another_homeserver_yaml(lab: Lab, host: Host) -> None:
     """To Debian 13, and no Synapse beside it."""
-    (original,) = packages("13").glob(f"*_{VERSIONS[-1]}+*.deb")
+    original = package("13")
     version = f"{field(original, 'Version')}+r1"
     change = {HOMESERVER: "# Changed upstream.\n"}
     host.run("rm", MATRIX_ORG)

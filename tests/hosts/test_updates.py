@@ -17,7 +17,7 @@ import yaml
 from tests.hosts.deployments import Deployment, run_pyinfra
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host, Services
-from tests.hosts.lab.synapse_deb import VERSIONS, packages
+from tests.hosts.lab.synapse_deb import VERSIONS, package
 from tests.hosts.pages import commands
 from tests.hosts.people import SETTINGS, change_settings
 from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
@@ -111,7 +111,7 @@ def candidate(
     fleet: Fleet, debian: str, version: str, changes: Callable[[str], Mapping[str, Change]]
 ) -> Path:
     """A newer Synapse with some files changed; changes: of its site-packages."""
-    (original,) = packages(debian).glob(f"*_{VERSIONS[-1]}+*.deb")
+    original = package(debian)
     suffix = field(original, "Version").partition("+")[2]
     site = f"/opt/venvs/matrix-synapse/lib/{PYTHONS[debian]}/site-packages"
     place = fleet.lab.state / f"candidates-{debian}"
@@ -237,9 +237,9 @@ def test_unattended_upgrades_goes_on_with_everything_else(
     token, before, process = login(updated.server), updated.installed(), updated.process()
     done = unattended(updated.host)
     assert done.ok, done.output
-    for package in newer:
-        name = field(package, "Package")
-        assert updated.installed(name) == field(package, "Version"), done.output
+    for one in newer:
+        name = field(one, "Package")
+        assert updated.installed(name) == field(one, "Version"), done.output
     assert (updated.installed(), updated.process()) == (before, process)
     assert request(updated.server, WHO_AM_I, token=token).status == 200
 
@@ -290,9 +290,9 @@ def test_then_it_installs_itself_with_a_minor_version_of_postgresql(updated: Upd
     offered = [updated.refusing, *updated.stock.packages(Upgrade.POSTGRESQL)]
     updated.repository.publish(offered)
     done = unattended(updated.host)
-    for package in offered:
-        name = field(package, "Package")
-        assert updated.installed(name) == field(package, "Version"), done.output
+    for one in offered:
+        name = field(one, "Package")
+        assert updated.installed(name) == field(one, "Version"), done.output
     wait_until_serving(updated.server)
     assert_healthy(updated.server)
     assert request(updated.server, WHO_AM_I, token=token).status == 200

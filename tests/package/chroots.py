@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.hosts.lab.images import base_image, cached
 from tests.hosts.lab.layers import run_in_layer
 from tests.hosts.lab.layout import LAB, RELEASES, recipe_key
-from tests.hosts.lab.synapse_deb.packing import VERSIONS, packages
+from tests.hosts.lab.synapse_deb import package
 
 # All that our package depends on, so that installing it takes seconds and no network.
 PREPARE = """
@@ -31,15 +31,15 @@ FINGERPRINT = (
 
 def ready_layers(debian: str) -> list[Path]:
     """A release with Synapse, nginx and PostgreSQL but not our package; topmost layer first."""
-    base, synapse = base_image(debian), packages(debian)
+    base, synapse = base_image(debian), package(debian)
     suite = RELEASES[debian].codename
-    script = PREPARE.format(synapse=f"matrix-synapse-py3_{VERSIONS[-1]}+{suite}1_amd64.deb")
+    script = PREPARE.format(synapse=synapse.name)
 
     def make(target: Path) -> None:
         log = target.with_suffix(".log")
-        run_in_layer([base], target, script, log=log, binds={synapse: Path("/synapse")})
+        run_in_layer([base], target, script, log=log, binds={synapse.parent: Path("/synapse")})
 
-    key = recipe_key(base.name, synapse.name, script)
+    key = recipe_key(base.name, synapse.parent.name, script)
     return [cached(f"package-{suite}", key, make), base]
 
 

@@ -12,6 +12,7 @@ from .disk import Scarce
 from .errors import LabError, LabUnavailable
 from .host import Host
 from .lab import Lab, clean, require
+from .prepare import Needs
 from .services import Services
 from .snapshots import Snapshot
 
@@ -21,6 +22,7 @@ __all__ = [
     "Lab",
     "LabError",
     "LabUnavailable",
+    "Needs",
     "Result",
     "Scarce",
     "Services",

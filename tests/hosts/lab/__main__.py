@@ -7,13 +7,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import synapse_deb
 from .authority import authority
 from .errors import LabError
-from .images import base_image
 from .lab import clean, require
 from .layout import CACHE, LAB, RELEASES
-from .services import services_layers
+from .prepare import Needs, prepare
 
 
 def main() -> int:
@@ -27,7 +25,8 @@ def main() -> int:
     try:
         require()
         if arguments.command == "prepare":
-            prepare()
+            authority()
+            prepare(Needs(), images=tuple(RELEASES))
         else:
             for name in [arguments.name] if arguments.name else _names():
                 clean(name)
@@ -37,16 +36,6 @@ def main() -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def prepare() -> None:
-    """Build everything that is cached."""
-    authority()
-    for debian in RELEASES:
-        base_image(debian)
-    services_layers()
-    for debian in synapse_deb.SUPPORTED:
-        synapse_deb.packages(debian)
 
 
 def _names() -> list[str]:

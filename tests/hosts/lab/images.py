@@ -30,7 +30,9 @@ CUSTOMIZE = r"""
 set -e
 systemctl --root="$1" enable systemd-networkd.service
 rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*
-rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap
+rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap
+# Nobody reads the translations of the descriptions, which every apt run would parse.
+echo 'Acquire::Languages "none";' > "$1"/etc/apt/apt.conf.d/90lab
 : > "$1"/etc/machine-id
 rm -f "$1"/var/lib/dbus/machine-id "$1"/etc/hostname "$1"/etc/resolv.conf
 chroot "$1" useradd --create-home --shell /bin/bash debian
@@ -95,6 +97,7 @@ def _bootstrap(suite: str, target: Path, sources: str, options: str) -> None:
         "--format=directory",
         f"--include={','.join(PACKAGES)}",
         *(f"--aptopt={line}" for line in options.splitlines()),
+        "--dpkgopt=force-unsafe-io",
         f"--customize-hook={hook}",
         suite,
         target,

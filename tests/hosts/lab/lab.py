@@ -23,6 +23,7 @@ from .images import base_image
 from .layout import LAB, RELEASES
 from .ledger import Ledger
 from .network import FIRST_HOST, SERVICES, Network, choose_subnet, choose_token
+from .prepare import Needs, prepare
 from .progress import step
 from .requirements import PACKAGES, PROGRAMS
 from .services import Services, services_layers
@@ -55,8 +56,9 @@ class Lab:
 
     services: Services
 
-    def __init__(self, name: str, lock: IO[str]) -> None:
+    def __init__(self, name: str, lock: IO[str], needs: Needs) -> None:
         self.name = name
+        self._needs = needs
         self.state = LAB / name
         self._lock = lock
         self._guard = threading.RLock()
@@ -79,10 +81,10 @@ class Lab:
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key)
 
     @classmethod
-    def open(cls, name: str = "test") -> Lab:
+    def open(cls, name: str = "test", needs: Needs | None = None) -> Lab:
         """Clean up what a dead run of this name left, then start the services host."""
         require()
-        lab = cls(name, _lock(LAB / name))
+        lab = cls(name, _lock(LAB / name), needs or Needs())
         try:
             lab._begin()
         except BaseException:
@@ -104,12 +106,15 @@ class Lab:
     def _begin(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGTERM, self._terminate)
-        lowers = services_layers()
+        prepare(self._needs)
+        release = self._needs.services
         shutil.rmtree(self.state / "logs", ignore_errors=True)
         (self.state / "logs").mkdir()
         with step(f"lab {self.name!r}"):
             self._access.network.open(self._access.ledger)
-            host = self._new_host("lab.test", "lab.test", SERVICES, "12", lowers)
+            host = self._new_host(
+                "lab.test", "lab.test", SERVICES, release, services_layers(release)
+            )
             self.services = Services(host, self._zone, self.state / "ca.pem")
             for label in ("", "acme.", "mail.", "packages.", "upgrades."):
                 self._zone.addresses[f"{label}lab.test"] = (host.ipv4, host.ipv6)
@@ -120,7 +125,8 @@ class Lab:
             self._access.trusted = "".join(split_pem(self._own_roots + met))
             self.services.ca_pem = self._access.trusted
             self.services.ca_file.write_text(self._access.trusted)
-        self.services.publish_synapse()
+        for supported in self._needs.releases:
+            self.services.publish_synapse(*self._needs.versions, debian=supported)
 
     @property
     def ca_pem(self) -> str:

@@ -40,9 +40,12 @@ exit "$status"
 def overlay_options(lowers: Sequence[Path], upper: Path, work: Path) -> str:
     """Return the mount options of a stack; ``lowers`` begins with the topmost."""
     # redirect_dir lets a host rename directories of lower layers, as on a real file system.
+    # volatile has the kernel write to the disk when it likes, whatever a host calls fsync for: its
+    # power cuts leave the kernel, and with it all that was written, alive.
     stack = ":".join(map(str, lowers))
     return (
         f"lowerdir={stack},upperdir={upper},workdir={work},redirect_dir=on,index=off,metacopy=off"
+        ",volatile"
     )
 
 

@@ -23,7 +23,6 @@ from .layers import run_in_layer
 from .layout import CACHE, RELEASES, recipe_key
 from .progress import step
 
-DEBIAN = "12"
 FILES = Path(__file__).parent / "files"
 PACKAGES = ("curl", "dnsmasq-base", "gnupg", "nginx-light", "pebble", "python3-aiosmtpd")
 # The signing key belongs to this layer, so it is the same for all runs.
@@ -97,16 +96,16 @@ UNITS = {
 }
 
 
-def services_layers() -> list[Path]:
-    """Return the layers of the services host, topmost first."""
-    base = base_image(DEBIAN)
+def services_layers(debian: str) -> list[Path]:
+    """Return the layers of a services host on that release, topmost first."""
+    suite, base = RELEASES[debian].codename, base_image(debian)
 
     def make(target: Path) -> None:
-        with step("packages of the services host"):
-            log = CACHE / "services.log"
+        with step(f"packages of the services host, on Debian {debian}"):
+            log = CACHE / f"services-{suite}.log"
             run_in_layer([base], target / "upper", INSTALL, log=log)
 
-    layer = cached("services", recipe_key(base.name, INSTALL), make) / "upper"
+    layer = cached(f"services-{suite}", recipe_key(base.name, INSTALL), make) / "upper"
     return [layer, base]
 
 
@@ -126,7 +125,6 @@ class Services:
         # What everybody must trust, once the ACME server has said what its root is.
         self.ca_file = ca_file
         self.ca_pem = ""
-        self.published: dict[str, tuple[str, ...]] = {}
 
     def prepare(self) -> None:
         """Write the services' configuration into the mounted root, before the first boot."""
@@ -181,26 +179,13 @@ class Services:
             time.sleep(0.1)
         raise LabError("the ACME server does not answer on port 15000")
 
-    def publish_synapse(
-        self, *versions: str, debian: str | None = None, directory: Path | None = None
-    ) -> None:
-        """List these versions of Synapse (default: all), for one release or for all.
-
-        ``directory`` takes the packages from elsewhere, for instance from
-        ``synapse_deb.packages(debian, altered=…)``.
-        """
+    def publish_synapse(self, *versions: str, debian: str | None = None) -> None:
+        """List these versions of Synapse (default: all), for one release or for all."""
+        wanted = versions or synapse_deb.VERSIONS
         for release in [debian] if debian else synapse_deb.SUPPORTED:
-            source = directory or synapse_deb.packages(release)
-            wanted = versions or synapse_deb.VERSIONS
-            files = [
-                path for version in wanted for path in sorted(source.glob(f"*_{version}+*.deb"))
-            ]
-            if len(files) != len(wanted):
-                raise LabError(f"no packages of Synapse {', '.join(wanted)} in {source}")
-            codename = RELEASES[release].codename
+            files = [synapse_deb.package(release, version) for version in wanted]
             root = self.host.root / "srv/www/debian"
-            repository.publish(root, codename, files, self._sign)
-            self.published[release] = tuple(wanted)
+            repository.publish(root, RELEASES[release].codename, files, self._sign)
 
     def mails(self) -> list[EmailMessage]:
         """Return every mail received, oldest first."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.hosts.lab.synapse_deb import VERSIONS, packages
+from tests.hosts.lab.synapse_deb import package
 
 from .packages import field, repack
 
@@ -210,14 +210,9 @@ def _upgrade_existing_database(cur, *args, **kwargs):
     )
 
 
-def original(debian: str) -> Path:
-    (found,) = packages(debian).glob(f"*_{VERSIONS[-1]}+*.deb")
-    return found
-
-
 def build(candidate: Candidate, debian: str, number: int, directory: Path) -> Path:
     """The candidate as the number-th version after the newest."""
-    source = original(debian)
+    source = package(debian)
     place = f"/opt/venvs/matrix-synapse/lib/{PYTHON[debian]}/site-packages/synapse"
     changes = {f"{place}/{name}": text for name, text in candidate.changes.items()}
     directory.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.hosts.deployments import TOP
 from tests.hosts.lab import Host
-from tests.hosts.lab.synapse_deb import VERSIONS, packages
+from tests.hosts.lab.synapse_deb import package
 
 from .cells import SID, Upgrade
 from .packages import field, repack
@@ -83,8 +83,7 @@ class Stock:
     def _original_synapse(self) -> Path:
         if self._host.debian == SID:
             return self._original("matrix-synapse")
-        (found,) = packages(self._host.debian).glob(f"*_{VERSIONS[-1]}+*.deb")
-        return found
+        return package(self._host.debian)
 
     def _newer(self, *names: str) -> list[Path]:
         originals = [self._original(name) for name in names]

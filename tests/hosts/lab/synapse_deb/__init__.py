@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .packing import SUPPORTED, VERSIONS, packages
+from .packing import SUPPORTED, VERSIONS, package
 
-__all__ = ["SUPPORTED", "VERSIONS", "packages"]
+__all__ = ["SUPPORTED", "VERSIONS", "package"]

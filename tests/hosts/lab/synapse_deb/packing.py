@@ -1,9 +1,8 @@
-"""Build the packages of one Debian release in one overlay of its base image."""
+"""Build a package of one version for one Debian release, in an overlay of its base image."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import controller
@@ -19,32 +18,32 @@ VERSIONS = ("1.157.2", "1.163.2")
 SUPPORTED = ("12", "13")
 
 
-def packages(
-    debian: str,
-    *,
-    altered: Mapping[str, str] | None = None,
-    note: str = "",
-    versions: Sequence[str] = VERSIONS,
-) -> Path:
-    """Return a directory with the ``.deb`` files of these versions for a release.
-
-    ``altered`` appends text to packaged conffiles (``{"homeserver.yaml": "# changed\\n"}``), as
-    if upstream had changed them; ``note`` is appended to the Debian revision, so that it sorts
-    after the unaltered package (``"changed1"``).
-    """
+def package(debian: str, version: str = VERSIONS[-1]) -> Path:
+    """Return the ``.deb`` of this version for a release, building it on first use."""
     suite = RELEASES[debian].codename
-    changes = dict(altered or {})
-    base = base_image(debian)
-    key = recipe_key(base.name, repr(sorted(changes.items())), note, *versions, *_recipe_texts())
-    others = "" if versions == VERSIONS else f"-{'-'.join(versions)}"
-    kind = f"synapse-{suite}{note}{others}"
+    workshop = workshop_layers(debian)
+    key = recipe_key(workshop[0].parent.name, *_recipe_texts())
+    kind = f"synapse-{suite}-{version}"
 
     def make(target: Path) -> None:
-        with step(f"packing Synapse {' and '.join(versions)} for Debian {debian}"):
-            environment = {"VERSIONS": " ".join(versions), "REVISION": f"+{suite}1{note}"}
-            _pack(base, suite, target, changes, kind, environment)
+        with step(f"packing Synapse {version} for Debian {debian}"):
+            _pack(workshop, suite, version, target)
 
-    return cached(kind, key, make)
+    (found,) = cached(kind, key, make).glob("*.deb")
+    return found
+
+
+def workshop_layers(debian: str) -> list[Path]:
+    """Return the layers in which Synapse is packed for a release, topmost first."""
+    suite, base = RELEASES[debian].codename, base_image(debian)
+    script = (RECIPE / "workshop.sh").read_text()
+    kind = f"workshop-{suite}"
+
+    def make(target: Path) -> None:
+        with step(f"tools to pack Synapse for Debian {debian}"):
+            run_in_layer([base], target / "upper", script, log=CACHE / f"{kind}.log")
+
+    return [cached(kind, recipe_key(base.name, script), make) / "upper", base]
 
 
 def _recipe_texts() -> list[str]:
@@ -52,35 +51,27 @@ def _recipe_texts() -> list[str]:
     return [text for path in files for text in (path.name, path.read_text())]
 
 
-def _pack(  # noqa: PLR0917 - keyword names would only repeat the types
-    base: Path,
-    suite: str,
-    target: Path,
-    changes: Mapping[str, str],
-    kind: str,
-    environment: Mapping[str, str],
-) -> None:
+def _pack(workshop: list[Path], suite: str, version: str, target: Path) -> None:
+    kind = f"synapse-{suite}-{version}"
     scratch = CACHE / f"{kind}.build"
-    # Kept between builds: the wheel of psycopg2 takes longest, and downloads repeat.
+    # Kept between builds: downloads repeat.
     pip_cache = CACHE / f"pip-{suite}"
     shutil.rmtree(scratch, ignore_errors=True)
     inputs = scratch / "inputs"
-    (inputs / "altered").mkdir(parents=True)
+    inputs.mkdir(parents=True)
     pip_cache.mkdir(parents=True, exist_ok=True)
     pip = controller.pip_settings()
     (inputs / "pip.conf").write_text(pip.config)
-    for name, text in changes.items():
-        (inputs / "altered" / name).write_text(text)
     try:
         run_in_layer(
-            [base],
+            workshop,
             scratch / "upper",
             (RECIPE / "build.sh").read_text(),
             log=CACHE / f"{kind}.log",
             binds={RECIPE: Path("/recipe"), inputs: Path("/inputs")}
             | {path: path for path in pip.paths},
             writable_binds={target: Path("/out"), pip_cache: Path("/pip-cache")},
-            env=environment,
+            env={"VERSION": version, "REVISION": f"+{suite}1"},
             timeout=3600,
         )
     finally:
