@@ -1,16 +1,20 @@
 """Apply on a fake host, in a process that kills itself at a chosen moment.
 
-    python -m tests.unit.interrupted_apply ROOT [NUMBER]
+    python -m tests.unit.interrupted_apply
 
-Each change to a file and each start of a program counts as one moment; at moment NUMBER, before
-it happens, the process is gone as with `kill -9`. Without a number it ends by itself and prints
-how many moments there were.
+Reads one JSON object a line, {"root": …, "deadly": NUMBER or null, "environment": {…}}, and answers
+each with {"status": …, "moments": …, "error": …}. Each change to a file and each start of a program
+counts as one moment; at the deadly one, before it happens, the process is gone as with `kill -9`.
+Every apply has a process of its own, forked from this one, which has imported all it needs.
 """
 
+import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
+from typing import Any
 
 from altpeter_matrix.apply import apply
 
@@ -23,7 +27,8 @@ _CHANGES = {
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
-def main(root: str, deadly: int | None) -> None:
+def run(root: str, deadly: int | None) -> int:
+    """Apply in this process; the number of moments."""
     host = FakeHost(Path(root))
     moments = 0
 
@@ -37,9 +42,31 @@ def main(root: str, deadly: int | None) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    report = apply(host.host)
-    print(moments, report.generation)
+    apply(host.host)
+    return moments
+
+
+def forked(root: str, deadly: int | None, environment: dict[str, str]) -> dict[str, Any]:
+    """The same in a process of its own."""
+    answer, written = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.environ.update(environment)
+        try:
+            said: dict[str, Any] = {"moments": run(root, deadly), "error": ""}
+        except BaseException:
+            said = {"moments": 0, "error": traceback.format_exc()}
+        with open(written, "w", encoding="utf-8") as pipe:
+            json.dump(said, pipe)
+        os._exit(1 if said["error"] else 0)
+    os.close(written)
+    with open(answer, encoding="utf-8") as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(child, 0)
+    said = json.loads(text) if text else {"moments": 0, "error": ""}
+    return {"status": os.waitstatus_to_exitcode(status), **said}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    for line in sys.stdin:
+        print(json.dumps(forked(**json.loads(line))), flush=True)

@@ -1,11 +1,12 @@
 """apply killed at any moment: the old or the new state, whole, and the next apply finishes."""
 
-import itertools
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,24 +24,41 @@ SECOND = f"{FIRST}report_stats: true\nuploads: {{max_size: 20M}}\n"
 POINTS = 10
 
 
-def run(host: FakeHost, deadly: int | None = None) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "tests.unit.interrupted_apply", str(host.root)]
-    return subprocess.run(
-        [*argv, *([] if deadly is None else [str(deadly)])],
-        cwd=REPOSITORY,
-        env=host.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+class Applies:
+    """Applies, each in a process of its own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.unit.interrupted_apply"],
+            cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run(self, host: FakeHost, deadly: int | None = None) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        environment = {
+            name: value for name, value in host.environment.items() if os.environ.get(name) != value
+        }
+        order = {"root": str(host.root), "deadly": deadly, "environment": environment}
+        self._process.stdin.write(f"{json.dumps(order)}\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def finish(self, host: FakeHost) -> int:
+        """Apply to the end; the number of moments it had."""
+        done = self.run(host)
+        assert done["status"] == 0, done["error"]
+        return int(done["moments"])
+
+    def end(self) -> None:
+        self._process.communicate(timeout=30)
 
 
-def finish(host: FakeHost) -> int:
-    """Apply to the end; the number of moments it had."""
-    done = run(host)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[0])
+@pytest.fixture(scope="module")
+def applies() -> Iterator[Applies]:
+    found = Applies()
+    yield found
+    found.end()
 
 
 def store(host: FakeHost) -> Store:
@@ -94,60 +112,56 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> FakeHost:
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> FakeHost:
+def serving(tmp_path_factory: pytest.TempPathFactory, applies: Applies) -> FakeHost:
     host = make(tmp_path_factory.mktemp("serving") / "root", FIRST)
-    finish(host)
+    applies.finish(host)
     host.settings(SECOND)
     return host
 
 
 @pytest.mark.parametrize("start", ["fresh", "serving"])
 def test_killed_at_any_moment_the_next_apply_completes_it(
-    start: str, request: pytest.FixtureRequest, tmp_path: Path
+    start: str, applies: Applies, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     begun: FakeHost = request.getfixturevalue(start)
     model = begun.copy(tmp_path / "model")
-    moments = finish(model)
+    moments = applies.finish(model)
     expected = content(model)
     assert moments > 60, "the hook does not see what apply does"
-    numbers = itertools.count()
-
-    def kill_and_finish(deadly: int) -> None:
-        host = begun.copy(tmp_path / f"killed-{next(numbers)}")
-        killed = run(host, deadly)
-        assert killed.returncode == -9, killed.stderr
+    for deadly in spread(moments):
+        host = begun.copy(tmp_path / f"killed-{deadly}")
+        killed = applies.run(host, deadly)
+        assert killed["status"] == -9, killed
         assert_whole(host)
         kept = secrets(host)
-        finish(host)
+        applies.finish(host)
         assert_finished(host, expected)
         assert secrets(host).items() >= kept.items(), "a secret was made twice"
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for _ in pool.map(kill_and_finish, spread(moments)):
-            pass
-
 
 def test_a_run_killed_before_the_restart_is_completed_with_the_restart(
-    serving: FakeHost, tmp_path: Path
+    serving: FakeHost, applies: Applies, tmp_path: Path
 ) -> None:
     """The lost restart: generated files are new, the process still runs with the old ones."""
     host = serving.copy(tmp_path / "root")
     cut = host.write("power-cut-before/restart", "")
-    assert run(host).returncode == -9
+    assert applies.run(host)["status"] == -9
     assert host.paths.current.readlink().name == "2", "the flip came before"
     cut.unlink()
     host.forget_calls()
-    finish(host)
+    applies.finish(host)
     assert "restart matrix-synapse.service" in host.actions()
     assert "reload nginx.service" in host.actions()
 
 
-def test_the_run_after_a_completed_one_changes_nothing(serving: FakeHost, tmp_path: Path) -> None:
+def test_the_run_after_a_completed_one_changes_nothing(
+    serving: FakeHost, applies: Applies, tmp_path: Path
+) -> None:
     host = serving.copy(tmp_path / "root")
-    finish(host)
+    applies.finish(host)
     before = {path: path.lstat().st_mtime_ns for path in files(host)}
     host.forget_calls()
-    assert finish(host) <= 4, "nothing but the lock is written"
+    assert applies.finish(host) <= 4, "nothing but the lock is written"
     after = {path: path.lstat().st_mtime_ns for path in files(host)}
     assert {path for path in after if after[path] != before.get(path)} == {
         host.paths.lock, host.root / "calls"

@@ -1,5 +1,6 @@
 """The part of the upgrade matrix that `make test` does, and the table of what it showed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -152,7 +153,11 @@ def test_the_process_that_has_the_terminal_prints_the_table(
 ) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_it.py").write_text(MODULE)
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *divided, "."]
-    shown = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", *divided, "."]
+    # Of the plugins that are installed it needs this one, and each process would load all.
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    shown = subprocess.run(
+        argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert "4 cells in 4 runs (4 s): 0 failed" in shown.stdout, shown.stdout + shown.stderr
     assert "4 cells" in (tmp_path / "table.txt").read_text()
