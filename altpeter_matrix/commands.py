@@ -1,7 +1,9 @@
 """Running other programs: with a time limit, and with errors that an administrator can read."""
 
 import os
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,17 +37,17 @@ def run(
     words = tuple(str(word) for word in argv)
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             words,
-            input=input if input is not None else "",
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
-            check=False,
             env=environment,
             # A directory that every user may enter: runuser starts programs as others.
             cwd="/",
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise HostError(
@@ -55,15 +57,22 @@ def run(
         raise HostError(
             Problem(words[0], "the program cannot be started", f"check its mode ({error.strerror})")
         ) from error
-    except subprocess.TimeoutExpired as error:
-        raise HostError(
-            Problem(
-                words[0],
-                f"{' '.join(words[1:])!r} did not end within {timeout:.0f} s",
-                "look at the load of the host, then run `altpeter-matrix apply` again",
-            )
-        ) from error
-    result = Result(words, done.returncode, done.stdout, done.stderr)
+    with process:
+        try:
+            stdout, stderr = process.communicate(input or "", timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            _end(process)
+            raise HostError(
+                Problem(
+                    words[0],
+                    f"{' '.join(words[1:])!r} did not end within {timeout:.0f} s",
+                    "look at the load of the host, then run `altpeter-matrix apply` again",
+                )
+            ) from error
+        except BaseException:
+            _end(process)
+            raise
+    result = Result(words, process.returncode, stdout, stderr)
     if check and not result.ok:
         raise HostError(
             Problem(
@@ -73,6 +82,12 @@ def run(
             )
         )
     return result
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Kill a program with all that it has started: runuser alone would leave the one that hangs."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def last_lines(output: str, count: int = 3) -> str:

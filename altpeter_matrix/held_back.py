@@ -6,26 +6,25 @@ run that is killed between the two leaves a version that is not pinned yet, neve
 pinned without a reason.
 """
 
-import fcntl
 import json
-import os
 import re
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from . import disk, login_message, notify
 from .errors import Problem
+from .lock import HELD_BACK, TELLING, locked
 from .paths import Paths
 from .timestamps import now
 
 FORMAT = 1
-_WRITING, _TELLING = "held-back.lock", "held-back-telling.lock"
 _NUMBER = re.compile(r"\d+")
 # A security update is told of each day, at the check that the timer starts.
 _SHOUT_AGAIN = 20 * 3600.0
+# Who has the lock writes some files, or sends a mail.
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def hold_back(
 
     retried: the check of candidates may release it. Raises OSError when the disk refuses.
     """
-    with _alone(paths):
+    with locked(paths, HELD_BACK, _PATIENCE):
         before = held(paths)
         same = next(
             (one for one in before if (one.package, one.version) == (package, version)), None
@@ -101,7 +100,7 @@ def hold_back(
 
 def release(paths: Paths, package: str, version: str | None = None) -> tuple[HeldBack, ...]:
     """Let apt have a package again, in one version or in all; what was held back until now."""
-    with _alone(paths):
+    with locked(paths, HELD_BACK, _PATIENCE):
         before = held(paths)
         gone = tuple(
             one for one in before if one.package == package and version in {None, one.version}
@@ -115,7 +114,7 @@ def release(paths: Paths, package: str, version: str | None = None) -> tuple[Hel
 
 def settle(paths: Paths) -> None:
     """Make the pin and the login message what the record says, after a run that was killed."""
-    with _alone(paths):
+    with locked(paths, HELD_BACK, _PATIENCE):
         _show(paths, held(paths))
     for one in held(paths):
         if one.due:
@@ -165,7 +164,7 @@ def _show(paths: Paths, entries: Iterable[HeldBack]) -> None:
 
 def _tell(paths: Paths, entry: HeldBack) -> None:
     """Unless another program has done it meanwhile, or it is not held back any more."""
-    with _alone(paths, _TELLING):
+    with locked(paths, TELLING, _PATIENCE):
         if any(_same(one, entry) and one.due for one in held(paths)):
             _tell_alone(paths, entry)
 
@@ -184,7 +183,7 @@ def _tell_alone(paths: Paths, entry: HeldBack) -> None:
         )
     if not notify.mail(f"{kind} of {entry.package} to {entry.version} is held back", text):
         return  # the next settle tries again
-    with _alone(paths):
+    with locked(paths, HELD_BACK, _PATIENCE):
         _write(paths, [_told(one) if _same(one, entry) else one for one in held(paths)])
 
 
@@ -205,16 +204,3 @@ def _parse(raw: dict[str, Any]) -> HeldBack:
     """Fields of a later version of this package are left out."""
     known = {key: value for key, value in raw.items() if key in HeldBack.__dataclass_fields__}
     return HeldBack(**{**known, "reason": Problem(**raw["reason"])})
-
-
-@contextmanager
-def _alone(paths: Paths, lock: str = _WRITING) -> Iterator[None]:
-    """Two writers, the check and the health gate, must not lose each other's entries; nor must they
-    tell the same."""
-    disk.ensure_directory(paths.runtime, 0o755)
-    descriptor = os.open(paths.runtime / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

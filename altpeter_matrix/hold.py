@@ -20,6 +20,8 @@ _IDLE_EXIT = 5.0
 _ANSWER = b"HTTP/1.0 204 No Content\r\n\r\n"
 # Removed when Synapse is READY. Should that ever fail, an old one must not hold everything back.
 _HELD_AT_MOST = 60.0
+# Synapse may migrate its database for hours; systemd starts the next process at once.
+_LIVES_AT_MOST = 3600.0
 
 
 def held(mark: Path) -> bool:
@@ -42,11 +44,14 @@ def healthy(port: int) -> bool:
 
 
 def serve(waiting: Sequence[socket.socket], port: int, mark: Path = Path(HELD)) -> None:
-    """Answer whoever asks while Synapse is there; return after some seconds without a question."""
-    released = 0
-    while asked := select.select(waiting, [], [], _IDLE_EXIT)[0]:
+    """Answer whoever asks while Synapse is there; return after some seconds without a question,
+    and at the latest after an hour."""
+    released, end = 0, time.monotonic() + _LIVES_AT_MOST
+    while time.monotonic() < end and (asked := select.select(waiting, [], [], _IDLE_EXIT)[0]):
         # Only now: what was true before the question came may not be any more.
         while held(mark) or not healthy(port):
+            if time.monotonic() > end:
+                return
             time.sleep(_LOOK_EVERY)
         for one in asked:
             link, _ = one.accept()

@@ -145,8 +145,9 @@ class Paths:
         return self.root / "run/altpeter-matrix"
 
     @property
-    def lock(self) -> Path:
-        return self.runtime / "lock"
+    def locks(self) -> Path:
+        """Root's alone: who can open a lock can hold it."""
+        return self.runtime / "locks"
 
     @property
     def refused(self) -> Path:

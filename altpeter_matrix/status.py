@@ -15,6 +15,7 @@ from . import (
     keyring,
     keyring_renewal,
     last_backup,
+    lock,
     upgrade_history,
     upgrade_report,
 )
@@ -90,9 +91,9 @@ class Survey:
         looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
             self._database, self._settings, self._vendor_files, self._upgrades,
-            self._backup, self._keys,
+            self._backup, self._keys, self._stuck,
         )  # fmt: skip
-        for look in (self._services, self._disk) if found else looks:
+        for look in (self._services, self._disk, self._stuck) if found else looks:
             found += _guarded(look)
         shown = {} if self.certificate is None else asdict(self.certificate)
         return Status(
@@ -221,6 +222,10 @@ class Survey:
             yield Finding(is_error, problem)
         for one in held_back.held(self.paths):
             yield Finding(True, one.problem)
+
+    def _stuck(self) -> Iterator[Finding]:
+        for problem in (*lock.stuck(self.paths), *self.host.services.stuck()):
+            yield Finding(True, problem)
 
     def _backup(self) -> Iterator[Finding]:
         if problem := last_backup.problem(self.paths, read_settings(self.paths).updates):

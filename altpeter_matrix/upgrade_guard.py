@@ -4,14 +4,10 @@ Started by hand, by a timer, after each apply and apt update (altpeter-matrix-up
 by apt itself for a package that was never checked. Whoever starts it, the same is decided.
 """
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from . import (
-    disk,
     held_back,
     host_facts,
     inputs,
@@ -25,6 +21,7 @@ from .activation import Host
 from .errors import HostError, Problem
 from .facts import Synapse
 from .failures import problems_of
+from .lock import UPGRADE_CHECK, locked
 from .outcome import Record
 from .paths import Paths
 from .upgrade_candidate import Offer, is_newer
@@ -32,6 +29,8 @@ from .upgrade_verdict import Verdict
 
 Say = Callable[[str], None]
 _ROUNDS = 5
+# For another check, which takes seconds; a slow download makes minutes of them.
+_PATIENCE = 300.0
 
 
 def check_offered(
@@ -42,7 +41,7 @@ def check_offered(
     version: check this one instead. anew: also one that was cleared before.
     Raises HostError when a candidate cannot be got; the others are decided by then.
     """
-    with _alone(host.paths):
+    with locked(host.paths, UPGRADE_CHECK, _PATIENCE):
         upgrade_candidate.tidy(host.paths)
         held_back.settle(host.paths)
         synapse = _served(host.paths)
@@ -108,7 +107,7 @@ def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
 
     None: nothing speaks against it: it is not an upgrade, or was checked already.
     """
-    with _alone(host.paths):
+    with locked(host.paths, UPGRADE_CHECK, _PATIENCE):
         upgrade_candidate.tidy(host.paths)
         synapse = _served(host.paths)
         if synapse is None or upgrade_candidate.field(deb, "Package") != synapse.package:
@@ -128,8 +127,8 @@ def _decide(host: Host, synapse: Synapse, deb: Path, state: str) -> Verdict:
     verdict = upgrade_check.check(host, synapse, deb)
     try:
         _act_on(paths, synapse, verdict, state)
-    except OSError as error:
-        # A full disk: the verdict itself is what counts, apt's hook acts on it.
+    except (HostError, OSError) as error:
+        # A full disk, a lock: the verdict itself is what counts, for apt's hook acts on it.
         for problem in problems_of(error):
             notify.journal(str(problem), error=True)
     return verdict
@@ -202,17 +201,3 @@ def _served(paths: Paths) -> Synapse | None:
 
 def _inputs(paths: Paths) -> str:
     return inputs.fingerprint(paths, Record(paths).read().watched)
-
-
-@contextmanager
-def _alone(paths: Paths) -> Iterator[None]:
-    """One check at a time: apt waits for the one that its own update has started."""
-    disk.ensure_directory(paths.runtime, 0o755)
-    descriptor = os.open(
-        paths.runtime / "upgrade-check.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    )
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -37,7 +37,7 @@ MAIL = (
 
 def snapshot(host: FakeHost) -> dict[Path, int]:
     """Everything but what running a program leaves."""
-    besides = (host.paths.lock, host.root / "calls")
+    besides = (host.paths.locks / "apply", host.root / "calls")
     return {path: path.lstat().st_mtime_ns for path in host.root.rglob("*")
             if not path.is_dir() and path not in besides}  # fmt: skip
 

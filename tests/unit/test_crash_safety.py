@@ -164,7 +164,7 @@ def test_the_run_after_a_completed_one_changes_nothing(
     assert applies.finish(host) <= 4, "nothing but the lock is written"
     after = {path: path.lstat().st_mtime_ns for path in files(host)}
     assert {path for path in after if after[path] != before.get(path)} == {
-        host.paths.lock, host.root / "calls"
+        host.paths.locks / "apply", host.root / "calls"
     }  # fmt: skip
     assert host.actions() == []
 
