@@ -44,12 +44,12 @@ class Accounts:
 
 
 def read_accounts(root: Path) -> Accounts:
-    groups = _rows(root / "etc/group", 3)
+    groups, users = _rows(root / "etc/group", 3), _rows(root / "etc/passwd", 4)
     return Accounts(
-        users={row[0]: int(row[3]) for row in _rows(root / "etc/passwd", 4)},
+        users={row[0]: int(row[3]) for row in users},
         groups={row[0]: int(row[2]) for row in groups},
         members={row[0]: tuple(row[3].split(",")) if len(row) > 3 else () for row in groups},
-        ids={row[0]: int(row[2]) for row in _rows(root / "etc/passwd", 3)},
+        ids={row[0]: int(row[2]) for row in users if row[2].isdigit()},
     )
 
 

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from . import disk
+from . import disk, untrusted_files
+from .accounts import SYNAPSE_USER
 from .paths import Paths
 
 FORMAT = 1
@@ -61,8 +62,7 @@ class Backup:
         if entry.kind == "absent":
             if not os.path.lexists(path):
                 return False
-            path.unlink()
-            disk.synchronise_directory(path.parent)
+            disk.remove(path)
             return True
         if entry.kind == "link":
             if path.is_symlink() and os.readlink(path) == entry.saved:
@@ -70,10 +70,9 @@ class Backup:
             disk.replace_link(path, entry.saved)
             return True
         content = (self.directory / entry.saved).read_bytes()
-        if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
+        if not path.is_symlink() and _present(self.paths, path) == content:
             return False
-        disk.replace(path, content, entry.mode, entry.group)
-        os.chown(path, entry.owner, entry.group)
+        disk.replace(path, content, entry.mode, entry.group, entry.owner)
         return True
 
 
@@ -106,13 +105,24 @@ def _keep(paths: Paths, directory: Path, path: Path) -> Entry:
     name = f"/{path.relative_to(paths.root)}"
     if path.is_symlink():
         return Entry(name, "link", os.readlink(path))
-    if not path.exists():
+    content = untrusted_files.content(paths, path, _owner(paths, path))
+    if content is None:
         return Entry(name, "absent")
-    state = path.stat()
+    state = path.lstat()
     saved = name.strip("/").replace("/", "_")
     # 0600: homeserver.yaml holds passwords, whatever its own mode is.
-    disk.write_new(directory / saved, path.read_bytes(), 0o600)
+    disk.write_new(directory / saved, content, 0o600)
     return Entry(name, "file", saved, state.st_mode & 0o7777, state.st_uid, state.st_gid)
+
+
+def _present(paths: Paths, path: Path) -> bytes | None:
+    found = untrusted_files.look(paths, [path], _owner(paths, path)).get(path)
+    return found if isinstance(found, bytes) else None
+
+
+def _owner(paths: Paths, path: Path) -> str:
+    """As whom a file is read: those of Synapse as its user."""
+    return SYNAPSE_USER if path.is_relative_to(paths.synapse) else "root"
 
 
 def _write(paths: Paths, directory: Path, state: State) -> None:

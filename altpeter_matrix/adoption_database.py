@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from . import database, disk, handmade, synapse_files
+from . import database, disk, handmade, synapse_files, untrusted_files
 from .accounts import ensure_synapse_group
 from .adoption_reading import Reading, read_present
 from .candidate_synapse import as_synapse_command
@@ -76,7 +76,7 @@ def problems(paths: Paths, move: Move) -> Iterator[Problem]:
         yield Problem(where, "cannot be moved while systemd does not run", "boot this system")
         return
     try:
-        waiting = [name for (name,) in _rows(move.source, _WAITING)]
+        waiting = [name for (name,) in _rows(paths, move.source, _WAITING)]
     except sqlite3.Error as error:
         yield Problem(where, f"cannot be read ({error})", "repair it, or restore a backup of it")
         return
@@ -101,7 +101,7 @@ def problems(paths: Paths, move: Move) -> Iterator[Problem]:
             "if nobody needs it, drop it; else set another database.name in settings.yaml",
         )
     for file in handmade.own_snippets(paths):
-        if file.name > FILE and "database" in synapse_files.read(file):
+        if file.name > FILE and "database" in synapse_files.read(paths, file):
             yield Problem(str(file), "would win over the new database", "give it another name")
 
 
@@ -153,7 +153,7 @@ def carry_out(paths: Paths, synapse: Synapse, reading: Reading, move: Move, say:
         run("systemctl", "start", unit, timeout=600)
     except BaseException:
         with undisturbed():
-            file.unlink(missing_ok=True)
+            disk.remove(file)
             run("systemctl", "restart", unit, timeout=600, check=False)
             if made:
                 _drop(move.target)
@@ -226,7 +226,7 @@ def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
         )  # fmt: skip
     for table in _COMPARED:
         before, after = (
-            _count(move.source, table),
+            _count(paths, move.source, table),
             database.query(move.target, f"select count(*) from {table}"),
         )
         if after != str(before):
@@ -239,13 +239,27 @@ def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
             )
 
 
-def _count(file: Path, table: str) -> int:
-    return int(_rows(file, f"select count(*) from {table}")[0][0])  # noqa: S608
+def _count(paths: Paths, file: Path, table: str) -> int:
+    # Of a large server it takes minutes.
+    query = f"select count(*) from {table}"  # noqa: S608
+    return int(_rows(paths, file, query, within=3600)[0][0])
 
 
-def _rows(file: Path, query: str) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
+def _rows(
+    paths: Paths, file: Path, query: str, within: float = untrusted_files.WITHIN
+) -> list[list[Any]]:
+    """What the database of Synapse says. As Synapse's user: SQLite also writes beside the file."""
+
+    def ask() -> list[Any] | str:
+        connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+        try:
+            return connection.execute(query).fetchall()
+        except sqlite3.Error as error:
+            return str(error)
+        finally:
+            connection.close()
+
+    answer: list[list[Any]] | str = untrusted_files.as_user(paths, ask, within=within)
+    if isinstance(answer, str):
+        raise sqlite3.DatabaseError(answer)
+    return answer

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from . import conffile_edits, disk, handmade, host_facts, synapse_files
+from . import conffile_edits, disk, handmade, host_facts, synapse_files, untrusted_files
 from .accounts import read_accounts
 from .activation import Host
 from .adoption_plan import DEFAULTS, same
@@ -75,7 +75,7 @@ def survey(paths: Paths) -> Edits:
     settings = read_settings(paths)
     rendered = render_host(paths, settings)
     homeserver = paths.synapse / _HOMESERVER
-    old = synapse_files.read(homeserver)
+    old = synapse_files.read(paths, homeserver)
     new = synapse_files.parse(texts[homeserver]) if homeserver in texts else old
     # Whatever is read after homeserver.yaml wins: there an edit had no effect.
     later = {*_options(rendered), *_of_conf_d(paths), *handmade.PACKAGED_IN_CONF_D}
@@ -91,7 +91,7 @@ def survey(paths: Paths) -> Edits:
     changed = frozenset(key for key in {*old, *new} if old.get(key) != new.get(key))
     carried = {key: old[key] for key in sorted(changed - later) if key in old}
     edits = Edits(
-        synapse, texts, {path: path.read_bytes() for path in files if path.is_file()}, changed,
+        synapse, texts, untrusted_files.contents(paths, files), changed,
         carried, _free_name(paths), rendered,
     )  # fmt: skip
     if not edits.text:
@@ -137,7 +137,7 @@ def adopt(host: Host) -> tuple[Report, Path]:
         raise
     with exclusive(paths):
         for path, text in edits.packaged.items():
-            if edits.found.get(path) == (path.read_bytes() if path.is_file() else None):
+            if edits.found.get(path) == untrusted_files.content(paths, path):
                 disk.replace(path, text, 0o644, 0)
     second = apply(host)
     done = (*first.done, *(f"brought {path} back" for path in edits.packaged), *second.done)
@@ -195,11 +195,9 @@ def _is_default(key: str, options: Mapping[str, Any]) -> bool:
 
 
 def _of_conf_d(paths: Paths) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for path in synapse_files.others(paths):
-        if path.parent == paths.synapse_conf_d:
-            merged |= synapse_files.read(path)
-    return merged
+    others = synapse_files.others(paths)
+    in_conf_d = [path for path in others if path.parent == paths.synapse_conf_d]
+    return dict(synapse_files.merged(paths, in_conf_d))
 
 
 def _options(rendered: Rendered) -> Mapping[str, Any]:
@@ -208,4 +206,4 @@ def _options(rendered: Rendered) -> Mapping[str, Any]:
 
 
 def _options_at(generation: Path) -> Mapping[str, Any]:
-    return synapse_files.read(generation / "synapse/altpeter-matrix.yaml")
+    return synapse_files.read_generated(generation)

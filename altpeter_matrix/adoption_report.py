@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from . import synapse_files
+from . import synapse_files, untrusted_files
 from .adoption_survey import ADDITION, Survey
 from .diff import differences
 from .paths import Paths
@@ -42,7 +42,7 @@ def without_secrets(text: str, options: Mapping[str, Any]) -> str:
     """
     try:
         own = synapse_files.parse(text.encode())
-    except yaml.YAMLError:  # a site of nginx's
+    except (ValueError, yaml.YAMLError):  # a site of nginx's
         own = {}
     return redacted(redacted(text, options), own)
 
@@ -50,8 +50,10 @@ def without_secrets(text: str, options: Mapping[str, Any]) -> str:
 def _files(paths: Paths, decided: Survey) -> tuple[dict[str, str], dict[str, str]]:
     old = {
         _name(paths, path): path.read_text(encoding="utf-8", errors="replace")
-        for path in (*decided.packaged, *decided.snippets, *decided.sites)
+        for path in decided.sites
     }
+    found = untrusted_files.contents(paths, (*decided.packaged, *decided.snippets))
+    old |= {_name(paths, path): text.decode(errors="replace") for path, text in found.items()}
     new = {_name(paths, path): text.decode() for path, text in decided.packaged.items()}
     new[_name(paths, paths.synapse_additions / ADDITION)] = decided.addition
     if not paths.settings.exists():

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from . import disk
+from . import disk, untrusted_files
 from .adoption_backup import Backup
 from .adoption_survey import Survey
 from .generations import Store
@@ -39,11 +39,11 @@ def swap(paths: Paths, decided: Survey, number: int, group: int | None) -> None:
     disk.ensure_directory(paths.synapse_conf_d, 0o755)
     _put_options(paths, decided.reading.options, group)
     for path, content in decided.packaged.items():
-        if path.read_bytes() != content:
+        if untrusted_files.content(paths, path) != content:
             disk.replace(path, content, 0o644, 0)
     # What is read last stays longest: the last value of an option is the one that counts.
     for path in (*sorted(decided.snippets), *decided.leftovers):
-        path.unlink(missing_ok=True)
+        disk.remove(path)
     disk.replace_link(paths.root / SYNAPSE, TARGETS[SYNAPSE])
     _swap_sites(paths, decided.sites)
     for path, text in decided.renewals.items():

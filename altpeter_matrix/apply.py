@@ -9,6 +9,7 @@ from . import (
     certificate_state,
     database,
     database_record,
+    generation_secrets,
     handmade,
     host_checks,
     identity,
@@ -89,6 +90,7 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     rendered = candidate.prepare(paths, rendered)
     store = Store(paths, rendered.accounts)
     store.tidy()
+    generation_secrets.protect(store)
     number = _generation_for(host, store, rendered, text, work)
     local = rendered.local_database
     if host.services.present and local is not None and database.ensure(local):
@@ -101,6 +103,7 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     if host.services.present and local is not None and (found := database.inspect(local)):
         database_record.write(paths, local, found)
     store.tidy()
+    generation_secrets.forget(store)
     work.notices += standing_notices(Links(paths), host.services.units_if_present())
     return Report(number, tuple(work.done), tuple(work.notices)), rendered.watched
 

@@ -6,11 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from pathlib import Path
 
 import yaml
 
-from . import disk, inputs, synapse_files
+from . import disk, inputs, synapse_files, untrusted_files
 from .accounts import SYNAPSE_USER, read_accounts
 from .commands import Result, run
 from .errors import HostError, Problem, ValidationError
@@ -26,6 +27,8 @@ PARSER = ("-m", "synapse.config")
 _LONGEST = 1000
 # In /run: whoever doubts the answer reboots, or removes it.
 _ACCEPTED = "synapse.accepted"
+# Not .yaml: Synapse reads all of those in the directory.
+_HOMESERVER = "homeserver.first"
 _CURRENT = b"/var/lib/altpeter-matrix/current/"
 _NOISE = re.compile(r"^\s*(File \"|\^|Traceback|warnings\.warn|.*DeprecationWarning)")
 
@@ -36,21 +39,16 @@ def ensure_signing_key(paths: Paths, synapse: Synapse, candidate: Path) -> bool:
     Synapse's unit would do it, but its hardened form cannot write to /etc, and the parser refuses
     a configuration whose key is missing.
     """
-    key = signing_key(paths)
-    if key.exists():
+    key = synapse_files.signing_key(paths)
+    if untrusted_files.content(paths, key) is not None:
         return False
     with configuration(paths, candidate) as arguments:
         result = as_synapse(
             paths, synapse, "-m", "synapse.app.homeserver", *arguments, "--generate-keys"
         )
-    if not result.ok or not key.exists():
+    if not result.ok or untrusted_files.content(paths, key) is None:
         raise ValidationError(_problem("could not make its signing key", result))
     return True
-
-
-def signing_key(paths: Paths) -> Path:
-    configured = synapse_files.merged_without_ours(paths).get("signing_key_path")
-    return paths.on_host(str(configured or "/etc/matrix-synapse/homeserver.signing.key"))
 
 
 def check_once(
@@ -108,21 +106,32 @@ def judge(
 def _fingerprint(paths: Paths, synapse: Synapse, candidate: Path) -> str:
     """Of what the answer depends on: Synapse itself, its files, and secrets and keys they name."""
     ours = {path: str(path.relative_to(candidate)) for path in (candidate / "synapse").iterdir()}
-    others = (*synapse_files.others(paths), signing_key(paths), *paths.secrets.glob("*"))
-    files = ours | {path: str(path) for path in others}
+    trusted = ours | {path: str(path) for path in paths.secrets.glob("*")}
     digest = hashlib.sha256(
         inputs.stamp(paths.on_host(f"/var/lib/dpkg/info/{synapse.package}.list")).encode()
     )
-    for path, name in sorted(files.items(), key=lambda item: item[1]):
+    for path, name in sorted(trusted.items(), key=itemgetter(1)):
         digest.update(f"{name}\0{_described(path)}\0".encode())
+    others = untrusted_files.contents(
+        paths, (*synapse_files.others(paths), synapse_files.signing_key(paths))
+    )
+    for path, content in others.items():
+        digest.update(f"{path}\0{_readers(path)}\0".encode() + content + b"\0")
     return digest.hexdigest()
 
 
 def _described(path: Path) -> str:
-    """Content, and who may read it: Synapse does not run as root."""
+    try:
+        return f"{_readers(path)} {disk.sha256(path)}"
+    except OSError as error:
+        return str(error.errno)
+
+
+def _readers(path: Path) -> str:
+    """Who may read a file: Synapse does not run as root."""
     try:
         state = path.stat()
-        return f"{state.st_mode} {state.st_uid} {state.st_gid} {disk.sha256(path)}"
+        return f"{state.st_mode} {state.st_uid} {state.st_gid}"
     except OSError as error:
         return str(error.errno)
 
@@ -142,9 +151,14 @@ def configuration(
         # Entered by the matrix-synapse user; the files themselves keep their modes.
         scratch.chmod(0o755)
         ours = paths.root / OUR_LINK
-        for path in synapse_files.others(paths):
-            if path.parent == ours.parent and path not in instead:
-                (scratch / path.name).symlink_to(path)
+        accounts = read_accounts(paths.root)
+        group = accounts.group_id(accounts.synapse_group())
+        homeserver = paths.synapse / "homeserver.yaml"
+        # What was read, and not the files themselves: they may be others by the time Synapse looks.
+        for path, content in untrusted_files.contents(paths, synapse_files.others(paths)).items():
+            if path not in instead:
+                name = _HOMESERVER if path == homeserver else path.name
+                disk.write_new(scratch / name, content, 0o640, group)
         generated = candidate / "synapse/altpeter-matrix.yaml"
         # It names its log configuration through `current`, where another one may be, or none.
         text = generated.read_bytes().replace(_CURRENT, f"{candidate}/".encode())
@@ -153,14 +167,10 @@ def configuration(
             kept = {key: value for key, value in options.items() if key not in without}
             text = yaml.safe_dump(kept).encode()
         # Not the group of the file: what serves now may have been replaced by hand.
-        accounts = read_accounts(paths.root)
-        group = accounts.group_id(accounts.synapse_group())
         disk.write_new(scratch / ours.name, text, 0o640, group)
-        homeserver = paths.synapse / "homeserver.yaml"
         if (packaged := instead.get(homeserver)) is not None:
-            homeserver = scratch / "homeserver.packaged"
-            disk.write_new(homeserver, packaged, 0o644)
-        yield ["-c", str(homeserver), "-c", f"{scratch}/"]
+            disk.write_new(scratch / _HOMESERVER, packaged, 0o640, group)
+        yield ["-c", str(scratch / _HOMESERVER), "-c", f"{scratch}/"]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

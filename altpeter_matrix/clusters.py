@@ -1,12 +1,14 @@
 """PostgreSQL clusters, seen and changed with Debian's own tools (postgresql-common)."""
 
 import os
+import pwd
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import database_inventory, disk, postgresql
+from . import database_inventory, disk, postgresql, untrusted_files
 from .commands import last_lines, run
 from .database_inventory import Inventory
 from .errors import HostError, Problem
@@ -16,6 +18,7 @@ from .paths import Paths
 _LONG = 7 * 24 * 3600.0
 # What takes long runs in a unit of its own: when this process is killed, the next can end it.
 _UNIT = "altpeter-matrix-database.service"
+_OWNER = "postgres"
 # Options that name the cluster itself, or that a copy must not have.
 _COPIED = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 
@@ -146,8 +149,8 @@ class Clusters:
         source = postgresql.configuration(self.paths, cluster.version, cluster.name)
         target = postgresql.configuration(self.paths, cluster.version, name)
         # From the data's directory pg_createcluster moves it to where it belongs.
-        _copy_configuration(source, data, renamed)
-        _copy_further_configuration(source, target)
+        _copy_configuration(self.paths, source, data, renamed)
+        _copy_further_configuration(self.paths, source, target)
         run("pg_createcluster", "--start-conf=manual", str(cluster.version), name, timeout=600)
         made = self.existing(cluster.version, name)
         for option, value in (
@@ -167,6 +170,7 @@ class Clusters:
         )  # fmt: skip
         made = self.existing(version, cluster.name)
         if _copy_further_configuration(
+            self.paths,
             postgresql.configuration(self.paths, cluster.version, cluster.name),
             postgresql.configuration(self.paths, version, cluster.name),
         ):
@@ -199,11 +203,12 @@ class Clusters:
     def start_mode(self, cluster: Cluster) -> str:
         """The content of its start.conf."""
         file = postgresql.configuration(self.paths, cluster.version, cluster.name) / "start.conf"
-        return file.read_text(encoding="utf-8") if file.exists() else "auto\n"
+        text = untrusted_files.content(self.paths, file, _OWNER)
+        return "auto\n" if text is None else text.decode()
 
     def set_start_mode(self, cluster: Cluster, text: str) -> None:
         file = postgresql.configuration(self.paths, cluster.version, cluster.name) / "start.conf"
-        file.write_text(text, encoding="utf-8")
+        _write(file, text.encode(), 0o644)
         run("systemctl", "daemon-reload")
 
     def set_port(self, cluster: Cluster, port: int) -> None:
@@ -267,31 +272,40 @@ def _data(paths: Paths, version: int, name: str) -> Path:
     return paths.on_host(f"/var/lib/postgresql/{version}/{name}")
 
 
-def _copy_configuration(source: Path, target: Path, renamed: Mapping[str, str]) -> None:
+def _copy_configuration(
+    paths: Paths, source: Path, target: Path, renamed: Mapping[str, str]
+) -> None:
     """The configuration of one cluster for another of the same version."""
-    for name in _COPIED:
-        text = (source / name).read_text(encoding="utf-8", errors="surrogateescape")
+    files = untrusted_files.contents(paths, [source / name for name in _COPIED], _OWNER)
+    for file, content in files.items():
+        text = content.decode(errors="surrogateescape")
         for this, that in renamed.items():
             text = text.replace(this, that)
-        copied = target / name
-        copied.unlink(missing_ok=True)
-        disk.write_new(copied, text.encode(errors="surrogateescape"), 0o600)
-        shutil.chown(copied, "postgres", "postgres")
+        _write(target / file.name, text.encode(errors="surrogateescape"), 0o600)
 
 
-def _copy_further_configuration(source: Path, target: Path) -> list[Path]:
+def _copy_further_configuration(paths: Paths, source: Path, target: Path) -> list[Path]:
     """conf.d, which pg_upgradecluster leaves behind; what was copied."""
     copied = []
-    if (source / "conf.d").is_dir():
+    directory = source / "conf.d"
+    if directory.is_dir():
         # PostgreSQL does not start without a directory that its configuration includes.
-        (target / "conf.d").mkdir(parents=True, exist_ok=True)
-    for file in sorted((source / "conf.d").glob("*.conf")):
+        with disk.opened(target / "conf.d", make=True):
+            pass
+    names = [one for one in untrusted_files.names(paths, directory, _OWNER) if one[-5:] == ".conf"]
+    files = untrusted_files.contents(paths, [directory / name for name in names], _OWNER)
+    for file, content in files.items():
         there = target / "conf.d" / file.name
-        if not there.exists():
-            shutil.copy2(file, there)
-            shutil.chown(there, file.stat().st_uid, file.stat().st_gid)
+        if not os.path.lexists(there):
+            _write(there, content, stat.S_IMODE(file.stat().st_mode))
             copied.append(there)
     return copied
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """In directories that belong to PostgreSQL's user, and for it."""
+    owner = pwd.getpwnam(_OWNER)
+    disk.replace(path, content, mode, owner.pw_gid, owner.pw_uid)
 
 
 def _end_of(log: str) -> str:

@@ -8,6 +8,7 @@ the files that it can carry over; of the others the administrator has to decide.
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import untrusted_files
 from .errors import Finding, Problem, error
 from .handmade import REMEDY, md5, recorded_md5
 from .paths import Paths
@@ -42,7 +43,7 @@ def collisions(paths: Paths, root: Path, name: str) -> Iterator[Finding]:
     """
     for path, recorded in _edited(paths):
         new = root / path.relative_to(paths.root)
-        if new.is_file() and md5(new.read_bytes()) not in {recorded, _present(path)}:
+        if new.is_file() and md5(new.read_bytes()) not in {recorded, _present(paths, path)}:
             yield error(
                 str(path),
                 f"was edited, and {name} changes it too: dpkg would ask which one to take",
@@ -54,12 +55,13 @@ def _edited(paths: Paths) -> Iterator[tuple[Path, str]]:
     """Each with the MD5 of its packaged text."""
     for name, packaged in recorded_md5(paths).items():
         path = paths.on_host(name)
-        if path.is_symlink() or _present(path) != packaged:
+        if path.is_symlink() or _present(paths, path) != packaged:
             yield path, packaged
 
 
-def _present(path: Path) -> str | None:
-    return md5(path.read_bytes()) if path.is_file() else None
+def _present(paths: Paths, path: Path) -> str | None:
+    found = untrusted_files.look(paths, [path]).get(path)
+    return md5(found) if isinstance(found, bytes) else None
 
 
 def _is_adoptable(paths: Paths, path: Path) -> bool:

@@ -30,9 +30,7 @@ class Plan:
 
 def database_of(paths: Paths) -> str | None:
     """Synapse's database in the cluster on the standard port; None: it is elsewhere."""
-    return synapse_files.local_database(
-        synapse_files.read(paths.current / "synapse/altpeter-matrix.yaml")
-    )
+    return synapse_files.local_database(synapse_files.read_generated(paths.current))
 
 
 def settings_in_use(paths: Paths) -> Settings:

@@ -10,7 +10,7 @@ from .rendered import read_settings, render_host
 
 HIDDEN = "«secret»"
 HIDDEN_NEW = "«another secret»"
-_SECRET = re.compile(
+SECRET_LINE = re.compile(
     # Also what somebody only commented out.
     r"^(?P<key>[\s#]*(?:-\s+)?['\"]?[\w.-]*"
     r"(?:secret|secret_key|pass|passwd|password|pepper|token|credential|private_key|api_key|dsn)"
@@ -55,10 +55,10 @@ def differences(
 
 def _hide(before: list[str], after: list[str]) -> tuple[list[str], list[str]]:
     """Secrets replaced, so that a changed one still shows as a change."""
-    known = {match.group("value") for line in before if (match := _SECRET.match(line))}
+    known = {match.group("value") for line in before if (match := SECRET_LINE.match(line))}
 
     def hidden(line: str) -> str:
-        match = _SECRET.match(line)
+        match = SECRET_LINE.match(line)
         if match is None:
             return line
         mark = HIDDEN if match.group("value") in known else HIDDEN_NEW

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import disk, timestamps
-from .accounts import Accounts
+from . import disk, timestamps, untrusted_files
+from .accounts import SYNAPSE_USER, Accounts
 from .errors import HostError, Problem
 from .paths import Paths
 
@@ -122,7 +122,8 @@ class Store:
             "files": {path: asdict(record) for path, record in records_of(files).items()},
         }
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
-        disk.write_new(candidate / RECORD, text.encode(), 0o644)
+        # It has a hash of each file, also of those with secrets.
+        disk.write_new(candidate / RECORD, text.encode(), 0o600)
         disk.write_new(candidate / SETTINGS, settings.encode(), 0o600)
         for directory in {candidate, *(candidate / file.path.parent for file in files)}:
             disk.synchronise_directory(directory)
@@ -198,14 +199,20 @@ class Store:
             name = file.relative_to(self.paths.root)
             target = directory / str(name).replace("/", "_")
             try:
-                shutil.copy2(file, target, follow_symlinks=False)
-                if not target.is_symlink():
-                    target.chmod(0o600)
-            except OSError as error:
+                if file.is_symlink():
+                    target.symlink_to(file.readlink())
+                    continue
+                # Who may change Synapse's directory may have put anything there.
+                synapses = file.is_relative_to(self.paths.synapse)
+                user = SYNAPSE_USER if synapses else "root"
+                content = untrusted_files.content(self.paths, file, user)
+                disk.write_new(target, content or b"", 0o600)
+            except (HostError, OSError) as error:
+                why = error.strerror if isinstance(error, OSError) else error.problems[0].what
                 raise HostError(
                     Problem(
                         str(file),
-                        f"was changed by hand and cannot be kept aside ({error.strerror})",
+                        f"was changed by hand and cannot be kept aside ({why})",
                         "save your change somewhere else, delete the file, and run"
                         " `altpeter-matrix apply` again",
                     )

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import adoption_backup, identity, synapse_files
+from . import adoption_backup, identity, synapse_files, untrusted_files
 from .commands import run
 from .errors import HostError, MatrixConfigError, Problem
 from .facts import SYNAPSE_PACKAGES
@@ -58,7 +58,8 @@ def _signs(paths: Paths) -> list[tuple[str, str]]:
 def is_edited(paths: Paths, conffile: Path) -> bool:
     """Whether a conffile of Synapse's package differs from what the package brought."""
     recorded = recorded_md5(paths).get(f"/{conffile.relative_to(paths.root)}")
-    return recorded is not None and conffile.is_file() and md5(conffile.read_bytes()) != recorded
+    text = untrusted_files.content(paths, conffile) if recorded is not None else None
+    return text is not None and md5(text) != recorded
 
 
 def own_snippets(paths: Paths) -> list[Path]:
@@ -66,13 +67,13 @@ def own_snippets(paths: Paths) -> list[Path]:
     return [
         path
         for path in synapse_files.others(paths)
-        if path.parent == paths.synapse_conf_d and not _is_packaged(path)
+        if path.parent == paths.synapse_conf_d and not _is_packaged(paths, path)
     ]
 
 
-def _is_packaged(path: Path) -> bool:
+def _is_packaged(paths: Paths, path: Path) -> bool:
     try:
-        return set(synapse_files.read(path)) <= set(PACKAGED_IN_CONF_D)
+        return set(synapse_files.read(paths, path)) <= set(PACKAGED_IN_CONF_D)
     except MatrixConfigError:
         return False
 

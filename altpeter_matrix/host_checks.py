@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import database, database_journal, database_record, identity
+from . import database, database_journal, database_record, identity, untrusted_files
 from .errors import HostError, Problem
 from .facts import HostFacts, Synapse
 from .paths import Paths
@@ -201,7 +201,7 @@ def require_suitable(
     services: systemd runs, so ports and PostgreSQL count. moving: from SQLite, in this adoption.
     """
     settings, synapse, local = rendered.settings, rendered.synapse, rendered.local_database
-    problems = [*release_problems(paths), *disk_problems(paths)]
+    problems = [*release_problems(paths), *disk_problems(paths), *untrusted_files.problems(paths)]
     problems += [] if moving else identity.sqlite_problems(paths)
     if interruption := database_journal.interruption(paths):
         # Whatever answers now may be the cluster that is given up.

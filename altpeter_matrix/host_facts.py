@@ -47,8 +47,9 @@ def synapse(paths: Paths, accounts: Accounts) -> Synapse | None:
         # Removed but not purged: the list of files is still there, the interpreter may not be.
         if not shown.ok or not shown.stdout or group is None or not _has_synapse(paths, package):
             continue
-        server_name = synapse_files.merged_without_ours(paths).get("server_name")
-        return Synapse(package, shown.stdout, python, group, server_name or None)
+        name = synapse_files.merged_without_ours(paths).get("server_name")
+        server_name = name if isinstance(name, str) and name else None
+        return Synapse(package, shown.stdout, python, group, server_name)
     return None
 
 

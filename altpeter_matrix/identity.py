@@ -7,7 +7,7 @@ to change the other.
 from pathlib import Path
 from typing import Any
 
-from . import database, disk, synapse_files
+from . import database, disk, synapse_files, untrusted_files
 from .commands import run
 from .errors import HostError, Problem
 from .facts import Synapse
@@ -44,7 +44,7 @@ def is_live(paths: Paths, local_database: str | None) -> bool:
 
 def _present_database(paths: Paths) -> str | None:
     """The local database that Synapse uses until now."""
-    current = synapse_files.read(paths.current / "synapse/altpeter-matrix.yaml")
+    current = synapse_files.read_generated(paths.current)
     return synapse_files.local_database(
         current if "database" in current else synapse_files.merged_without_ours(paths)
     )
@@ -73,26 +73,32 @@ def sqlite_users(paths: Paths) -> int:
     HostError when nobody knows: another program may keep it locked, or it may be damaged.
     """
     file = paths.synapse_data / "homeserver.db"
-    if not file.is_file() or file.stat().st_size == 0:
-        return 0
     import sqlite3  # noqa: PLC0415 - rarely needed
 
-    try:
-        connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
-        try:
-            return int(connection.execute("select count(*) from users").fetchone()[0])
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        if "no such table" in str(error):
+    def count() -> int | str:
+        # A named pipe would keep SQLite waiting.
+        if not file.is_file() or file.stat().st_size == 0:
             return 0
-        raise HostError(
-            Problem(
-                str(file), f"may hold the users of this server and cannot be read ({error})",
-                "run this again; if it stays so, repair the file or restore it from a backup, or"
-                " move it away if nobody needs it",
-            )
-        ) from None  # fmt: skip
+        try:
+            connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+            try:
+                return int(connection.execute("select count(*) from users").fetchone()[0])
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            return 0 if "no such table" in str(error) else str(error)
+
+    # As Synapse's user: SQLite also writes beside the file, and believes what is in it.
+    found: int | str = untrusted_files.as_user(paths, count)
+    if isinstance(found, int):
+        return found
+    raise HostError(
+        Problem(
+            str(file), f"may hold the users of this server and cannot be read ({found})",
+            "run this again; if it stays so, repair the file or restore it from a backup, or"
+            " move it away if nobody needs it",
+        )
+    )  # fmt: skip
 
 
 def sqlite_problems(paths: Paths) -> list[Problem]:
@@ -120,7 +126,7 @@ def _uses_postgresql(paths: Paths) -> bool:
 def keep(paths: Paths, key: str, value: Any) -> None:
     """Have the file of Synapse's package say what is in force, wherever it was said before."""
     file = paths.synapse_conf_d / f"{key}.yaml"
-    if value is not None and synapse_files.read(file).get(key) != value:
+    if value is not None and synapse_files.read(paths, file).get(key) != value:
         text = f"# Kept here by Synapse's package.\n{key}: {_scalar(value)}\n"
         disk.replace(file, text.encode(), 0o644)
 
@@ -162,7 +168,7 @@ def _write(paths: Paths, key: str, value: Any) -> None:
     overriding = [
         path
         for path in synapse_files.others(paths)
-        if path != file and key in synapse_files.read(path) and _wins(path, file)
+        if path != file and key in synapse_files.read(paths, path) and _wins(path, file)
     ]
     if overriding:
         raise HostError(
@@ -171,7 +177,7 @@ def _write(paths: Paths, key: str, value: Any) -> None:
             )
         )
     text = f"# This line is set from /etc/altpeter-matrix/settings.yaml.\n{key}: {_scalar(value)}\n"
-    file.parent.mkdir(mode=0o755, exist_ok=True)
+    disk.ensure_directory(file.parent, 0o755)
     disk.replace(file, text.encode(), 0o644)
 
 

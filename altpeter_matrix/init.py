@@ -69,7 +69,8 @@ def _in_use(paths: Paths) -> tuple[str, str] | None:
 
 def _known_names(paths: Paths, if_unknown: str | None) -> Iterator[str]:
     """Best first: the server that runs, the answers to Synapse's and our questions, the host's."""
-    yield str(synapse_files.merged_without_ours(paths).get("server_name") or "")
+    name = synapse_files.merged_without_ours(paths).get("server_name")
+    yield name if isinstance(name, str) else ""
     yield _debconf_answer()
     yield if_unknown or ""
     yield socket.getfqdn()

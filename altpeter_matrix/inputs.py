@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import apt_sources, postgresql, resources, secrets_store
+from . import apt_sources, postgresql, resources, secrets_store, untrusted_files
+from .errors import HostError, Problem
 from .paths import Paths
 
 _PROGRAMS = (
@@ -51,8 +52,7 @@ def _digest(parts: Iterable[str]) -> str:
 def _parts(paths: Paths) -> Iterator[str]:
     yield from _given(paths)
     # Synapse's own configuration: the server name, and keys that could override ours.
-    yield from _texts(paths.synapse, ".yaml")
-    yield from _texts(paths.synapse_conf_d, ".yaml")
+    yield from _of_synapse(paths)
     for path in sorted(paths.placeholder.iterdir()) if paths.placeholder.is_dir() else ():
         yield stamp(path)
     for name in secrets_store.GENERATED:
@@ -84,6 +84,23 @@ def _written(paths: Paths) -> Iterator[str]:
     yield _content(paths.settings)
     yield from _texts(paths.synapse_additions, ".yaml")
     yield from _texts(paths.nginx_additions, ".conf")
+
+
+def _of_synapse(paths: Paths) -> Iterator[str]:
+    files: list[Path] = []
+    for directory in (paths.synapse, paths.synapse_conf_d):
+        try:
+            names = untrusted_files.names(paths, directory)
+        except (HostError, OSError) as error:
+            yield f"{directory} {error}"
+            continue
+        files += (directory / name for name in names if name.endswith(".yaml"))
+    for path, found in untrusted_files.look(paths, files).items():
+        yield f"{path.name}\n{found if isinstance(found, Problem) else _text(found)}"
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", errors="surrogateescape")
 
 
 def _texts(directory: Path, suffix: str) -> Iterator[str]:

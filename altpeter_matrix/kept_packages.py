@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import disk, repacked_package
-from .commands import last_lines, run
+from . import disk, package_download, repacked_package
+from .commands import run
 from .errors import HostError, MatrixConfigError, Problem
 from .paths import Paths
 from .upgrade_history import Release
 
 _RECORD = "packages.json"
-_DOWNLOAD_WITHIN = 600.0
 
 
 class Nowhere(HostError):
@@ -95,7 +94,7 @@ def _obtain(paths: Paths, release: Release, scratch: Path, installed: bool) -> t
         shutil.copyfile(cached, copy)
         return "apt's cache", copy
     said = ""
-    if (loaded := _download(release, scratch)) is not None:
+    if (loaded := _download(paths, release, scratch)) is not None:
         if isinstance(loaded, Path):
             return "downloaded", loaded
         said = loaded
@@ -115,21 +114,13 @@ def _in_cache(paths: Paths, release: Release) -> Iterator[Path]:
             yield path
 
 
-def _download(release: Release, scratch: Path) -> Path | str:
-    """The file, which apt has checked against the repository's signature; or why there is none."""
-    # As root: apt's own user may not write to a directory of root's alone.
+def _download(paths: Paths, release: Release, scratch: Path) -> Path | str:
+    """The file, as the repository's signed lists name it; or why there is none."""
     try:
-        done = run(
-            "sh", "-c", 'cd "$1" && exec apt-get -q -o APT::Sandbox::User=root download "$2"',
-            "sh", scratch, f"{release.package}={release.version}",
-            timeout=_DOWNLOAD_WITHIN, check=False,
-        )  # fmt: skip
+        path = package_download.fetch(paths, release.package, release.version, scratch)
     except HostError as error:
         return error.problems[0].what
-    for path in scratch.glob("*.deb"):
-        if done.ok and is_whole(path, release):
-            return path
-    return last_lines(done.output, 1)
+    return path if is_whole(path, release) else "what was downloaded is damaged"
 
 
 def is_whole(path: Path, release: Release) -> bool:

@@ -78,7 +78,8 @@ class Links:
         made = []
         for link in survey.values():
             if link.action in {"make", "replaced", "restore"}:
-                link.path.parent.mkdir(parents=True, exist_ok=True)
+                with disk.opened(link.path.parent, make=True):
+                    pass
                 disk.replace_link(link.path, link.target)
                 made.append(link.path)
         manifest = self._read()

@@ -92,7 +92,7 @@ def stuck(paths: Paths) -> Iterator[Problem]:
         except OSError:
             continue
         try:
-            holder = _holder(descriptor)
+            holder = _holder(descriptor) if _is_held(descriptor) else None
         finally:
             os.close(descriptor)
         # A clock that was set back must not hide it.
@@ -165,8 +165,20 @@ def _is_ours(process: int) -> bool:
     return bool(users) and set(users) == {str(os.geteuid())}
 
 
+def _is_held(descriptor: int) -> bool:
+    """Whoever wants the lock in this very moment tries again."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _holder(descriptor: int) -> Holder | None:
-    """Who holds the lock of an open file, by /proc/locks (proc_locks(5)); None: nobody is seen."""
+    """Who holds the lock of an open file, by /proc/locks (proc_locks(5)), else by what was noted.
+
+    The kernel names who has taken it, also when that has ended and left it to a child.
+    """
     state = os.fstat(descriptor)
     place = f"{os.major(state.st_dev):02x}:{os.minor(state.st_dev):02x}:{state.st_ino}"
     try:
@@ -178,6 +190,9 @@ def _holder(descriptor: int) -> Holder | None:
         if len(row) > 5 and row[1] == "FLOCK" and row[5] == place and row[4].isdigit():
             process = int(row[4])
             return Holder(process, _command(process), _since(descriptor, process))
+    noted = os.pread(descriptor, 64, 0).split()
+    if len(noted) == 2 and all(one.isdigit() for one in noted) and _command(int(noted[0])):
+        return Holder(int(noted[0]), _command(int(noted[0])), float(noted[1]))
     return None
 
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import package_download, untrusted_files
 from .commands import run
 from .errors import HostError, Problem
 from .handmade import md5, recorded_md5, synapse_package
@@ -41,7 +42,10 @@ def _sources(paths: Paths, conffiles: list[Path]) -> Iterator[dict[Path, bytes]]
     """Cheapest first."""
     for suffix in ("", ".dpkg-dist", ".dpkg-new"):
         beside = {path: path.with_name(path.name + suffix) for path in conffiles}
-        yield {path: one.read_bytes() for path, one in beside.items() if one.is_file()}
+        found = untrusted_files.look(paths, beside.values())
+        yield {
+            path: text for path, one in beside.items() if isinstance(text := found.get(one), bytes)
+        }
     package = synapse_package(paths)
     if package is None:
         return
@@ -54,13 +58,11 @@ def _sources(paths: Paths, conffiles: list[Path]) -> Iterator[dict[Path, bytes]]
         yield _from_archive(paths, archive, conffiles)
     directory = Path(tempfile.mkdtemp(prefix="altpeter-matrix-download-"))
     try:
-        subprocess.run(
-            # The directory is root's, where apt's own user may not write.
-            ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", f"{package}={version}"],
-            cwd=directory, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=600,
-        )  # fmt: skip
-        for archive in directory.glob("*.deb"):
-            yield _from_archive(paths, archive, conffiles)
+        yield _from_archive(
+            paths, package_download.fetch(paths, package, version, directory), conffiles
+        )
+    except HostError:
+        return  # `packaged` says what is missing
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from . import untrusted_files
 from .paths import Paths
 
 PORT = 5432  # where Synapse finds its database
@@ -14,12 +15,12 @@ DEBIANS_OWN = {"12": 15, "13": 17}
 def ports(paths: Paths) -> dict[tuple[int, str], int]:
     """The port of each cluster, by version and name."""
     found = {}
-    for configuration in paths.on_host("/etc/postgresql").glob("*/*/postgresql.conf"):
+    files = sorted(paths.on_host("/etc/postgresql").glob("*/*/postgresql.conf"))
+    for configuration, content in untrusted_files.look(paths, files, "postgres").items():
         version, name = configuration.parts[-3:-1]
-        try:
-            text = configuration.read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        if not isinstance(content, bytes):
             continue
+        text = content.decode(errors="replace")
         port = re.findall(r"^\s*port\s*=\s*'?(\d+)", text, re.MULTILINE)
         if version.isdigit():
             found[int(version), name] = int(port[-1]) if port else PORT

@@ -78,7 +78,8 @@ def render(
                 *nginx,
                 _public("nginx/fingerprint", f"{fingerprint(nginx)}\n"),
                 *synapse,
-                _public("synapse/fingerprint", f"{fingerprint(synapse, synapse_drop_in)}\n"),
+                # A hash over secrets: from the rest, a short one could be guessed.
+                _roots("synapse/fingerprint", f"{fingerprint(synapse, synapse_drop_in)}\n"),
             ),
             key=lambda file: file.path,
         )
@@ -145,7 +146,7 @@ def _nginx_files(
             _public(f"nginx/well-known/{name}.json", f"{json.dumps(document)}\n")
             for name, document in documents.items()
         ),
-        *(_public(f"nginx/local/{name}", text) for name, text in additions.items()),
+        *(_roots(f"nginx/local/{name}", text) for name, text in additions.items()),
     )
 
 
@@ -179,3 +180,8 @@ class _PlainDumper(yaml.SafeDumper):
 
 def _public(path: str, text: str) -> RenderedFile:
     return RenderedFile(PurePosixPath(path), text.encode(), mode=0o644, group=None)
+
+
+def _roots(path: str, text: str) -> RenderedFile:
+    """For root alone, whatever the mode of what it was made from: nginx's master reads as root."""
+    return RenderedFile(PurePosixPath(path), text.encode(), mode=0o600, group=None)

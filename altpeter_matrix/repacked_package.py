@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from . import untrusted_files
 from .commands import run
 from .errors import HostError, Problem
 from .handmade import md5, recorded_md5
@@ -23,13 +24,19 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
     """
     tree = target / "tree"
     lists = paths.package_lists
-    edited = _edited(paths)
+    conffiles, edited = _conffiles(paths)
     try:
         names = (lists / f"{release.package}.list").read_text(encoding="utf-8").splitlines()
         # Debian 12's packages have /lib/systemd, and on the host /lib is a link.
         parents = {parent for name in names for parent in Path(name).parents}
         for name in (one for one in names if one not in edited):
             source, packed = paths.on_host(name), tree / name.lstrip("/")
+            if name in conffiles:
+                # Not the file itself, which may be another one by now.
+                packed.parent.mkdir(parents=True, exist_ok=True)
+                packed.write_bytes(conffiles[name])
+                packed.chmod(0o644)
+                continue
             _copy(source.resolve() if Path(name) in parents else source, packed)
     except OSError as error:
         raise HostError(
@@ -40,7 +47,6 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
         ) from error  # fmt: skip
     control = tree / "DEBIAN"
     control.mkdir(mode=0o755)
-    conffiles = [one for one in recorded_md5(paths) if one not in edited]
     if conffiles:
         (control / "conffiles").write_text("".join(f"{one}\n" for one in conffiles), "utf-8")
     for name in _CONTROL:
@@ -55,14 +61,18 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
     return made
 
 
-def _edited(paths: Paths) -> set[str]:
-    """The conffiles that are not what dpkg has recorded, or are gone."""
-    found = set()
+def _conffiles(paths: Paths) -> tuple[dict[str, bytes], set[str]]:
+    """The conffiles that are as dpkg has recorded them, and those that are not, or are gone."""
+    whole: dict[str, bytes] = {}
+    edited = set()
     for name, recorded in recorded_md5(paths).items():
         file = paths.on_host(name)
-        if not file.is_file() or md5(file.read_bytes()) != recorded:
-            found.add(name)
-    return found
+        text = untrusted_files.look(paths, [file]).get(file)
+        if isinstance(text, bytes) and md5(text) == recorded:
+            whole[name] = text
+        else:
+            edited.add(name)
+    return whole, edited
 
 
 def _copy(source: Path, target: Path) -> None:

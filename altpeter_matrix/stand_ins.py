@@ -87,7 +87,7 @@ class Copier:
             return self._stand_in(content.decode(errors="replace").strip()).encode()
         try:
             options = synapse_files.parse(content)
-        except (UnicodeDecodeError, yaml.YAMLError):
+        except (ValueError, RecursionError, yaml.YAMLError):
             return content
         # A registration of an application service, for one, which holds its tokens.
         return yaml.safe_dump(self.options(options)).encode() if options else content
@@ -121,10 +121,10 @@ def configuration(
     ours = paths.root / OUR_LINK
     for path in (*synapse_files.others(paths), ours):
         if path == ours:
-            options = synapse_files.read(generation / "synapse/altpeter-matrix.yaml")
+            options = synapse_files.read_generated(generation)
             options = {key: value for key, value in options.items() if key not in without}
         else:
-            options = synapse_files.read(path)
+            options = synapse_files.read(paths, path)
         target = root / path.relative_to(paths.root)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(

@@ -16,6 +16,8 @@ from . import (
     keyring_renewal,
     last_backup,
     lock,
+    synapse_files,
+    untrusted_files,
     upgrade_history,
     upgrade_report,
 )
@@ -91,7 +93,7 @@ class Survey:
         looks = (
             self._last_apply, self._generation, self._links, self._services, self._disk,
             self._database, self._settings, self._vendor_files, self._upgrades,
-            self._backup, self._keys, self._stuck,
+            self._backup, self._keys, self._stuck, self._files_of_synapse,
         )  # fmt: skip
         for look in (self._services, self._disk, self._stuck) if found else looks:
             found += _guarded(look)
@@ -226,6 +228,13 @@ class Survey:
     def _stuck(self) -> Iterator[Finding]:
         for problem in (*lock.stuck(self.paths), *self.host.services.stuck()):
             yield Finding(True, problem)
+
+    def _files_of_synapse(self) -> Iterator[Finding]:
+        for problem in untrusted_files.problems(self.paths):
+            yield Finding(True, problem)
+        # What is wrong with one of them is raised.
+        synapse_files.texts_of_others(self.paths)
+        untrusted_files.content(self.paths, synapse_files.signing_key(self.paths))
 
     def _backup(self) -> Iterator[Finding]:
         if problem := last_backup.problem(self.paths, read_settings(self.paths).updates):

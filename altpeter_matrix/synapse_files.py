@@ -1,17 +1,18 @@
 """Synapse's configuration on disk, read as Synapse reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from . import untrusted_files
 from .errors import Problem, ValidationError
 from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
 from .postgresql import PORT
-from .yaml_text import load_as_synapse
+from .yaml_text import YamlMistake, load_as_synapse
 
 # Files to take for others while a candidate is checked; None: the file will not be there.
 Instead = Mapping[Path, bytes | None]
@@ -21,10 +22,8 @@ NOTHING: Instead = MappingProxyType({})
 def files(paths: Paths) -> list[Path]:
     """homeserver.yaml, then conf.d/*.yaml in sorted order: later files win, key by key."""
     found = [paths.synapse / "homeserver.yaml"]
-    if paths.synapse_conf_d.is_dir():
-        names = sorted(p.name for p in paths.synapse_conf_d.iterdir() if p.name.endswith(".yaml"))
-        found += [paths.synapse_conf_d / name for name in names]
-    return found
+    names = untrusted_files.names(paths, paths.synapse_conf_d)
+    return found + [paths.synapse_conf_d / name for name in names if name.endswith(".yaml")]
 
 
 def others(paths: Paths) -> list[Path]:
@@ -34,28 +33,57 @@ def others(paths: Paths) -> list[Path]:
 
 def merged_without_ours(paths: Paths) -> Mapping[str, Any]:
     """The shallow merge of everything that is not ours."""
-    merged: dict[str, Any] = {}
-    for path in others(paths):
-        merged |= read(path)
-    return merged
+    return merged(paths, others(paths))
 
 
-def read(path: Path) -> Mapping[str, Any]:
-    """The options in one of the files; ValidationError names a file that is not YAML."""
+def merged(paths: Paths, wanted: Iterable[Path]) -> Mapping[str, Any]:
+    """The shallow merge of files, in their order."""
+    options: dict[str, Any] = {}
+    for path, text in untrusted_files.contents(paths, wanted).items():
+        options |= read_text(path, text)
+    return options
+
+
+def signing_key(paths: Paths) -> Path:
+    configured = merged_without_ours(paths).get("signing_key_path")
+    return paths.on_host(str(configured or "/etc/matrix-synapse/homeserver.signing.key"))
+
+
+def read(paths: Paths, path: Path) -> Mapping[str, Any]:
+    """The options in one of the files; nothing when it is not there."""
+    text = untrusted_files.content(paths, path)
+    return {} if text is None else read_text(path, text)
+
+
+def read_generated(generation: Path) -> Mapping[str, Any]:
+    """The options in our own file."""
+    path = generation / "synapse/altpeter-matrix.yaml"
     try:
-        return parse(path.read_bytes())
+        return read_text(path, path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = _reason(error)
-        raise ValidationError(
-            Problem(str(path), f"cannot be read as YAML ({reason})", "repair or remove the file")
-        ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def read_text(path: Path, text: bytes) -> Mapping[str, Any]:
+    """The options in the text of a file; ValidationError names one that is not YAML."""
+    try:
+        return parse(text)
+    except yaml.YAMLError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ValidationError:
+    what = f"cannot be read as YAML ({_reason(error)})"
+    return ValidationError(Problem(str(path), what, "repair or remove the file"))
 
 
 def _reason(error: Exception) -> str:
     """What is wrong and in which line; never the line itself, which may hold a secret."""
     mark = getattr(error, "problem_mark", None)
+    if isinstance(error, YamlMistake):
+        return error.shapeless.what
     if mark is not None:
         return f"line {mark.line + 1}: {getattr(error, 'problem', None) or 'not YAML'}"
     return error.strerror or "unreadable" if isinstance(error, OSError) else "not text"
@@ -86,8 +114,5 @@ def local_database(options: Mapping[str, Any]) -> str | None:
 
 def texts_of_others(paths: Paths) -> Mapping[str, str]:
     """Path and text of each file that is not ours, in the order Synapse reads them."""
-    return {
-        str(path): path.read_text(encoding="utf-8", errors="replace")
-        for path in others(paths)
-        if path.is_file()
-    }
+    found = untrusted_files.contents(paths, others(paths))
+    return {str(path): text.decode(errors="replace") for path, text in found.items()}

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import disk, sandbox
-from .commands import last_lines, run
-from .errors import HostError, Problem
+from . import disk, package_download, sandbox
+from .commands import run
 from .facts import Synapse
 from .paths import Paths
 
@@ -77,24 +76,9 @@ def downloaded(paths: Paths, package: str, version: str) -> Iterator[Path]:
     """The package, fetched and checked by apt as for an installation."""
     directory = paths.candidate / "archive"
     _clear(directory)
-    directory.mkdir(parents=True, mode=0o755)
+    disk.ensure_directory(directory, 0o755)
     try:
-        # apt downloads as its own user, when that may write here.
-        shutil.chown(directory, user="_apt")
-        done = run(
-            "sh", "-c", 'cd "$1" && exec apt-get -q download "$2"', "sh", directory,
-            f"{package}={version}", timeout=900, check=False,
-        )  # fmt: skip
-        found = sorted(directory.glob("*.deb"))
-        if not done.ok or not found:
-            raise HostError(
-                Problem(
-                    f"{package} {version}",
-                    f"cannot be downloaded: {last_lines(done.output, 2)}",
-                    "look at `apt-get update`; it is tried again by itself",
-                )
-            )
-        yield found[0]
+        yield package_download.fetch(paths, package, version, directory)
     finally:
         _clear(directory)
 

@@ -25,6 +25,7 @@ from .errors import Finding, HostError, MatrixConfigError, error, warning
 from .facts import Synapse
 from .failures import problems_of
 from .host_checks import LEAST_FREE, disk_problems
+from .links import SYNAPSE as OUR_LINK
 from .paths import Paths
 from .redaction import redacted
 from .rendered import read_settings, render_host
@@ -118,9 +119,13 @@ def _redacted(finding: Finding, options: Mapping[str, Any]) -> Finding:
 
 def _options(paths: Paths) -> dict[str, Any]:
     """What Synapse reads today, merged as it merges."""
+    ours = paths.root / OUR_LINK
     merged: dict[str, Any] = {}
     for path in synapse_files.files(paths):
-        merged |= synapse_files.read(path)
+        if path == ours and path.is_symlink():
+            merged |= synapse_files.read_generated(paths.current)
+        else:
+            merged |= synapse_files.read(paths, path)
     return merged
 
 

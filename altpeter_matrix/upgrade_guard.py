@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import (
+    generation_secrets,
     held_back,
     host_facts,
     inputs,
@@ -21,7 +22,8 @@ from .activation import Host
 from .errors import HostError, Problem
 from .facts import Synapse
 from .failures import problems_of
-from .lock import UPGRADE_CHECK, locked
+from .generations import Store
+from .lock import UPGRADE_CHECK, exclusive, locked
 from .outcome import Record
 from .paths import Paths
 from .upgrade_candidate import Offer, is_newer
@@ -87,6 +89,7 @@ def check_automatically(host: Host, *, say: Say) -> tuple[Verdict, ...]:
     systemd starts the service once: a settings file or a list of packages that changes while it
     runs would otherwise wait for the next day.
     """
+    _forget_secrets(host.paths)
     verdicts: tuple[Verdict, ...] = ()
     for _ in range(_ROUNDS):
         before = _situation(host.paths)
@@ -94,6 +97,16 @@ def check_automatically(host: Host, *, say: Say) -> tuple[Verdict, ...]:
         if _situation(host.paths) == before:
             break
     return verdicts
+
+
+def _forget_secrets(paths: Paths) -> None:
+    """The timer of this check is what comes each day, also where nobody applies anything."""
+    try:
+        with exclusive(paths):
+            generation_secrets.forget(Store(paths, read_accounts(paths.root)))
+    except (HostError, OSError) as error:
+        for problem in problems_of(error):
+            notify.journal(str(problem), error=True)
 
 
 def _situation(paths: Paths) -> tuple[str, str | None]:

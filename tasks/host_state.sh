@@ -9,6 +9,18 @@ section() { printf '## %s\n' "$1"; }
 quiet() { "$@" 2>/dev/null || :; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Synapse's files belong to its user, who may have put anything in their place: they are looked at
+# as that user, and not for long.
+as_synapse() {
+    if id matrix-synapse >/dev/null 2>&1; then set -- runuser -u matrix-synapse -- "$@"; fi
+    quiet timeout -k 1 10 "$@"
+}
+# Their text, and the end of a line after each.
+of_synapse() {
+    # shellcheck disable=SC2016
+    as_synapse sh -c 'for file; do [ ! -f "$file" ] || head -c 4000000 "$file"; echo; done' sh "$@"
+}
+
 # After a deploy that was killed, apt may still be at work: look when it has finished.
 lock=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null || echo none)
 waited=0
@@ -106,7 +118,8 @@ for file in $KEYRINGS; do
 done
 
 section server-name
-quiet sed -n 's/^server_name: *//p' /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml | tail -n 1
+of_synapse /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml |
+    sed -n 's/^server_name: *//p' | tail -n 1
 
 section handmade
 # A configuration that somebody edited, on a host that serves no generation of ours yet.
@@ -117,18 +130,18 @@ elif [ ! -L /var/lib/altpeter-matrix/current ] && [ -f /etc/matrix-synapse/homes
     recorded=$(dpkg-query -W -f='${Conffiles}\n' matrix-synapse-py3 matrix-synapse 2>/dev/null |
         awk '$1 == "/etc/matrix-synapse/homeserver.yaml" {print $2; exit}')
     if [ -n "$recorded" ] &&
-        [ "$(md5sum </etc/matrix-synapse/homeserver.yaml | cut -c -32)" != "$recorded" ]; then
+        [ "$(of_synapse /etc/matrix-synapse/homeserver.yaml | head -c -1 | md5sum | cut -c -32)" != "$recorded" ]; then
         echo /etc/matrix-synapse/homeserver.yaml
     fi
     for file in /etc/matrix-synapse/conf.d/*.yaml; do
-        [ ! -f "$file" ] || ! grep -Eqsv '^(server_name|report_stats):|^ *(#|$)' "$file" ||
-            echo "$file"
+        ! of_synapse "$file" | grep -Eqv '^(server_name|report_stats):|^ *(#|$)' || echo "$file"
     done
     # Nothing was edited, but people use it.
     sqlite=/var/lib/matrix-synapse/homeserver.db
     if [ -s "$sqlite" ] && have python3 &&
-        ! grep -Eqs 'name: *.?psycopg2' /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml; then
-        quiet python3 -c "import sqlite3; print('$sqlite' if sqlite3.connect('file:$sqlite?mode=ro', uri=True).execute('select 1 from users').fetchone() else '')"
+        ! of_synapse /etc/matrix-synapse/homeserver.yaml /etc/matrix-synapse/conf.d/*.yaml |
+        grep -Eq 'name: *.?psycopg2'; then
+        as_synapse python3 -c "import sqlite3; print('$sqlite' if sqlite3.connect('file:$sqlite?mode=ro', uri=True).execute('select 1 from users').fetchone() else '')"
     fi
 fi
 

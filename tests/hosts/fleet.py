@@ -33,6 +33,36 @@ with open("/root/processes.log", "ab", buffering=0) as log:
         time.sleep(0.005)
 """
 
+# Leaves what another user can read, for however short a time, in one file. That user's rights are
+# nobody's and those of a group that has some.
+WATCH_FILES = """
+import os, pwd, stat, time
+user = pwd.getpwnam("www-data")
+seen = set()
+with open("/root/readable.log", "ab", buffering=0) as log:
+    os.setgroups([user.pw_gid])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    while True:
+        for top in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/etc/altpeter-matrix",
+                    "/etc/matrix-synapse", "/var/lib/altpeter-matrix", "/var/cache/debconf"):
+            for directory, _, names in os.walk(top):
+                for name in names:
+                    path = os.path.join(directory, name)
+                    try:
+                        state = os.lstat(path)
+                        key = path, state.st_ino, state.st_mtime_ns, state.st_size
+                        if key in seen or not stat.S_ISREG(state.st_mode):
+                            continue
+                        with open(path, "rb") as file:
+                            content = file.read(1_000_000)
+                        seen.add(key)
+                        log.write(path.encode() + b"\\n" + content + b"\\n")
+                    except OSError:
+                        pass
+        time.sleep(0.02)
+"""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -140,7 +170,7 @@ class Fleet:
         )
 
     def record(self, deployment: Deployment, what: str) -> str:
-        """What was recorded during the first run: ``output`` or ``processes``."""
+        """What was recorded during the first run: ``output``, ``processes`` or ``readable``."""
         return self._record(deployment.host.name, what).read_text(errors="replace")
 
     @contextmanager
@@ -171,10 +201,11 @@ class Fleet:
         inventory = write_inventory(
             self.lab.state / "inventories" / host.name, {host: settings}, **member.data(self.lab)
         )
-        with watched_processes(host) as seen:
+        with watched_processes(host) as seen, watched_files(host) as readable:
             result = run_pyinfra(inventory, "-y", *TALKATIVE)
         self._record(host.name, "output").write_text(f"{result.stdout}\n{result.stderr}")
         self._record(host.name, "processes").write_text(seen())
+        self._record(host.name, "readable").write_text(readable())
 
     def _record(self, name: str, what: str) -> Path:
         return self.lab.state / f"{name}.{what}"
@@ -190,13 +221,26 @@ class Fleet:
 @contextmanager
 def watched_processes(host: Host) -> Iterator[Callable[[], str]]:
     """Record every command line seen on a host; the function given returns them, once it ended."""
-    unit = "watch-processes"
-    host.write("/root/watch_processes.py", WATCH_PROCESSES)
-    host.run("systemd-run", "--quiet", f"--unit={unit}", "python3", "/root/watch_processes.py")
+    with _watched(host, "processes", WATCH_PROCESSES) as seen:
+        yield seen
+
+
+@contextmanager
+def watched_files(host: Host) -> Iterator[Callable[[], str]]:
+    """Record every text that another user could read, likewise."""
+    with _watched(host, "readable", WATCH_FILES) as seen:
+        yield seen
+
+
+@contextmanager
+def _watched(host: Host, what: str, program: str) -> Iterator[Callable[[], str]]:
+    unit, script, log = f"watch-{what}", f"/root/watch_{what}.py", f"/root/{what}.log"
+    host.write(script, program)
+    host.run("systemd-run", "--quiet", f"--unit={unit}", "python3", script)
     seen = ""
     try:
         yield lambda: seen
     finally:
         host.run("systemctl", "stop", unit)
-        seen = host.read("/root/processes.log")
-        host.run("rm", "/root/watch_processes.py", "/root/processes.log")
+        seen = host.sh(f"iconv -c -t utf-8 {log}", check=False).stdout
+        host.run("rm", script, log)

@@ -99,6 +99,36 @@ def test_no_secret_was_in_the_process_list_during_the_deploy(
     assert [name for name, value in secrets_of(deployment).items() if value in processes] == []
 
 
+def test_no_secret_could_be_read_in_a_file_during_the_deploy(
+    fleet: Fleet, deployment: Deployment
+) -> None:
+    """Nor in one that was there for a moment, such as pyinfra's own in /tmp."""
+    readable = fleet.record(deployment, "readable")
+    assert f"server_name: {deployment.server_name}" in readable, "the watch sees nothing"
+    assert [name for name, value in secrets_of(deployment).items() if value in readable] == []
+
+
+def test_synapse_cannot_read_what_is_not_its_own(deployment: Deployment) -> None:
+    theirs = {"administrator_password": secrets_of(deployment)["administrator_password"]}
+    assert search(deployment, "matrix-synapse", theirs) == []
+
+
+@pytest.mark.parametrize("user", ["nobody", "www-data", "matrix-synapse", "debian"])
+def test_no_other_user_sees_a_secret_in_a_process(deployment: Deployment, user: str) -> None:
+    """Neither among its arguments nor in its environment."""
+    script = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true"
+    seen = deployment.host.run("runuser", "-u", user, "--", "sh", "-c", script).stdout
+    assert "nginx: master process" in seen
+    assert [name for name, value in secrets_of(deployment).items() if value in seen] == []
+
+
+@pytest.mark.parametrize("unit", ["matrix-synapse", "altpeter-matrix-gate",
+                                  "altpeter-matrix-upgrade-check"])  # fmt: skip
+def test_what_holds_secrets_leaves_no_core_dump(deployment: Deployment, unit: str) -> None:
+    shown = deployment.host.run("systemctl", "show", "--property=LimitCORE", unit).stdout
+    assert shown == "LimitCORE=0\n"
+
+
 def test_no_secret_is_in_the_output_of_a_talkative_deploy(
     fleet: Fleet, deployment: Deployment
 ) -> None:

@@ -104,7 +104,7 @@ def test_the_lock_of_the_version_before_is_not_waited_for_when_a_user_holds_it(
     paths: Paths,
 ) -> None:
     for directory in (paths.root, *paths.root.parents):
-        if str(directory).startswith(str(paths.root.parents[1])):
+        if "pytest-of-" in str(directory):
             directory.chmod(0o755)
     paths.runtime.mkdir(parents=True)
     former = paths.runtime / "upgrade-check.lock"

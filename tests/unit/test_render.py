@@ -59,7 +59,8 @@ def test_only_synapse_reads_its_options_and_everybody_else_finds_no_secret() -> 
         if path.startswith("synapse/") and path != "synapse/fingerprint":
             assert (file.mode, file.group) == (0o640, "matrix-synapse")
         else:
-            assert (file.mode, file.group) == (0o644, None)
+            mode = 0o600 if path == "synapse/fingerprint" else 0o644
+            assert (file.mode, file.group) == (mode, None)
             assert b"hunter2" not in file.content
     assert b"hunter2" in files[SYNAPSE].content
 

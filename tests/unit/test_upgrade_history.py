@@ -129,7 +129,7 @@ def test_a_damaged_kept_package_is_none(paths: Paths) -> None:
 def test_a_damaged_package_in_the_cache_is_not_taken(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_packages, "_download", lambda _release, _scratch: "no network")
+    monkeypatch.setattr(kept_packages, "_download", lambda *_args: "no network")
     cached = in_cache(paths, OLD)
     cached.write_bytes(cached.read_bytes()[:-100])
     with pytest.raises(HostError, match="no repository has it any more"):
