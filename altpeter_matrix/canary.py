@@ -38,18 +38,24 @@ class Canary:
     demanding: bool = True
     session: bool = False
     proved: bool = False  # the last look was thorough, and went through
+    slow: bool = False  # the last look got no answer in time
     since: str = ""
     client: Client = field(init=False)
     _sent: int = 0
     _begun: float = field(default_factory=time.time)
     _busy_since: float | None = None
+    _wrong: Problem | None = None
 
     def __post_init__(self) -> None:
         self.client = Client(self.settings)
 
     def look(self, *, thorough: bool) -> Problem | None:
         """What is wrong, if anything. thorough: also send, and the other questions that write."""
-        self.proved = False
+        self.proved = self.slow = False
+        self._wrong = self._seen(thorough)
+        return self._wrong
+
+    def _seen(self, thorough: bool) -> Problem | None:
         try:
             self._versions()
             if thorough:
@@ -66,16 +72,18 @@ class Canary:
         except Wrong as wrong:
             return wrong.problem
         except (OSError, http.client.HTTPException) as error:
+            self.slow = isinstance(error, TimeoutError)
             return Problem(self.client.where(""), f"does not answer ({error})", LOG)
 
     def _still_busy(self, thorough: bool, *, ours: bool) -> Problem | None:
         """A limit ends sometime. One that does not is wrong where only this account's own requests
-        count; where others' may, it could not be asked, and that is all."""
+        count; where others' may, it could not be asked, and that is all. What was wrong before is
+        wrong until it was asked again: to ask for it again and again may have used up the limit."""
         now = time.monotonic()
         if self._busy_since is None:
             self._busy_since = now
         if now - self._busy_since < _BUSY_WITHIN:
-            return None
+            return self._wrong if ours else None
         if self.demanding and ours:
             what = f"has answered 429, too many requests, for {_BUSY_WITHIN:.0f} s"
             return Problem(self.client.where(""), what, LOG)

@@ -59,6 +59,7 @@ class Judge:
             former=seen.busy and upgrade_sight.began_before(self.paths, package, unit),
             spoilt=seen.state != "active" and upgrade_sight.spoilt(self.paths),
             wrong=self._wrong,
+            slow=self._wrong is not None and self.canary.slow,
             thorough=thorough,
             configured=found.configured,
             incomplete=found.incomplete,

@@ -15,6 +15,9 @@ READY_WITHIN = 45.0
 _TIMES_AS_SLOW = 3
 # From READY=1 until it answers everything.
 ANSWERS_WITHIN = 20.0
+# The same where it accepts connections and says nothing in time: strangers can keep a good version
+# that busy for a while.
+ANSWERS_SLOWLY_WITHIN = 45.0
 # What crashes after a minute has to be seen.
 SETTLED_AFTER = 70.0
 # A start may fail once or twice because something else was just restarting.
@@ -42,6 +45,7 @@ class Look:
 
     restarts: how often systemd has restarted it since somebody started it.
     answers: it accepts connections. wrong: what the canary found; asked only once it is ready.
+    slow: what is wrong is that it does not answer in time.
     in_database: it is just doing something there. database: PostgreSQL answers; None: it is
     elsewhere.
     configured: dpkg has nothing left to do with the package; incomplete: it has not even begun to
@@ -57,6 +61,7 @@ class Look:
     result: str = "success"
     answers: bool = False
     wrong: Problem | None = None
+    slow: bool = False
     thorough: bool = False
     in_database: bool = False
     database: bool | None = None
@@ -197,7 +202,8 @@ class Watch:
             return None
         if self._wrong_since is None:
             self._wrong_since = look.at
-        if look.at - self._wrong_since < ANSWERS_WITHIN:
+        within = ANSWERS_SLOWLY_WITHIN if look.slow else ANSWERS_WITHIN
+        if look.at - self._wrong_since < within:
             return None
         self.reason = wrong
         return Verdict.FAILED

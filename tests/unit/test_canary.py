@@ -3,7 +3,9 @@
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -33,6 +35,7 @@ class Homeserver(ThreadingHTTPServer):
         self.addresses: set[str] = set()
         self.barred: dict[str, tuple[int, dict[str, Any]]] = {}
         self.forgets_messages = False
+        self.delay = 0.0
 
     def answer(
         self, method: str, path: str, body: Any, token: str | None = None
@@ -110,9 +113,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.addresses.add(self.headers["X-Forwarded-For"])
         token = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
         status, answer = self.server.answer(self.command, self.path, body, token)
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
+        time.sleep(self.server.delay)
+        with suppress(BrokenPipeError):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
 
     do_GET = do_PUT = do_POST = _serve
 
@@ -317,6 +322,35 @@ def test_a_server_without_any_way_to_log_in_is_wrong(
     homeserver.instead["GET /_matrix/client/v3/login"] = (200, flows)
     wrong = new_canary(paths, homeserver).look(thorough=True)
     assert wrong is not None and "names no way to log in" in wrong.what
+
+
+def test_what_is_wrong_stays_so_while_asking_again_is_limited(
+    paths: Paths, homeserver: Homeserver
+) -> None:
+    """Each time that a message is refused counts in the limit of messages."""
+    send = "PUT /_matrix/client/v3/rooms/"
+    canary = new_canary(paths, homeserver)
+    homeserver.instead[send] = (500, {"error": "broken"})
+    assert "answers 500: broken" in str(canary.look(thorough=True))
+    homeserver.instead[send] = TOO_MANY
+    assert "answers 500: broken" in str(canary.look(thorough=True))
+    assert not canary.proved
+    homeserver.instead.clear()
+    assert canary.look(thorough=True) is None
+    homeserver.instead[send] = TOO_MANY
+    assert canary.look(thorough=True) is None
+
+
+def test_who_does_not_answer_in_time_is_told_from_who_does_not_answer(
+    paths: Paths, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = new_canary(paths, homeserver)
+    monkeypatch.setattr("altpeter_matrix.canary_client.TIMEOUT", 0.2)
+    homeserver.delay = 1.0
+    assert canary.look(thorough=False) is not None and canary.slow
+    homeserver.shutdown()
+    homeserver.server_close()
+    assert canary.look(thorough=False) is not None and not canary.slow
 
 
 def test_too_many_requests_for_what_is_never_limited_are_wrong(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from altpeter_matrix.errors import Problem
 from altpeter_matrix.upgrade_watch import (
+    ANSWERS_SLOWLY_WITHIN,
     ANSWERS_WITHIN,
     READY_WITHIN,
     SETTLED_AFTER,
@@ -45,6 +46,18 @@ def test_a_version_that_answers_for_more_than_a_minute_is_well() -> None:
     verdict, at = until_verdict(Watch(), *starting(0, 8), *running(8, 200))
     assert verdict is Verdict.PASSED
     assert at == 8 + SETTLED_AFTER
+
+
+def test_a_version_that_strangers_keep_busy_for_a_while_is_not_wrong() -> None:
+    silent = [replace(look, slow=True) for look in running(8, 8 + 40, WRONG)]
+    looks = [*starting(0, 8), *silent, *running(48, 200)]
+    assert until_verdict(Watch(), *looks) == (Verdict.PASSED, 8 + SETTLED_AFTER)
+
+
+def test_a_version_that_never_answers_is_wrong() -> None:
+    silent = [replace(look, slow=True) for look in running(8, 200, WRONG)]
+    verdict, at = until_verdict(Watch(), *starting(0, 8), *silent)
+    assert (verdict, at) == (Verdict.FAILED, 8 + ANSWERS_SLOWLY_WITHIN)
 
 
 def test_no_version_passes_before_it_was_asked_for_everything() -> None:
