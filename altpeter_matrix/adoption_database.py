@@ -23,6 +23,7 @@ from .commands import last_lines, run
 from .errors import HostError, Problem
 from .facts import Synapse
 from .paths import Paths
+from .postgresql_connection import Limits, Statement, as_superuser, as_synapse, number
 from .services import SYNAPSE, UNITS
 from .signals import undisturbed
 
@@ -35,6 +36,7 @@ _WAITING = "select update_name from background_updates order by ordering, update
 _COMPARED = ("users", "devices", "access_tokens", "events", "event_json", "local_media_repository")
 # Of a large server it takes hours; nobody but a person may end it.
 _PATIENCE = 14 * 24 * 3600.0
+_COUNTING = Limits(seconds=24 * 3600)
 _ROOM = 3
 _SHOWN = 3
 
@@ -171,25 +173,27 @@ def _make_target(name: str) -> None:
 
 
 def _drop(name: str) -> None:
-    database.query("postgres", f"drop database {_identifier(name)} with (force)")
+    _change("drop database {} with (force)", name)
 
 
 def _set_mark(name: str, text: str | None) -> None:
-    literal = "null" if text is None else f"'{text}'"
-    database.query("postgres", f"comment on database {_identifier(name)} is {literal}")
+    _change("comment on database {} is %s", name, text)
 
 
-def _mark(name: str) -> str:
-    literal = name.replace("'", "''")
-    return database.query(
-        "postgres",
-        "select shobj_description(oid, 'pg_database') from pg_database"
-        f" where datname = '{literal}'",
+def _change(sql: str, name: str, *parameters: str | None) -> None:
+    # To remove the files of a large one takes a while.
+    as_superuser(Statement(sql, parameters, (name,)), writes=True, limits=Limits(seconds=600))
+
+
+def _mark(name: str) -> str | None:
+    [rows] = as_superuser(
+        Statement(
+            "select pg_catalog.shobj_description(oid, 'pg_database')"
+            " from pg_catalog.pg_database where datname = %s",
+            (name,),
+        )
     )
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return None if not rows or rows[0][0] is None else str(rows[0][0])
 
 
 @contextmanager
@@ -227,9 +231,9 @@ def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
     for table in _COMPARED:
         before, after = (
             _count(paths, move.source, table),
-            database.query(move.target, f"select count(*) from {table}"),
+            number(as_synapse(move.target, _count_of(table), limits=_COUNTING)[0]),
         )
-        if after != str(before):
+        if after != before:
             raise HostError(
                 Problem(
                     f"PostgreSQL database {move.target}",
@@ -237,6 +241,10 @@ def _copy(paths: Paths, synapse: Synapse, options: Path, move: Move) -> None:
                     "Synapse runs on SQLite as before; please report this",
                 )
             )
+
+
+def _count_of(table: str) -> Statement:
+    return Statement("select count(*) from {}", identifiers=(table,))
 
 
 def _count(paths: Paths, file: Path, table: str) -> int:

@@ -13,9 +13,19 @@ from .commands import last_lines, run
 from .database_inventory import Inventory
 from .errors import HostError, Problem
 from .paths import Paths
+from .postgresql_connection import (
+    OWN_DATABASES,
+    Limits,
+    Row,
+    Statement,
+    as_superuser,
+    as_synapse,
+)
 
 # Copying a large database may take hours; Ctrl-C ends it in good order.
 _LONG = 7 * 24 * 3600.0
+# As may counting the rows of all its tables, whose names need some room.
+_COUNTING = Limits(seconds=24 * 3600, size=64 * 1024**2)
 # What takes long runs in a unit of its own: when this process is killed, the next can end it.
 _UNIT = "altpeter-matrix-database.service"
 _OWNER = "postgres"
@@ -89,34 +99,30 @@ class Clusters:
         )  # fmt: skip
         return None if checked.ok else last_lines(checked.output, 6)
 
-    def query(self, cluster: Cluster, database: str, sql: str, user: str = "postgres") -> str:
-        """The answer of a running cluster, a line for each row, columns apart by tabs."""
-        result = run(
-            "runuser", "-u", user, "--", "psql", "--no-psqlrc", "--quiet", "--tuples-only",
-            "--no-align", "--field-separator=\t", "--set=ON_ERROR_STOP=1",
-            f"--host={postgresql.SOCKET_DIRECTORY}", f"--port={cluster.port}",
-            f"--dbname={database}", "--file=-",
-            input=sql, timeout=_LONG, check=False,
-        )  # fmt: skip
-        if not result.ok:
-            raise HostError(
-                Problem(
-                    f"PostgreSQL {cluster}",
-                    f"does not answer {user}: {last_lines(result.output, 2)}",
-                    f"look at `pg_lsclusters` and `journalctl -u {_unit(cluster)}`",
-                )
-            )
-        return result.stdout.strip("\n")
+    def ask_synapse(self, cluster: Cluster, database: str, statement: Statement) -> list[Row]:
+        """The rows that a running cluster answers to Synapse's role."""
+        [rows] = as_synapse(database, statement, port=cluster.port, limits=_COUNTING)
+        return rows
 
     def inventory(self, cluster: Cluster, database: str) -> Inventory:
         """Everything in a running cluster that must be the same in its copy."""
-        return database_inventory.parse(self.query(cluster, database, database_inventory.SQL))
+        return database_inventory.parse(
+            (
+                *as_superuser(*database_inventory.SHARED, port=cluster.port),
+                *as_synapse(
+                    database, *database_inventory.OF_SYNAPSE, port=cluster.port, limits=_COUNTING
+                ),
+            )
+        )
 
     def content(self, cluster: Cluster) -> list[str]:
         """What a running cluster holds that a new one does not."""
         found: list[str] = []
-        for database in ("postgres", "template1"):
-            found += self.query(cluster, database, database_inventory.CONTENT_SQL).splitlines()
+        for database in OWN_DATABASES:
+            answers = as_superuser(
+                *database_inventory.CONTENT, port=cluster.port, database=database
+            )
+            found += [str(row[0]) for rows in answers for row in rows]
         return list(dict.fromkeys(found))
 
     def size(self, cluster: Cluster) -> int:

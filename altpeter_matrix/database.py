@@ -4,13 +4,17 @@ Made once and never changed: a database with another locale corrupts Synapse's i
 its owner can decide to dump and restore it.
 """
 
-import json
 from dataclasses import dataclass
 
 from .accounts import SYNAPSE_USER
-from .commands import Result, last_lines, run
+from .commands import run
 from .errors import HostError, Problem
 from .postgresql import PORT, SOCKET_DIRECTORY
+from .postgresql_connection import SUPERUSER, Statement, as_superuser, as_synapse
+
+# `users` as Synapse finds it: in its own search_path.
+HAS_USERS = Statement("select pg_catalog.to_regclass('users') is not null")
+_ROLE = Statement("select 1 from pg_catalog.pg_roles where rolname = %s", (SYNAPSE_USER,))
 
 
 @dataclass(frozen=True)
@@ -23,54 +27,31 @@ class Database:
     place: str = ""  # the data directory of its cluster
 
 
-def _postgres(program: str, *arguments: str, check: bool = True) -> Result:
-    return run(
-        "runuser", "-u", "postgres", "--", program,
-        f"--host={SOCKET_DIRECTORY}", f"--port={PORT}", *arguments,
-        timeout=60, check=check,
-    )  # fmt: skip
-
-
-def query(database: str, sql: str) -> str:
-    result = _postgres(
-        "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet",
-        f"--dbname={database}", f"--command={sql}", check=False,
-    )  # fmt: skip
-    if not result.ok:
-        raise HostError(
-            Problem(
-                "PostgreSQL",
-                f"does not answer on {SOCKET_DIRECTORY}:{PORT}: {last_lines(result.output, 2)}",
-                "install or start it (`apt install postgresql`, `systemctl start postgresql`)",
-            )
-        )
-    return result.stdout.strip()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def inspect(name: str) -> Database | None:
     """The database as it is; None when it does not exist."""
-    found = query(
-        "postgres",
-        "select json_build_object('encoding', pg_encoding_to_char(encoding),"
-        " 'collate', datcollate, 'ctype', datctype, 'owner', pg_get_userbyid(datdba),"
-        " 'place', current_setting('data_directory'))"
-        f" from pg_database where datname = {_literal(name)}",
+    [rows] = as_superuser(
+        Statement(
+            "select pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype,"
+            " pg_catalog.pg_get_userbyid(datdba), pg_catalog.current_setting('data_directory')"
+            " from pg_catalog.pg_database where datname = %s",
+            (name,),
+        )
     )
-    if not found:
+    if not rows:
         return None
-    data = json.loads(found)
-    return Database(
-        encoding=data["encoding"],
-        collate=data["collate"],
-        ctype=data["ctype"],
-        owner=data["owner"],
-        users=query(name, "select to_regclass('users') is not null") == "t",
-        place=data.get("place", ""),
-    )
+    encoding, collate, ctype, owner, place = map(str, rows[0])
+    return Database(encoding, collate, ctype, owner, _has_users(name, owner), place)
+
+
+def _has_users(name: str, owner: str) -> bool:
+    """Whether Synapse's tables are in it; of another owner's it may be that nobody can tell."""
+    try:
+        [found] = as_synapse(name, HAS_USERS)
+    except HostError:
+        if owner == SYNAPSE_USER:
+            raise
+        return True
+    return found == [[True]]
 
 
 def problems(name: str, database: Database | None) -> list[Problem]:
@@ -104,7 +85,7 @@ def _remedy() -> str:
 
 def ensure(name: str) -> bool:
     """Make what is missing of role and database; whether anything was."""
-    role = query("postgres", f"select 1 from pg_roles where rolname = {_literal(SYNAPSE_USER)}")
+    [role] = as_superuser(_ROLE)
     if not role:
         _postgres(
             "createuser", "--no-superuser", "--no-createdb", "--no-createrole", "--login",
@@ -117,3 +98,11 @@ def ensure(name: str) -> bool:
         )  # fmt: skip
         return True
     return not role
+
+
+def _postgres(program: str, *arguments: str) -> None:
+    """One of PostgreSQL's own programs; these connect to the database `postgres`."""
+    run(
+        "runuser", "-u", SUPERUSER, "--", program,
+        f"--host={SOCKET_DIRECTORY}", f"--port={PORT}", *arguments,
+    )  # fmt: skip

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import postgresql, synapse_files
-from .accounts import SYNAPSE_USER, read_accounts
+from .accounts import read_accounts
 from .activation import Host
 from .clusters import Cluster, Clusters
+from .database import HAS_USERS
 from .database_journal import Move
 from .errors import HostError, Problem
 from .generations import Store
 from .paths import Paths
+from .postgresql_connection import Statement
 from .rendered import read_settings, settings_of
 from .settings import Settings
 
@@ -62,7 +64,7 @@ def plan(host: Host, clusters: Clusters, to: int | None) -> Plan | None:
     new = _wanted_version(host.paths, clusters, old, to)
     if new is None:
         return None
-    if not clusters.query(old, database, "select 1 where to_regclass('users') is not null"):
+    if clusters.ask_synapse(old, database, HAS_USERS) != [[True]]:
         raise HostError(
             Problem(
                 f"PostgreSQL {old}", f"has no Synapse in its database {database}",
@@ -147,4 +149,4 @@ def require_usable(clusters: Clusters, made: Cluster, plan: Plan) -> None:
         raise HostError(
             Problem(f"PostgreSQL {made}", f"listens on port {made.port}", "look at its log")
         )
-    clusters.query(made, plan.database, "select 1 from users limit 1", user=SYNAPSE_USER)
+    clusters.ask_synapse(made, plan.database, Statement("select 1 from users limit 1"))

@@ -1,73 +1,143 @@
 """What a PostgreSQL cluster holds, in a form in which two clusters can be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .errors import Problem
+from .postgresql_connection import Row, Statement
 
 Inventory = Mapping[str, str]
 
 # Where Synapse's newest event stands: how much came afterwards can be told from it.
-NEWEST_EVENT = "newest event"
+_NEWEST_EVENT = "newest event"
+SCHEMA_VERSION = "schema version"
 _MOST_SHOWN = 5
 
-# Run in Synapse's database. Each line of the answer: what, a tab, its value. `\gexec` runs what
-# the query before it wrote. One snapshot, so that the parts fit together.
-SQL = r"""
-\set ON_ERROR_STOP on
-begin isolation level repeatable read read only;
-select format('select %L, count(*) from %I.%I',
-        'rows of ' || schemaname || '.' || tablename, schemaname, tablename)
-    from pg_tables where schemaname not in ('pg_catalog', 'information_schema') order by 1 \gexec
-select 'sequence ' || schemaname || '.' || sequencename, coalesce(last_value::text, 'unused')
-    from pg_sequences;
-select 'owner of ' || n.nspname || '.' || c.relname, pg_get_userbyid(c.relowner)
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
-    and c.relkind in ('r', 'p', 'v', 'm', 'S');
-select 'index ' || indexrelid::regclass, case when indisvalid then 'valid' else 'invalid' end
-    from pg_index join pg_class c on c.oid = indrelid
-    join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast');
--- Version 18 began to list NOT NULL here.
-select 'constraint ' || conrelid::regclass || '.' || conname, contype
-    from pg_constraint join pg_namespace n on n.oid = connamespace
-    where n.nspname not in ('pg_catalog', 'information_schema')
-    and conrelid <> 0 and contype <> 'n';
-select 'trigger ' || tgrelid::regclass || '.' || tgname, tgenabled
-    from pg_trigger where not tgisinternal;
-select 'extension ' || extname, 'installed' from pg_extension;
-select 'database ' || datname, concat_ws(' ', pg_encoding_to_char(encoding), datcollate, datctype,
-        pg_get_userbyid(datdba)) from pg_database where not datistemplate;
-select 'role ' || rolname, concat_ws(' ', rolsuper, rolcreatedb, rolcanlogin)
-    from pg_roles where rolname !~ '^pg_';
-select 'select ''schema version'', version from schema_version'
-    where to_regclass('schema_version') is not null \gexec
-select 'select ''newest event'', coalesce(max(stream_ordering), 0) from events'
-    where to_regclass('events') is not null \gexec
-commit;
-"""
+# What all databases of a cluster share; asked as superuser, of the database `postgres`.
+SHARED = (
+    Statement("""
+        select 'database ' || datname, pg_catalog.concat_ws(' ',
+                pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype,
+                pg_catalog.pg_get_userbyid(datdba))
+        from pg_catalog.pg_database where not datistemplate
+    """),
+    Statement("""
+        select 'role ' || rolname, pg_catalog.concat_ws(' ', rolsuper, rolcreatedb, rolcanlogin)
+        from pg_catalog.pg_roles where rolname !~ '^pg_'
+    """),
+)
 
-# Run in each database of a cluster that is said to be empty: one line for each thing in it.
-CONTENT_SQL = r"""
-select 'database ' || datname from pg_database
-    where datname not in ('postgres', 'template0', 'template1');
-select 'role ' || rolname from pg_roles where rolname <> 'postgres' and rolname !~ '^pg_';
-select 'tablespace ' || spcname from pg_tablespace where spcname not in ('pg_default', 'pg_global');
-select 'relation ' || n.nspname || '.' || c.relname
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast');
-select 'function ' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname not in ('pg_catalog', 'information_schema');
-select 'large object ' || oid from pg_largeobject_metadata;
-select 'extension ' || extname from pg_extension where extname <> 'plpgsql';
-select 'setting of a role or database' from pg_db_role_setting limit 1;
-"""
+# What is in Synapse's database; asked as Synapse's role, which reads all of pg_catalog, and of the
+# tables its own. Tables that it may not read are compared by all but their number of rows.
+# `query_to_xml` runs the query that is made there: a table's name can be no parameter.
+OF_SYNAPSE = (
+    Statement("""
+        select 'rows of ' || n.nspname || '.' || c.relname, case
+            when not pg_catalog.has_schema_privilege(n.oid, 'usage')
+                or not pg_catalog.has_table_privilege(c.oid, 'select') then 'not readable'
+            else (pg_catalog.xpath('/row/count/text()', pg_catalog.query_to_xml(
+                pg_catalog.format('select count(*) from %I.%I', n.nspname, c.relname),
+                false, true, '')))[1]::text end
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname not in ('pg_catalog', 'information_schema')
+        and c.relkind in ('r', 'p') order by 1
+    """),
+    Statement("""
+        select 'sequence ' || schemaname || '.' || sequencename,
+            coalesce(last_value::text, 'unused') from pg_catalog.pg_sequences
+    """),
+    Statement("""
+        select 'owner of ' || n.nspname || '.' || c.relname,
+            pg_catalog.pg_get_userbyid(c.relowner)
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+        and c.relkind in ('r', 'p', 'v', 'm', 'S')
+    """),
+    Statement("""
+        select 'index ' || indexrelid::pg_catalog.regclass,
+            case when indisvalid then 'valid' else 'invalid' end
+        from pg_catalog.pg_index join pg_catalog.pg_class c on c.oid = indrelid
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+    """),
+    # Version 18 began to list NOT NULL here.
+    Statement("""
+        select 'constraint ' || conrelid::pg_catalog.regclass || '.' || conname, contype::text
+        from pg_catalog.pg_constraint join pg_catalog.pg_namespace n on n.oid = connamespace
+        where n.nspname not in ('pg_catalog', 'information_schema')
+        and conrelid <> 0 and contype <> 'n'
+    """),
+    Statement("""
+        select 'trigger ' || tgrelid::pg_catalog.regclass || '.' || tgname, tgenabled::text
+        from pg_catalog.pg_trigger where not tgisinternal
+    """),
+    Statement("select 'extension ' || extname, 'installed' from pg_catalog.pg_extension"),
+    *(
+        Statement(f"""
+            select %s, (pg_catalog.xpath('/row/found/text()', pg_catalog.query_to_xml(
+                'select {what} as found from {table}', false, true, '')))[1]::text
+            where pg_catalog.to_regclass(%s) is not null
+        """, (name, table))  # noqa: S608 - of nobody's making but ours
+        for name, what, table in (
+            (SCHEMA_VERSION, "version", "schema_version"),
+            (_NEWEST_EVENT, "coalesce(max(stream_ordering), 0)", "events"),
+        )
+    ),
+)  # fmt: skip
+
+# Asked in each of PostgreSQL's own databases of a cluster that is said to be empty: a row for each
+# thing in it.
+CONTENT = (
+    Statement("""
+        select 'database ' || datname from pg_catalog.pg_database
+        where datname not in ('postgres', 'template0', 'template1')
+    """),
+    Statement("""
+        select 'role ' || rolname from pg_catalog.pg_roles
+        where rolname <> 'postgres' and rolname !~ '^pg_'
+    """),
+    Statement("""
+        select 'tablespace ' || spcname from pg_catalog.pg_tablespace
+        where spcname not in ('pg_default', 'pg_global')
+    """),
+    Statement("""
+        select 'relation ' || n.nspname || '.' || c.relname
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+    """),
+    Statement("""
+        select 'function ' || p.proname
+        from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where n.nspname not in ('pg_catalog', 'information_schema')
+    """),
+    Statement("select 'large object ' || oid from pg_catalog.pg_largeobject_metadata"),
+    Statement("""
+        select 'extension ' || extname from pg_catalog.pg_extension where extname <> 'plpgsql'
+    """),
+    Statement("""
+        select 'setting of a role or database' from pg_catalog.pg_db_role_setting limit 1
+    """),
+)
 
 
-def parse(output: str) -> Inventory:
-    """The answer to `SQL`."""
-    rows = (line.partition("\t") for line in output.splitlines() if "\t" in line)
-    return {name: value for name, _tab, value in rows}
+def parse(answers: Iterable[Sequence[Row]]) -> Inventory:
+    """The answers to `SHARED` and `OF_SYNAPSE`."""
+    return {str(name): str(value) for rows in answers for name, value in rows}
+
+
+def rows_of_tables(inventory: Inventory) -> list[int]:
+    """How many rows each table has that could be counted."""
+    counted = (value for name, value in inventory.items() if name.startswith("rows of "))
+    return [int(value) for value in counted if _is_number(value)]
+
+
+def newest_event(inventory: Inventory) -> int:
+    value = inventory.get(_NEWEST_EVENT, "")
+    return int(value) if _is_number(value) else 0
+
+
+def _is_number(value: str) -> bool:
+    # Longer than any of PostgreSQL's, it is none that Synapse wrote.
+    return value.isascii() and value.isdigit() and len(value) < 20
 
 
 def differences(before: Inventory, after: Inventory, where: str) -> list[Problem]:

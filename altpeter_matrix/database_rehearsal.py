@@ -7,7 +7,7 @@ from collections.abc import Callable
 from . import database_checks, disk
 from .clusters import Clusters
 from .database_checks import Plan
-from .database_inventory import differences
+from .database_inventory import SCHEMA_VERSION, differences, rows_of_tables
 from .errors import HostError
 from .paths import Paths
 
@@ -43,8 +43,8 @@ class Rehearsal:
         finally:
             self.remove()
         self._record(plan, seconds, needed)
-        rows = [int(value) for name, value in before.items() if name.startswith("rows of ")]
-        schema = before.get("schema version", "unknown")
+        rows = rows_of_tables(before)
+        schema = before.get(SCHEMA_VERSION, "unknown")
         self.say(
             f"It works: {sum(rows)} rows of {len(rows)} tables were moved, schema {schema}, in"
             f" {seconds:.0f} s; the new cluster takes {needed} bytes. The real move keeps the"

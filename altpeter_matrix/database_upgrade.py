@@ -14,13 +14,14 @@ from . import database_checks, postgresql
 from .activation import Host
 from .clusters import Clusters
 from .database_checks import Plan
-from .database_inventory import NEWEST_EVENT, differences
+from .database_inventory import differences, newest_event
 from .database_journal import STANDSTILL, Journal, Move, Phase
 from .database_rehearsal import SCRATCH, Rehearsal
 from .errors import HostError, MatrixConfigError, Problem
 from .failures import problems_of
 from .links import Links
 from .lock import exclusive
+from .postgresql_connection import Statement, number
 from .services import NGINX, SYNAPSE
 from .signals import termination_as_exception, undisturbed
 
@@ -190,7 +191,7 @@ class DatabaseUpgrade:
         if wrong := differences(before, after, f"PostgreSQL {made}"):
             raise HostError(wrong)
         database_checks.require_usable(self.clusters, made, plan)
-        return replace(move, newest_event=int(before.get(NEWEST_EVENT, 0)))
+        return replace(move, newest_event=newest_event(before))
 
     def _serve(self, move: Move) -> None:
         """Start Synapse, if it ran, and ask as a client would."""
@@ -272,11 +273,11 @@ class DatabaseUpgrade:
         database = database_checks.database_of(self.paths)
         if new is None or not new.running or database is None:
             return since
-        count = self.clusters.query(
-            new, database,
-            f"select count(*) from events where stream_ordering > {move.newest_event:d}",
-        )  # fmt: skip
-        return f"{since}, {count.strip()} events and all other changes,"
+        newer = Statement(
+            "select count(*) from events where stream_ordering > %s", (move.newest_event,)
+        )
+        count = number(self.clusters.ask_synapse(new, database, newer))
+        return f"{since}, {count} events and all other changes,"
 
     def _announce(self, plan: Plan) -> None:
         known = Rehearsal(self.paths, self.clusters, self.say).last(plan)

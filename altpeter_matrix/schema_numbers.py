@@ -8,15 +8,16 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from . import database
 from .errors import HostError
 from .paths import Paths
+from .postgresql_connection import Statement, as_synapse, number
 
 _FILE = "synapse/storage/schema/__init__.py"
 _PLACES = (
     "opt/venvs/matrix-synapse/lib/python3*/site-packages",
     "usr/lib/python3/dist-packages",
 )
+_COMPAT = Statement("select max(compat_version) from schema_compat_version")
 
 
 def schema_version(text: str) -> int | None:
@@ -60,13 +61,11 @@ def demanded_now(paths: Paths, database_name: str | None) -> int | None:
     """
     if database_name is not None:
         try:
-            found = database.query(
-                database_name, "select max(compat_version) from schema_compat_version"
-            )
+            [found] = as_synapse(database_name, _COMPAT)
         except HostError:
-            found = ""
-        if found.isdigit():
-            return int(found)
+            found = []
+        if (demanded := number(found)) is not None:
+            return demanded
     for place in _PLACES:
         for file in paths.root.glob(f"{place}/{_FILE}"):
             return compat_version(file.read_text(encoding="utf-8", errors="replace"))

@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import database, host_facts
+from . import host_facts
 from .accounts import SYNAPSE_USER, read_accounts
 from .commands import run
 from .errors import HostError
 from .generations import Store
 from .paths import Paths
+from .postgresql_connection import Statement, as_superuser, number
 from .services import SYNAPSE, UNITS
 from .upgrade_history import Release
 
@@ -114,16 +115,19 @@ def works_in_database(name: str | None) -> tuple[bool | None, bool]:
     work there, in a transaction that is not waiting for it."""
     if name is None:
         return None, False
-    at_work = (
-        "select count(*) from pg_stat_activity"
-        f" where datname = current_database() and usename = '{SYNAPSE_USER}'"
-        " and xact_start is not null"
-        " and (state = 'active' or state_change > clock_timestamp() - interval '10 seconds')"
-    )
     try:
-        return True, database.query(name, at_work) not in {"", "0"}
+        [found] = as_superuser(
+            Statement(
+                "select pg_catalog.count(*) from pg_catalog.pg_stat_activity"
+                " where datname = %s and usename = %s and xact_start is not null"
+                " and (state = 'active'"
+                " or state_change > pg_catalog.clock_timestamp() - interval '10 seconds')",
+                (name, SYNAPSE_USER),
+            )
+        )
     except HostError:
         return False, False
+    return True, number(found) != 0
 
 
 def hungry(paths: Paths, pid: int) -> str | None:

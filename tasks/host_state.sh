@@ -209,16 +209,25 @@ quiet systemctl show --property=Id,UnitFileState $UNITS | awk -F= '
     $0 == "" {print unit, state; unit = state = ""} END {if (unit) print unit, state}'
 
 section database
-# Asked of the database, so that a restored or an emptied one counts.
-sql() { quiet runuser -u postgres -- psql -XAtq -F ' ' -v name="$ADMINISTRATOR" -d "$1" -f -; }
+# Asked of the database, so that a restored or an emptied one counts. Synapse's role decides what is
+# in its database: there we are no more than it, and of the answer only the words count that we
+# asked for. As superuser only PostgreSQL's own database and catalogues are asked.
+sql() {
+    user=$1 options=$2
+    shift 2
+    quiet timeout -k 5 30 setsid -w runuser -u "$user" -- env PGCONNECT_TIMEOUT=10 \
+        PGOPTIONS="-c statement_timeout=10s -c lock_timeout=10s $options" psql -XAtq -F ' ' \
+        -v database="$DATABASE" -v name="$ADMINISTRATOR" -d "$@" -f - |
+        timeout -k 5 40 head -c 1000
+}
 if have psql; then
-    sql postgres <<SQL
-SELECT 'locale', datcollate, datctype, pg_encoding_to_char(encoding)
-FROM pg_database WHERE datname = '$DATABASE';
+    sql postgres '-c search_path=pg_catalog,pg_temp' postgres <<'SQL'
+SELECT 'locale', datcollate, datctype, pg_catalog.pg_encoding_to_char(encoding)
+FROM pg_catalog.pg_database WHERE datname = :'database';
 SQL
-    sql "$DATABASE" <<'SQL'
+    sql matrix-synapse '' "$DATABASE" <<'SQL' | grep -Fx -e users -e administrator | sort -u
 SELECT 'users' FROM users LIMIT 1;
-SELECT 'administrator' FROM users WHERE name = :'name';
+SELECT 'administrator' FROM users WHERE name = :'name' LIMIT 1;
 SQL
 fi
 if [ -s "$ADMINISTRATOR_PASSWORD" ]; then echo password; fi

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from altpeter_matrix.activation import Host
 from altpeter_matrix.clusters import Cluster, Clusters
+from altpeter_matrix.database import HAS_USERS
 from altpeter_matrix.database_inventory import Inventory
 from altpeter_matrix.database_journal import Journal, Move
 from altpeter_matrix.errors import HostError, Problem
 from altpeter_matrix.paths import Paths
+from altpeter_matrix.postgresql_connection import Row, Statement
 from altpeter_matrix.services import NGINX, SYNAPSE, Services, Unit
 
 
@@ -88,8 +90,8 @@ class FakeClusters(Clusters):
     def missing_packages(self, old: Cluster, version: int) -> str | None:
         return None
 
-    def query(self, cluster: Cluster, database: str, sql: str, user: str = "postgres") -> str:
-        return "1"
+    def ask_synapse(self, cluster: Cluster, database: str, statement: Statement) -> list[Row]:
+        return [[True]] if statement == HAS_USERS else [[1]]
 
     def inventory(self, cluster: Cluster, database: str) -> Inventory:
         self.world.step("inventory")

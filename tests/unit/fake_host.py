@@ -16,7 +16,11 @@ from altpeter_matrix.services import Services
 NAME = "matrix.example.org"
 SYNAPSE_UNIT, NGINX_UNIT = "matrix-synapse.service", "nginx.service"
 
-_LOG = 'echo "$(basename "$0") $*" >>"$FAKE_ROOT/calls"\n'
+# Some are started with hardly any environment.
+_LOG = (
+    ': "${FAKE_ROOT:=${0%/*/*}}"; export FAKE_ROOT\n'
+    'echo "$(basename "$0") $*" >>"$FAKE_ROOT/calls"\n'
+)
 _REFUSE = (
     'if [ -e "$FAKE_ROOT/broken/{name}" ]; then cat "$FAKE_ROOT/broken/{name}" >&2; exit 1; fi\n'
 )
@@ -55,21 +59,27 @@ case "$1" in
             >"$FAKE_ROOT/units/$2" ;;
 esac
 """,
-    "runuser": 'shift 3; exec "$@"\n',
-    "psql": """
-case "$*" in
-    *pg_roles*) [ ! -e "$FAKE_ROOT/cluster/role" ] || echo 1 ;;
-    *to_regclass*) if [ -e "$FAKE_ROOT/cluster/users" ]; then echo t; else echo f; fi ;;
+    "runuser": """
+shift 3
+# The client of PostgreSQL is one of our own programs, and has no name on this host.
+case "$*" in *postgresql_client.py) exec "$(dirname "$0")/postgresql" ;; *) exec "$@" ;; esac
+""",
+    "postgresql": """
+request=$(cat)
+answer() { printf '{"answers": [[%s]]}' "$1"; }
+case "$request" in
+    *pg_roles*) [ ! -e "$FAKE_ROOT/cluster/role" ] && answer || answer '[1]' ;;
+    *to_regclass*) [ ! -e "$FAKE_ROOT/cluster/users" ] && answer '[false]' || answer '[true]' ;;
     *) for name in "$FAKE_ROOT"/cluster/database-*; do
-        case "$*" in *"'${name##*database-}'"*) cat "$name" ;; esac
-    done ;;
+        case "$request" in *"[\\"${name##*database-}\\"]"*) row=$(cat "$name") ;; esac
+    done
+    answer "$row" ;;
 esac
 """,
     "createuser": 'touch "$FAKE_ROOT/cluster/role"\n',
     "createdb": """
 for name; do :; done
-echo '{"encoding": "UTF8", "collate": "C", "ctype": "C", "owner": "matrix-synapse"}' \\
-    >"$FAKE_ROOT/cluster/database-$name"
+echo '["UTF8", "C", "C", "matrix-synapse", ""]' >"$FAKE_ROOT/cluster/database-$name"
 """,
     "groupadd": 'echo "$2:x:$(id -g):" >>"$FAKE_ROOT/etc/group"\n',
     "usermod": 'sed -i "s/^$3:.*/&$4/" "$FAKE_ROOT/etc/group"\n',

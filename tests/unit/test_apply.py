@@ -358,7 +358,7 @@ def test_without_systemd_everything_is_made_and_nothing_started(fresh: FakeHost)
     apply(fresh.host)
     assert fresh.paths.current.exists()
     assert (fresh.root / ENABLED).is_symlink()
-    assert fresh.calls("systemctl") == fresh.calls("psql") == []
+    assert fresh.calls("systemctl") == fresh.calls("postgresql") == []
 
 
 def test_secrets_are_made_once(serving: FakeHost) -> None:

@@ -31,7 +31,8 @@ def foreign_listener(host: FakeHost, port: int) -> None:
 
 def database(host: FakeHost, name: str = "synapse", **changes: str) -> None:
     right = {"encoding": "UTF8", "collate": "C", "ctype": "C", "owner": "matrix-synapse"}
-    host.write(f"cluster/database-{name}", json.dumps({**right, **changes}))
+    row = ({**right, **changes}).values()
+    host.write(f"cluster/database-{name}", json.dumps([*row, "/var/lib/postgresql/15/main"]))
 
 
 def port_80(host: FakeHost) -> None:
@@ -55,7 +56,7 @@ def owner(host: FakeHost) -> None:
 
 
 def no_cluster(host: FakeHost) -> None:
-    host.break_program("psql", "connection to server failed: No such file or directory")
+    host.break_program("postgresql", "connection to server failed: No such file or directory")
 
 
 def no_synapse(host: FakeHost) -> None:

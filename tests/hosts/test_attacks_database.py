@@ -1,0 +1,144 @@
+"""Synapse's role shapes its own database, and everything of ours that asks there meets it.
+
+A function of that role leaves a mark when a superuser runs it. Nothing that we run may do so, and
+nothing may wait longer than its bound for an answer that never comes.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.deployments import Deployment, run_pyinfra
+from tests.hosts.fleet import Fleet
+from tests.hosts.lab import Host
+
+ATTACK = Path(__file__).with_name("attacks_database.sql").read_text()
+MARKS = "/var/lib/postgresql/struck-"
+SETTINGS = "/etc/altpeter-matrix/settings.yaml"
+# What each of our questions of a database is called by.
+ASKS = """
+from altpeter_matrix import database, schema_numbers, upgrade_sight
+from altpeter_matrix.clusters import Clusters
+from altpeter_matrix.database import HAS_USERS
+from altpeter_matrix.paths import Paths
+clusters = Clusters(Paths())
+cluster = clusters.on_port(5432)
+print(database.inspect("synapse"))
+print(schema_numbers.demanded_now(Paths(), "synapse"), upgrade_sight.works_in_database("synapse"))
+print(clusters.ask_synapse(cluster, "synapse", HAS_USERS))
+print(len(clusters.content(cluster)))
+print(clusters.inventory(cluster, "synapse")["rows of public.users"])
+"""
+ASKS_FOR_SCHEMA = """
+from altpeter_matrix import schema_numbers
+from altpeter_matrix.paths import Paths
+print(schema_numbers.demanded_now(Paths(), "synapse"))
+"""
+# A question, the start of its processes and a busy machine; those of Synapse's own start not.
+BOUND = 60
+
+
+@pytest.fixture(scope="module")
+def victim(deployment: Deployment, clone: Callable[..., Deployment]) -> Deployment:
+    """A server whose Synapse has turned against it."""
+    turned = clone(deployment, "sql", dns=True)
+    as_synapse(turned.host, ATTACK)
+    return turned
+
+
+def as_synapse(host: Host, sql: str, *, database: str = "synapse", check: bool = True) -> str:
+    return psql(host, "matrix-synapse", sql, database, check)
+
+
+def as_superuser(host: Host, sql: str, database: str = "postgres") -> str:
+    return psql(host, "postgres", sql, database, check=True)
+
+
+def psql(host: Host, user: str, sql: str, database: str, check: bool) -> str:
+    done = host.run(
+        "runuser", "-u", user, "--", "psql", "-XqAt", "--set=ON_ERROR_STOP=1", "-d", database,
+        input=sql, check=check,
+    )  # fmt: skip
+    return f"{done.stdout}{done.stderr}".strip()
+
+
+def struck(host: Host) -> str:
+    """How a superuser came to run that role's functions; the marks are gone afterwards."""
+    return host.sh(f"cd /; ls {MARKS}* 2>/dev/null || :; rm -f {MARKS}*").stdout
+
+
+@pytest.fixture(autouse=True)
+def _unmarked(victim: Deployment) -> Iterator[None]:
+    struck(victim.host)
+    yield
+    assert not struck(victim.host)
+
+
+def test_the_attack_works_on_a_superuser_who_asks_there(victim: Deployment) -> None:
+    """Else the other tests would prove nothing."""
+    as_superuser(victim.host, "select to_regclass('users'); select 1 from users limit 1", "synapse")
+    found = struck(victim.host)
+    assert "struck-to_regclass" in found
+    assert "struck-users" in found
+
+
+def test_an_apply_and_a_status_run_nothing_of_it(victim: Deployment) -> None:
+    host = victim.host
+    host.run("sh", "-c", f"echo 'presence: false' >>{SETTINGS}")
+    applied = host.run("altpeter-matrix", "apply", timeout=BOUND).stdout
+    assert "restarted matrix-synapse" in applied
+    host.run("altpeter-matrix", "status", timeout=BOUND)
+
+
+def test_no_question_of_ours_runs_anything_of_it(victim: Deployment) -> None:
+    """Those of the health gate, of the way back and of the move to a newer PostgreSQL, too."""
+    answers = victim.host.run("python3", "-c", ASKS, timeout=BOUND).stdout.splitlines()
+    assert "owner='matrix-synapse', users=True" in answers[0]
+    assert answers[1].endswith("(True, False)")
+    assert int(answers[1].split()[0]) > 80
+    assert answers[2] == "[[True]]"
+    assert int(answers[4]) > 0
+
+
+def test_the_survey_of_a_deploy_runs_nothing_of_it(victim: Deployment, fleet: Fleet) -> None:
+    dry = run_pyinfra(fleet.inventory(victim), "--dry", "-y", timeout=BOUND)
+    assert dry.returncode == 0
+
+
+def test_the_role_reaches_no_database_that_a_superuser_asks(victim: Deployment) -> None:
+    """Nor any setting that outlives the fixed ones."""
+    for forbidden in (
+        "alter database postgres set search_path = public",
+        "alter database template1 set search_path = public",
+        "alter role postgres set search_path = public",
+        "alter role all set search_path = public",
+        "alter database synapse set session_preload_libraries = 'x'",
+        "create event trigger struck on ddl_command_start execute function evil.on_write()",
+    ):
+        assert "ERROR" in as_synapse(victim.host, forbidden, check=False), forbidden
+    # In a cluster that began with PostgreSQL 14 or older everybody may make things in `public`.
+    as_superuser(victim.host, "grant create on schema public to public")
+    as_synapse(victim.host, ATTACK.partition("-- A cast")[0].replace("evil.", "public.")
+               .replace("create schema evil;", ""), database="postgres")  # fmt: skip
+    # And where somebody gave the role that database as well.
+    as_superuser(victim.host, "alter database postgres set search_path = public, pg_catalog")
+    assert "users=True" in victim.host.run("python3", "-c", ASKS, timeout=BOUND).stdout
+
+
+def test_what_never_answers_ends_within_its_bound(victim: Deployment, fleet: Fleet) -> None:
+    as_synapse(victim.host, "update evil.delay set seconds = 3600")
+    victim.host.run("sed", "-i", "/^presence/d", SETTINGS)
+
+    def bounded(*argv: str) -> str:
+        return victim.host.run(*argv, timeout=BOUND).stdout
+
+    with ThreadPoolExecutor() as pool:
+        applied = pool.submit(bounded, "altpeter-matrix", "apply")
+        asked = pool.submit(bounded, "python3", "-c", ASKS_FOR_SCHEMA)
+        run_pyinfra(fleet.inventory(victim), "--dry", "-y", timeout=BOUND)
+        assert "restarted matrix-synapse" in applied.result()
+        # What the installed code demands: the database did not answer.
+        assert int(asked.result()) > 80
+    bounded("altpeter-matrix", "status")
