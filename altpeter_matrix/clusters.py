@@ -110,10 +110,12 @@ class Clusters:
             (
                 *as_superuser(*database_inventory.SHARED, port=cluster.port),
                 *as_synapse(
-                    database, *database_inventory.OF_SYNAPSE, port=cluster.port, limits=_COUNTING
+                    database, *database_inventory.OF_ALL_TABLES, port=cluster.port,
+                    limits=_COUNTING, own_path=False,
                 ),
+                *as_synapse(database, *database_inventory.OF_SYNAPSE, port=cluster.port),
             )
-        )
+        )  # fmt: skip
 
     def content(self, cluster: Cluster) -> list[str]:
         """What a running cluster holds that a new one does not."""

@@ -29,7 +29,7 @@ SHARED = (
 # What is in Synapse's database; asked as Synapse's role, which reads all of pg_catalog, and of the
 # tables its own. Tables that it may not read are compared by all but their number of rows.
 # `query_to_xml` runs the query that is made there: a table's name can be no parameter.
-OF_SYNAPSE = (
+OF_ALL_TABLES = (
     Statement("""
         select 'rows of ' || n.nspname || '.' || c.relname, case
             when not pg_catalog.has_schema_privilege(n.oid, 'usage')
@@ -71,17 +71,19 @@ OF_SYNAPSE = (
         from pg_catalog.pg_trigger where not tgisinternal
     """),
     Statement("select 'extension ' || extname, 'installed' from pg_catalog.pg_extension"),
-    *(
-        Statement(f"""
-            select %s, (pg_catalog.xpath('/row/found/text()', pg_catalog.query_to_xml(
-                'select {what} as found from {table}', false, true, '')))[1]::text
-            where pg_catalog.to_regclass(%s) is not null
-        """, (name, table))  # noqa: S608 - of nobody's making but ours
-        for name, what, table in (
-            (SCHEMA_VERSION, "version", "schema_version"),
-            (_NEWEST_EVENT, "coalesce(max(stream_ordering), 0)", "events"),
-        )
-    ),
+)
+
+# And in the tables that Synapse finds.
+OF_SYNAPSE = tuple(
+    Statement(f"""
+        select %s, (pg_catalog.xpath('/row/found/text()', pg_catalog.query_to_xml(
+            'select {what} as found from {table}', false, true, '')))[1]::text
+        where pg_catalog.to_regclass(%s) is not null
+    """, (name, table))  # noqa: S608 - of nobody's making but ours
+    for name, what, table in (
+        (SCHEMA_VERSION, "version", "schema_version"),
+        (_NEWEST_EVENT, "coalesce(max(stream_ordering), 0)", "events"),
+    )
 )  # fmt: skip
 
 # Asked in each of PostgreSQL's own databases of a cluster that is said to be empty: a row for each
@@ -120,7 +122,7 @@ CONTENT = (
 
 
 def parse(answers: Iterable[Sequence[Row]]) -> Inventory:
-    """The answers to `SHARED` and `OF_SYNAPSE`."""
+    """The answers to `SHARED`, `OF_ALL_TABLES` and `OF_SYNAPSE`."""
     return {str(name): str(value) for rows in answers for name, value in rows}
 
 

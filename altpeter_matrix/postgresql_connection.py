@@ -36,6 +36,7 @@ OWN_DATABASES = ("postgres", "template1")
 _CLIENT = Path(__file__).with_name("postgresql_client.py")
 _CONNECT = 10  # seconds; of the process's start, too
 _SHORT = 30.0
+_FIXED = {"search_path": "pg_catalog,pg_temp"}
 _MOST_SAID = 300
 _MOST_BYTES = 1024**2
 
@@ -73,16 +74,23 @@ def as_superuser(
     """
     if database not in OWN_DATABASES:
         raise ValueError(f"superuser in {database}")
-    connect = _connect(SUPERUSER, port, database, limits, search_path="pg_catalog,pg_temp")
+    connect = _connect(SUPERUSER, port, database, limits, **_FIXED)
     return _ask(connect, statements, limits, writes=writes)
 
 
 def as_synapse(
-    database: str, *statements: Statement, port: int = PORT, limits: Limits = Limits()
+    database: str,
+    *statements: Statement,
+    port: int = PORT,
+    limits: Limits = Limits(),
+    own_path: bool = True,
 ) -> list[list[Row]]:
-    """The same in Synapse's database, in a read-only transaction, with the search_path that Synapse
-    has: the tables that it finds are meant."""
-    return _ask(_connect(SYNAPSE_USER, port, database, limits), statements, limits)
+    """The same in Synapse's database, in a read-only transaction.
+
+    own_path: with the search_path that Synapse has, so that the tables are meant that it finds.
+    """
+    options = {} if own_path else _FIXED
+    return _ask(_connect(SYNAPSE_USER, port, database, limits, **options), statements, limits)
 
 
 def _connect(
