@@ -5,8 +5,9 @@ DEB := dist/altpeter-matrix-config_$(VERSION)_all.deb
 VENV := build/venv/installed
 PYTHON := build/venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-# tests/conftest.py says which tests go together.
-IN_TWO_PROCESSES := --numprocesses 2 --dist loadscope --no-loadscope-reorder
+DIVIDED = --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
+# Twice the usual two processors, as tests of hosts mostly wait; what goes together: tests/conftest.py.
+PROCESSES ?= 4
 DEBIAN ?= 13
 # The repository that `make repo` publishes, and its key; docs/repository.md explains them.
 REPO ?= repository
@@ -16,7 +17,7 @@ REPO_URI ?=
 
 # Prerequisites share one checkout, one venv and two processors.
 .NOTPARALLEL:
-.PHONY: help demo demo-down test test-upgrades test-fast lint deb repo bench docs clean lab-requirements
+.PHONY: help demo demo-down test test-upgrades test-all test-fast lint deb repo bench docs clean lab-requirements
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,9 +37,9 @@ demo: deb lab-requirements  ## deploy a server on a disposable host (DEBIAN=12|1
 demo-down: $(VENV)  ## remove the demo's host
 	@$(PYTHON) -m tests.hosts.demo down
 
-test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, 40 minutes)
+test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, half an hour)
 	@scripts/bootstrap.sh test
-	@$(PYTEST) $(IN_TWO_PROCESSES) -m "not upgrades" tests/unit tests/package tests/hosts
+	@$(PYTEST) $(DIVIDED) -m "not upgrades" tests/unit tests/package tests/hosts
 
 test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all faults (overnight)
 	@scripts/bootstrap.sh test
@@ -47,8 +48,11 @@ test-upgrades: deb lab-requirements  ## run the long forms: all upgrades and all
 	$(PYTEST) tests/hosts/upgrades || status=$$?; \
 	exit $$status
 
+test-all: test test-upgrades  ## run everything, on both releases (overnight)
+
+test-fast: PROCESSES = 2
 test-fast: $(VENV)  ## run the tests that need neither root nor a host
-	@$(PYTEST) $(IN_TWO_PROCESSES) tests/unit
+	@$(PYTEST) $(DIVIDED) tests/unit
 
 lint: deb  ## run every static check
 	@scripts/bootstrap.sh lint

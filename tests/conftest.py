@@ -1,6 +1,5 @@
-"""For all tests: how they share two processes, and pyinfra without its effect on them."""
+"""For all tests: how processes share them, and pyinfra without its effect on them."""
 
-from pathlib import PurePath
 from typing import Any
 from unittest import mock
 
@@ -12,24 +11,23 @@ from xdist.scheduler import LoadScopeScheduling
 with mock.patch("gevent.monkey.patch_all"):
     import pyinfra_cli  # noqa: F401
 
-# Modules of tests/hosts that do without the two servers that the others share.
-APART = (
-    "test_apt_install.py", "test_readme.py", "test_first_deploy_killed.py", "test_lab.py",
-    "test_divided_run.py", "test_lab_controller.py", "test_adoption.py", "test_release_upgrade.py",
-    "test_two_clusters.py", "test_lab_cleanup.py",
+# What takes longest begins first, so that all processes end at about the same time; of these, what
+# does without the two servers that the others share comes between, as those are being deployed.
+LONGEST = (
+    "hosts/test_undo_interrupted.py", "hosts/test_apt_install.py", "hosts/test_readme.py",
+    "package/test_dpkg.py", "hosts/test_interruptions.py", "hosts/test_no_request_lost.py",
+    "hosts/test_undo.py", "hosts/upgrades/test_upgrades.py", "hosts/test_bad_input.py",
+    "hosts/test_updates.py", "package/test_debconf.py", "hosts/test_removal.py",
+    "hosts/test_repository.py", "hosts/test_federation.py", "hosts/test_first_deploy_killed.py",
+    "hosts/test_lab.py", "hosts/test_lab_cleanup.py", "hosts/test_certificates.py",
+    "hosts/test_divided_run.py", "hosts/test_deploy.py", "package/test_piuparts.py",
+    "package/test_build.py", "hosts/test_autopkgtest.py", "hosts/test_exposure.py",
 )  # fmt: skip
-SERVERS = "servers"
-PACKAGE = "package"
-# What takes longest begins first, so that both processes end at about the same time.
-LONGEST = (SERVERS, "test_apt_install.py", "test_readme.py", PACKAGE, *APART)
 
 
 def group(nodeid: str) -> str:
-    """The tests of one group run in one process, one after the other."""
-    module = PurePath(nodeid.partition("::")[0])
-    if module.is_relative_to("tests/hosts") and module.name not in APART:
-        return SERVERS
-    return PACKAGE if module.is_relative_to("tests/package") else module.name
+    """The tests of one group, a module, run in one process, one after the other."""
+    return nodeid.partition("::")[0].removeprefix("tests/")
 
 
 class Groups(LoadScopeScheduling):
@@ -51,4 +49,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _begins_late(item: pytest.Item) -> int:
     name = group(item.nodeid)
-    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+    if name in LONGEST:
+        return LONGEST.index(name)
+    return len(LONGEST) + name.startswith("unit/")

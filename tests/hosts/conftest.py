@@ -65,20 +65,20 @@ def _process() -> str:
 @pytest.fixture(scope="session")
 def fleet(lab: Lab) -> Fleet:
     """Deploys, records and clones the two servers of this session."""
-    return Fleet(lab, reuse=bool(os.environ.get("LAB_REUSE")))
+    return Fleet(lab, NAME, reuse=bool(os.environ.get("LAB_REUSE")))
 
 
 @pytest.fixture(scope="session")
 def deploying(
     fleet: Fleet, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Deployment]]]:
-    """Deploys all servers that the selected tests use, at the same time."""
+    """Has all servers that the selected tests use, made at the same time."""
     used = {name for item in request.session.items for name in _fixtures(item)}
     wanted = [
         member for member in MEMBERS.values() if f"debian{member.debian}" in used or used & BOTH
     ]
     with ThreadPoolExecutor() as pool:
-        yield {member.debian: pool.submit(fleet.deploy, member) for member in wanted}
+        yield fleet.begin(wanted, pool)
 
 
 def _fixtures(item: pytest.Item) -> list[str]:

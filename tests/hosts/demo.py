@@ -22,7 +22,7 @@ CA_FILE = TOP / "build" / "demo-ca.pem"
 # With the seconds that each takes on two processors; the first only the first time.
 STEPS = {
     "base image and package of Synapse": 75,
-    "outside world: DNS, ACME, apt, mail": 10,
+    "outside world (DNS, ACME, apt, mail)": 10,
     "bare Debian host": 5,
     "deploy": 50,
 }

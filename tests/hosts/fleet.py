@@ -4,17 +4,25 @@ alpha: Debian 12, deployed as root; ``alpha.test`` delegated to ``matrix.alpha.t
 beta:  Debian 13, deployed as a user with sudo; ``matrix.beta.test``, redirect from ``beta.test``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.hosts.deployments import Deployment, lab_settings, run_pyinfra, write_inventory
 from tests.hosts.lab import Host, Lab, Snapshot
+from tests.hosts.lab.images import exclusive
+from tests.hosts.lab.snapshots import STORE
 
 # pyinfra's options for the first runs: the output must not hold a secret even so.
 TALKATIVE = ("-vvv", "--debug", "--diff")
+
+# The same for all processes of a divided run (pytest-xdist).
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
 
 # Leaves every command line that ever shows up in the process list in one file.
 WATCH_PROCESSES = """
@@ -120,23 +128,43 @@ MEMBERS = {
 
 
 class Fleet:
-    """Deploys each member once per session; with ``reuse`` what an earlier session deployed."""
+    """Deploys each member once per test run; with ``reuse`` takes what an earlier run deployed."""
 
-    def __init__(self, lab: Lab, reuse: bool = False) -> None:
+    def __init__(self, lab: Lab, name: str, reuse: bool = False) -> None:
+        """name: of the test run, whose processes each have a lab of their own."""
         self.lab = lab
+        self.name = name
         self.reuse = reuse
         self._snapshots: dict[str, Snapshot] = {}
+
+    def begin(
+        self, members: Sequence[Member], pool: ThreadPoolExecutor
+    ) -> dict[str, Future[Deployment]]:
+        """Deploy them at the same time. Of a divided run's processes the first one does; the others
+        wait, and then boot what it has deployed."""
+        turn = ExitStack()
+        turn.enter_context(exclusive(f"servers-{self.name}"))
+        futures = {member.debian: pool.submit(self.deploy, member) for member in members}
+
+        def end() -> None:
+            with turn:
+                wait(futures.values())
+
+        pool.submit(end)
+        return futures
 
     def deploy(self, member: Member) -> Deployment:
         """Bare host -> one run of the public command -> a running server, snapshotted."""
         settings = member.settings(self.lab)
-        snapshot = self.lab.load_snapshot(self._snapshot_name(member.name)) if self.reuse else None
-        if snapshot is not None:
-            host = self.lab.host(member.name, base=snapshot)
+        name = self._shared_name(member.name)
+        snapshot = self.lab.load_snapshot(name)
+        if snapshot is not None and (self.reuse or snapshot.run == RUN):
+            # With an address of its own: in this lab somebody else may have that one.
+            host = self.lab.host(member.name, base=snapshot, readdress=True)
         else:
             host = self.lab.host(member.name, debian=member.debian, dns=member.dns)
             self._first_run(member, host, settings)
-            snapshot = self.lab.snapshot(host, self._snapshot_name(member.name))
+            snapshot = self.lab.snapshot(host, name, RUN)
             host.start()
         self._snapshots[member.name] = snapshot
         return Deployment(host=host, settings=settings, ca_file=self.lab.ca_file)
@@ -203,12 +231,16 @@ class Fleet:
         )
         with watched_processes(host) as seen, watched_files(host) as readable:
             result = run_pyinfra(inventory, "-y", *TALKATIVE)
+        STORE.mkdir(parents=True, exist_ok=True)
         self._record(host.name, "output").write_text(f"{result.stdout}\n{result.stderr}")
         self._record(host.name, "processes").write_text(seen())
         self._record(host.name, "readable").write_text(readable())
 
     def _record(self, name: str, what: str) -> Path:
-        return self.lab.state / f"{name}.{what}"
+        return STORE / f"{self._shared_name(name)}.{what}"
+
+    def _shared_name(self, name: str) -> str:
+        return f"{self.name}-{name}"
 
     def _snapshot_name(self, name: str) -> str:
         return f"{self.lab.name}-{name}"

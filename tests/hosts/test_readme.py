@@ -46,6 +46,7 @@ COMMAND = re.compile(
 ELSEWHERE = {
     "make test": "what is running now",
     "make test-upgrades": "it takes a night",
+    "make test-all": "the two above",
     "make lint": ".ci/run begins with it",
     "make repo": "test_repository.py, by the command in the Makefile",
     "build/venv/bin/pyinfra my-server/local.py deploy.py": "test_deploy.py, on a host",

@@ -119,12 +119,9 @@ class Lab:
             for label in ("", "acme.", "mail.", "packages.", "upgrades."):
                 self._zone.addresses[f"{label}lab.test"] = (host.ipv4, host.ipv6)
             host.start(newborn=True, prepare=self.services.prepare)
-            self._own_roots = self._access.trusted + self.services.issuing_root()
-            # A clone's certificate may come from the ACME server of an earlier run.
-            met = "".join(snapshot.roots for snapshot in snapshots.all_saved())
-            self._access.trusted = "".join(split_pem(self._own_roots + met))
-            self.services.ca_pem = self._access.trusted
-            self.services.ca_file.write_text(self._access.trusted)
+            issuing = self.services.issuing_root()
+            self._own_roots = self._access.trusted + issuing
+            self._trust(issuing)
         for supported in self._needs.releases:
             self.services.publish_synapse(*self._needs.versions, debian=supported)
 
@@ -166,6 +163,9 @@ class Lab:
             fqdn, release, lowers = base.fqdn, base.debian, [Path(layer) for layer in base.layers]
         if release not in RELEASES:
             raise LabError(f"no Debian {release} in the lab; there are {', '.join(RELEASES)}")
+        if base is not None:
+            # Its certificate may come from the ACME server of another run, or of another process.
+            self._trust(base.roots)
         number = base.number if base and not readdress else None
         host = self._new_host(name, fqdn, number, release, lowers, disk=disk)
         with self._guard:
@@ -175,7 +175,18 @@ class Lab:
         host.dns_names = names
         host.met_roots = base.roots if base else ""
         host.start(newborn=base is None)
+        if base is not None:
+            self.services.introduce(host, base.roots)
         return host
+
+    def _trust(self, roots: str) -> None:
+        """From now on, in all hosts that start."""
+        with self._guard:
+            self._access.trusted = "".join(split_pem(self._access.trusted + roots))
+            self.services.ca_pem = self._access.trusted
+            unfinished = self.services.ca_file.with_suffix(".unfinished")
+            unfinished.write_text(self._access.trusted)
+            unfinished.replace(self.services.ca_file)
 
     def _new_host(
         self,
@@ -236,7 +247,7 @@ class Lab:
             self._zone.remove(name)
             self.services.update_dns()
 
-    def snapshot(self, host: Host, name: str) -> Snapshot:
+    def snapshot(self, host: Host, name: str, run: str = "") -> Snapshot:
         """Power a host off and freeze it; it can be started again, and so can clones of it.
 
         Snapshots stay for later runs: `load_snapshot`.
@@ -253,6 +264,7 @@ class Lab:
                     tuple(map(str, host.lowers)),
                     host.dns_names,
                     "".join(split_pem(self._own_roots + host.met_roots)),
+                    run,
                 )
             )
 

@@ -18,6 +18,7 @@ from .controller import resolvers
 from .dns import Zone
 from .errors import LabError
 from .host import Host
+from .identity import split_pem
 from .images import base_image, cached
 from .layers import run_in_layer
 from .layout import CACHE, RELEASES, recipe_key
@@ -109,6 +110,27 @@ def services_layers(debian: str) -> list[Path]:
     return [layer, base]
 
 
+# Has an ACME server that knows nothing of certbot's accounts make them anew, with the same keys.
+INTRODUCE = """
+import json, sys
+from pathlib import Path
+import josepy
+from acme import client, errors, messages
+
+for found in Path("/etc/letsencrypt/accounts").rglob("regr.json"):
+    key = josepy.JWK.json_loads(found.with_name("private_key.json").read_text())
+    store = "/etc/ssl/certs/ca-certificates.crt"
+    network = client.ClientNetwork(key, verify_ssl=store)
+    directory = client.ClientV2.get_directory(sys.argv[1], network)
+    order = messages.NewRegistration(terms_of_service_agreed=True)
+    try:
+        account = client.ClientV2(directory, network).new_account(order).uri
+    except errors.ConflictError as known:  # another clone was here
+        account = known.location
+    found.write_text(json.dumps({"body": {}, "uri": account}))
+"""
+
+
 class Services:
     """The services host, once it runs."""
 
@@ -178,6 +200,13 @@ class Services:
                     return answer.read().decode()
             time.sleep(0.1)
         raise LabError("the ACME server does not answer on port 15000")
+
+    def introduce(self, host: Host, met: str) -> None:
+        """Let a clone go on with its ACME account, if it met other ACME servers only."""
+        accounts = host.root / "etc/letsencrypt/accounts"
+        known = set(split_pem(self.issuing_root())) <= set(split_pem(met))
+        if not known and any(accounts.rglob("regr.json")):
+            host.run("python3", "-", self.acme_directory, input=INTRODUCE)
 
     def publish_synapse(self, *versions: str, debian: str | None = None) -> None:
         """List these versions of Synapse (default: all), for one release or for all."""

@@ -18,7 +18,8 @@ STORE = CACHE / "snapshots"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A frozen host. ``layers`` begins with the topmost; ``roots`` are the ACME roots it met."""
+    """A frozen host. ``layers`` begins with the topmost; ``roots`` are the ACME roots it met;
+    ``run`` is the test run that made it."""
 
     name: str
     debian: str
@@ -27,6 +28,7 @@ class Snapshot:
     layers: tuple[str, ...]
     dns: tuple[str, ...]
     roots: str
+    run: str = ""
 
 
 def changing() -> AbstractContextManager[None]:
