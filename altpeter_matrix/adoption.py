@@ -41,12 +41,12 @@ from .links import SYNAPSE as SYNAPSE_LINK
 from .lock import exclusive
 from .paths import Paths
 from .rendered import render_host
-from .services import GATE, HOLD, NGINX, SYNAPSE, UNITS
+from .services import FOLLOWER, GATE, HOLD, NGINX, SYNAPSE, UNITS
 from .settled import Report
 from .signals import termination_as_exception, undisturbed
 
 # What watches, and what holds requests back for, a server with generations.
-_OF_GENERATIONS = (GATE.replace(".service", ".timer"), GATE, HOLD)
+_OF_GENERATIONS = (GATE.replace(".service", ".timer"), GATE, HOLD, FOLLOWER)
 
 
 def adopt(host: Host, *, say: adoption_database.Say = lambda _: None) -> tuple[Report, Path]:

@@ -22,11 +22,13 @@ NGINX = "nginx"
 UNITS: Mapping[str, str] = {SYNAPSE: "matrix-synapse.service", NGINX: "nginx.service"}
 # Where requests wait while Synapse restarts.
 HOLD = "altpeter-matrix-hold.socket"
-# What starts the check of a newer Synapse, and what follows changes of nginx.conf.
+# Follows changes of nginx.conf (nginx_main.py).
+FOLLOWER = "altpeter-matrix-nginx-main.path"
+# What starts by itself: the check of a newer Synapse, and that.
 GUARDS = (
     "altpeter-matrix-upgrade-check.timer",
     "altpeter-matrix-upgrade-check.path",
-    "altpeter-matrix-nginx-main.path",
+    FOLLOWER,
 )
 # Watches a version of Synapse that is new here.
 GATE = "altpeter-matrix-gate.service"
@@ -34,6 +36,7 @@ GATE = "altpeter-matrix-gate.service"
 # minutes more for the end itself. The health gate goes on where it was.
 _ENDS_WITHIN: Mapping[str, float] = {
     "altpeter-matrix-upgrade-check.service": 20 * 60 + 120,
+    "altpeter-matrix-nginx-main.service": 90 + 120,
     "altpeter-matrix-hold.service": 2 * 3600 + 120,
     GATE: 12 * 3600 + 120,
 }

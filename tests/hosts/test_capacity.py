@@ -121,6 +121,14 @@ def test_a_deployed_nginx_has_room(server: Deployment) -> None:
     assert server.host.run("dpkg", "--verify", "nginx-common").stdout == ""
 
 
+def test_debians_unit_is_the_one_that_the_drop_in_replaces_a_part_of(server: Deployment) -> None:
+    unit = server.host.read("/lib/systemd/system/nginx.service")
+    nginx = "/usr/sbin/nginx -g 'daemon on; master_process on;'"
+    lines = [line for line in unit.splitlines() if line.startswith(("ExecStart=", "ExecReload="))]
+    assert lines == [f"ExecStart={nginx}", f"ExecReload={nginx} -s reload"]
+    assert "Type=forking" in unit
+
+
 @pytest.mark.parametrize(
     "reload",
     [
