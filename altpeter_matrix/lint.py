@@ -53,6 +53,7 @@ def lint(
         found += _other_owner(source, prefix, addition, base)
     found += _uploads(settings)
     found += _email(_origin("email", sources), ours)
+    found += _user_agent(_origin("user_agent_suffix", sources), ours)
     found += listener_findings(
         _origin("listeners", sources), ours.get("listeners"), settings.listener.port
     )
@@ -134,6 +135,14 @@ def _email(where: str, ours: Options) -> Iterator[Finding]:
                 "contradicts enable_tls: false, so Synapse does not start",
                 "remove one of them",
             )
+
+
+def _user_agent(where: str, ours: Options) -> Iterator[Finding]:
+    suffix = ours.get("user_agent_suffix")
+    if isinstance(suffix, str) and not suffix.isascii():
+        yield error(
+            where, "has letters beyond ASCII, so Synapse does not start", "write it in ASCII"
+        )
 
 
 def _other_file(path: str, text: str, ours: Options) -> Iterator[Finding]:

@@ -181,3 +181,9 @@ def test_synapses_own_defaults_may_be_replaced() -> None:
 def test_an_option_that_stands_twice_in_another_file_is_named_with_its_line() -> None:
     message = only(others={f"{CONF_D}/x.yaml": "a: 1\na: 2"})
     assert message.startswith(f"warning: {CONF_D}/x.yaml: line 2: the key a is there twice")
+
+
+def test_a_user_agent_that_stops_synapse_is_an_error() -> None:
+    assert only(DELEGATED + "synapse: {user_agent_suffix: ü}").startswith(
+        "error: settings.yaml: synapse.user_agent_suffix: has letters beyond ASCII"
+    )
