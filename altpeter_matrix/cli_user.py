@@ -3,6 +3,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from .cli_support import reporting, require_root
 from .errors import MatrixConfigError, Problem
 from .paths import Paths
 from .text import decoded, first_line
+
+if TYPE_CHECKING:
+    from .users import Account
 
 
 @click.group()
@@ -37,7 +41,16 @@ def create(name: str, admin: bool, password_file: Path | None, exists_ok: bool) 
     local_part(name, settings.server_name)  # a wrong name is told before a password is asked for
     password = _password(password_file)
     account = create_user(Paths(), settings, name, password, admin=admin, exists_ok=exists_ok)
-    click.echo(f"{account.user_id} {'was made' if account.made else 'exists already'}.")
+    click.echo(f"{account.user_id} {_outcome(account, admin)}.")
+
+
+def _outcome(account: "Account", admin: bool) -> str:
+    if account.made:
+        return "was made"
+    if account.record is None:
+        return "exists already; whether somebody can log in as it could not be found out"
+    rights = ", and is no server administrator" if admin and not account.record.admin else ""
+    return f"exists already{rights}"
 
 
 def _password(file: Path | None) -> str:

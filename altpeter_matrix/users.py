@@ -10,11 +10,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import secrets_store
+from . import secrets_store, user_records
 from .errors import HostError, Problem
 from .paths import Paths
 from .settings import Settings
 from .user_ids import LONGEST_USER_ID, check_localpart, room_for_localpart
+from .user_records import Record
 
 _PATH = "/_synapse/admin/v1/register"
 _LONGEST_PASSWORD = 512  # synapse.rest.admin.users
@@ -33,6 +34,7 @@ class Account:
 
     user_id: str
     made: bool = True  # False: it was there before
+    record: Record | None = None  # of one that was there before, where that can be told
 
 
 def create_user(
@@ -62,12 +64,26 @@ def create_user(
     if "user_id" in answer:
         return Account(str(answer["user_id"]))
     code, reason = answer.get("errcode"), answer.get("error", "no reason given")
-    if code == "M_USER_IN_USE" and exists_ok:
-        return Account(f"@{localpart}:{settings.server_name}", made=False)
+    if code == "M_USER_IN_USE":
+        user_id = f"@{localpart}:{settings.server_name}"
+        record = user_records.find(paths, user_id)
+        if record is not None and record.deactivated:
+            raise HostError(_deactivated(record.user_id))
+        if exists_ok:
+            return Account(record.user_id if record else user_id, made=False, record=record)
     remedy = _REMEDIES.get(str(code), "read `journalctl -u matrix-synapse -n 50`")
     if reason == _OTHER_SECRET:
         remedy = "Synapse runs with an older registration_shared_secret: restart it"
     raise HostError(Problem(f"user {name}", f"was not made: {reason}", remedy))
+
+
+def _deactivated(user_id: str) -> Problem:
+    return Problem(
+        f"user {user_id}",
+        "exists and is deactivated: nobody can log in as it",
+        "choose another name, or have a server administrator set a password for it again (Synapse's"
+        ' admin API, "Create or modify account", with deactivated: false)',
+    )
 
 
 def local_part(name: str, server_name: str) -> str:

@@ -66,7 +66,7 @@ def administrator(username: str | None, state: HostState) -> Generator[StringCom
     + username: the local part of the user ID; None makes nobody
     + state: what was observed on the host
     """
-    if username is None or state.administrator:
+    if username is None or state.administrator is not None:
         host.noop("the administrator has an account" if username else "no administrator is wanted")
         return
     if not state.administrator_password:

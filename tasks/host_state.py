@@ -87,7 +87,8 @@ class HostState:
     units: Mapping[str, str] = field(default_factory=dict)  # enabled, disabled, masked, …
     database_locale: tuple[str, ...] = ()
     users: bool = False
-    administrator: bool = False
+    # The account of the administrator's name: active, deactivated, or ordinary, without rights.
+    administrator: str | None = None
     administrator_password: bool = False
     smtp_password_same: bool = False
     smtp_password_private: bool = False
@@ -167,7 +168,7 @@ def parse(lines: Iterable[str]) -> HostState:
         units={row[0]: row[1] for row in words("units") if len(row) == 2},
         database_locale=next((tuple(row[1:]) for row in database if row[0] == "locale"), ()),
         users=["users"] in database,
-        administrator=["administrator"] in database,
+        administrator=next((row[1] for row in database if row[0] == "administrator"), None),
         administrator_password=["password"] in database,
         smtp_password_same="same" in sections["smtp-password"],
         smtp_password_private="mode 600 0" in sections["smtp-password"],

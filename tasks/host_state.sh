@@ -225,9 +225,10 @@ if have psql; then
 SELECT 'locale', datcollate, datctype, pg_catalog.pg_encoding_to_char(encoding)
 FROM pg_catalog.pg_database WHERE datname = :'database';
 SQL
-    sql matrix-synapse '' "$DATABASE" <<'SQL' | grep -Fx -e users -e administrator | sort -u
+    sql matrix-synapse '' "$DATABASE" <<'SQL' | grep -Ex 'users|administrator (active|deactivated|ordinary)' | sort -u
 SELECT 'users' FROM users LIMIT 1;
-SELECT 'administrator' FROM users WHERE name = :'name' LIMIT 1;
+SELECT 'administrator', CASE WHEN deactivated = 1 THEN 'deactivated' WHEN admin = 1 THEN 'active'
+    ELSE 'ordinary' END FROM users WHERE name = :'name' LIMIT 1;
 SQL
 fi
 if [ -s "$ADMINISTRATOR_PASSWORD" ]; then echo password; fi

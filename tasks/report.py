@@ -18,6 +18,13 @@ from .host_state import HostState
 from .paths import ADMINISTRATOR_PASSWORD
 from .survey import Site
 
+_ANOTHER = "name another in administrator.username, or write `administrator: null`"
+_ABOUT_ADMINISTRATOR = {
+    "active": f"its password is on the host, in {ADMINISTRATOR_PASSWORD}",
+    "deactivated": f"is DEACTIVATED, nobody can log in as it: {_ANOTHER}",
+    "ordinary": f"is an ordinary account, WITHOUT an administrator's rights: {_ANOTHER}",
+}
+
 
 class ClosingReport(BaseStateCallback):
     """Printed per host once it is disconnected, when everything that pyinfra prints is out."""
@@ -60,7 +67,7 @@ def lines(site: Site, changes: list[str]) -> Iterator[str]:
     yield f"  address        https://{settings.public_name}"
     if target.administrator:
         yield f"  administrator  {target.administrator}"
-        yield f"                 its password is on the host, in {ADMINISTRATOR_PASSWORD}"
+        yield f"                 {_ABOUT_ADMINISTRATOR[site.state.administrator or 'active']}"
     if not settings.certificates.acme:
         yield "  certificate    yours to put into /etc/letsencrypt/live/" + settings.public_name
     yield from _dns(site)

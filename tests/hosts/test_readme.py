@@ -40,7 +40,12 @@ SERVER_NAME = "matrix.readme.test"
 # A command is anything in a shell block, in the table of day 2, or elsewhere in the text when it
 # begins like one of these.
 COMMAND = re.compile(
-    r"make |build/venv/bin/|altpeter-matrix |apt remove |pyinfra |/etc/altpeter-matrix/"
+    r"make |build/venv/bin/|altpeter-matrix |apt remove |pyinfra |/etc/altpeter-matrix/|register_"
+)
+# Synapse's own, as its manual has it but for the file.
+REGISTER = (
+    "register_new_matrix_user -c /etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml "
+    "http://localhost:8008"
 )
 # Commands that another test runs, or that run the tests.
 ELSEWHERE = {
@@ -261,17 +266,29 @@ def test_making_an_account_asks_for_the_password(server: Deployment) -> None:
     said = typed(server.host, "altpeter-matrix user create alice", password, password)
     assert "@alice:" in said
     assert password not in said
+    assert lets_in(server, "alice", password)
+
+
+@proves(REGISTER)
+def test_synapses_own_program_makes_an_account(server: Deployment) -> None:
+    password = "correct horse battery staple"
+    said = typed(server.host, REGISTER, "bob", password, password, "no")
+    assert "Success!" in said
+    assert lets_in(server, "bob", password)
+
+
+def lets_in(server: Deployment, user: str, password: str) -> bool:
     answer = request(
         server,
         "/_matrix/client/v3/login",
         method="POST",
         body={
             "type": "m.login.password",
-            "identifier": {"type": "m.id.user", "user": "alice"},
+            "identifier": {"type": "m.id.user", "user": user},
             "password": password,
         },
     )
-    assert answer.status == http.client.OK
+    return answer.status == http.client.OK
 
 
 def answered_within(seconds: float, pid: int, terminal: int) -> bytes:
@@ -284,7 +301,7 @@ def answered_within(seconds: float, pid: int, terminal: int) -> bytes:
 
 
 def typed(host: Host, command: str, *answers: str) -> str:
-    """Run a command on a terminal of the host; answer each question for a password."""
+    """Run a command on a terminal of the host; answer each question for an account."""
     argv = [*host.ssh_argv[:1], "-tt", *host.ssh_argv[1:], command]
     pid, terminal = pty.fork()
     if pid == 0:
@@ -294,7 +311,7 @@ def typed(host: Host, command: str, *answers: str) -> str:
         while chunk := answered_within(60, pid, terminal):
             said += chunk
             # click writes the space last, when nothing typed is thrown away any more.
-            if left and re.search(rb"(?i:password|repeat)[^\n]*: $", said):
+            if left and re.search(rb"(?i:password|repeat|localpart|admin)[^\n]*: $", said):
                 os.write(terminal, left.pop(0).encode() + b"\n")
                 said += b"\n"
     _, status = os.waitpid(pid, 0)

@@ -141,7 +141,7 @@ def deployed(host: Host) -> dict[str, str]:
         ),
         "nginx-default": "decided",
         "units": "systemd-timesyncd.service enabled",
-        "database": "locale C C UTF8\nusers\nadministrator\npassword",
+        "database": "locale C C UTF8\nusers\nadministrator active\npassword",
         "smtp-password": "same\nmode 600 0" if wanted.smtp_password else "",
         "tool": "settled",
     }  # fmt: skip

@@ -8,11 +8,15 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from altpeter_matrix import user_records
 from altpeter_matrix.apply import apply
 from altpeter_matrix.check import check
+from altpeter_matrix.cli import cli
 from altpeter_matrix.diff import diff
 from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
 from altpeter_matrix.init import init
@@ -22,6 +26,7 @@ from altpeter_matrix.secrets_store import smtp_password
 from altpeter_matrix.settings import Settings
 from altpeter_matrix.status import Status, status
 from altpeter_matrix.status_text import text
+from altpeter_matrix.user_records import Record
 from altpeter_matrix.users import Account, create_user
 
 from .fake_host import NAME, SYNAPSE_UNIT, FakeHost
@@ -275,6 +280,58 @@ def test_a_user_gets_the_id_that_synapse_makes_of_the_name(
         made = create_user(serving.paths, read_settings(serving.paths), name, "long enough")
         assert made == Account(f"@bugs.upper:{NAME}")
         registration.taken.remove("bugs.upper")
+
+
+@pytest.mark.parametrize("exists_ok", [False, True])
+def test_a_deactivated_account_is_not_well(
+    serving: FakeHost,
+    registration: type[Registration],
+    monkeypatch: pytest.MonkeyPatch,
+    exists_ok: bool,
+) -> None:
+    registration.taken.add("bob")
+    record = Record(f"@bob:{NAME}", deactivated=True, admin=False)
+    monkeypatch.setattr(user_records, "find", lambda *_: record)
+    settings = read_settings(serving.paths)
+    with pytest.raises(HostError, match=f"user @bob:{NAME}: exists and is deactivated"):
+        create_user(serving.paths, settings, "bob", "long enough", exists_ok=exists_ok)
+
+
+def test_an_account_that_exists_is_told_with_its_own_id_and_rights(
+    serving: FakeHost, registration: type[Registration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old servers have accounts with capitals, which Synapse takes for the same name."""
+    registration.taken.add("bob")
+    monkeypatch.setattr("altpeter_matrix.cli_user.Paths", lambda: serving.paths)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    words = ["user", "create", "bob", "--exists-ok", "--admin", "--password-file", "-"]
+    for record, told in (
+        (None, f"@bob:{NAME} exists already; whether somebody can log in as it could not be found"),
+        (Record(f"@Bob:{NAME}", False, True), f"@Bob:{NAME} exists already.\n"),
+        (Record(f"@bob:{NAME}", False, False), "already, and is no server administrator.\n"),
+    ):
+        monkeypatch.setattr(user_records, "find", lambda *_, found=record: found)
+        result = CliRunner().invoke(cli, words, input="long enough\n")
+        assert (result.exit_code, told in result.output) == (0, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("rows", "record"),
+    [
+        ([["@a:b.org", 1, 0]], Record("@a:b.org", True, False)),
+        ([["@a:b.org", 0, 1]], Record("@a:b.org", False, True)),
+        ([], None),
+        ([["@a:b.org", 0]], None),
+        ([["@a:b.org", "no", 1]], None),
+        ([["@a:b.org", None, 1]], None),
+        ([[1, 0, 1]], None),
+    ],
+)
+def test_a_record_counts_only_in_the_form_that_was_asked_for(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch, rows: list[Any], record: Record | None
+) -> None:
+    monkeypatch.setattr(user_records, "as_synapse", lambda *_: [rows])
+    assert user_records.find(serving.paths, "@a:b.org") == record
 
 
 def test_what_synapse_would_refuse_is_told_with_its_rule_before(serving: FakeHost) -> None:

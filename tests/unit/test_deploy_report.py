@@ -47,6 +47,18 @@ def test_it_tells_what_was_done_and_where_the_server_is() -> None:
     assert "/etc/altpeter-matrix/secrets/administrator_password" in told
 
 
+@pytest.mark.parametrize(
+    ("account", "what"),
+    [("deactivated", "is DEACTIVATED, nobody can log in"), ("ordinary", "is an ordinary account")],
+)
+def test_an_administrator_who_is_none_is_named_with_the_remedy(account: str, what: str) -> None:
+    found = site()
+    told = text(replace(found, state=replace(found.state, administrator=account)))
+    assert what in told
+    assert "name another in administrator.username" in told
+    assert "administrator_password" not in told
+
+
 def test_it_tells_when_nothing_was_done() -> None:
     assert "nothing, all was as wanted" in text(site())
 
