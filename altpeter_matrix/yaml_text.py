@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from .errors import Problem, SettingsError
-from .plain_data import Shapeless, require_shape
+from .plain_data import Shapeless, require_shape, shown_key
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
@@ -136,7 +136,7 @@ def parse_document(text: str, source: str) -> Document:
     odd = [key for key in data if not isinstance(key, str)]
     if odd:
         raise SettingsError(
-            Problem(f"{source}: {key}", "is not a known key", "remove it") for key in odd
+            Problem(f"{source}: {shown_key(key)}", "is not a known key", "remove it") for key in odd
         )
     return Document(data, root)
 

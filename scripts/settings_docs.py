@@ -26,7 +26,11 @@ public_name: matrix.example.org
 ```
 
 An unknown key, a wrong type or a contradiction is refused, with all problems at once, before
-anything changes.
+anything changes. What an error says to write is accepted.
+
+The file is YAML as Synapse reads it: a text such as `no`, `0123` or `2020-01-01` needs quotes, and
+merge keys (`<<`) may be used. Files may begin with a byte order mark and have the line ends of
+Windows, those with passwords too.
 
 Besides, `/etc/altpeter-matrix/synapse.d/*.yaml` holds further Synapse options that not every user
 of the host may read, and `/etc/altpeter-matrix/nginx.d/*.conf` nginx directives for the public

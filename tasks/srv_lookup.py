@@ -1,7 +1,8 @@
 """Prints the SRV records of some names. Runs on the host, whose resolver is the one that counts.
 
-A bare host has no program that asks for SRV records, so this speaks DNS (RFC 1035, RFC 2782)
-itself, with nothing but the standard library.
+A bare host has neither a program nor a library that asks for SRV records (python3-dnspython comes
+with no package that is there before the deploy), so this speaks DNS (RFC 1035, RFC 2782) itself,
+with nothing but the standard library.
 """
 
 import re
@@ -12,6 +13,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 SRV, INTERNET = 33, 1
+# What a target may look like. DNS allows every byte in a name, and what is printed is read line by
+# line: whoever answers must not be able to say more than a name.
+_TARGET = re.compile(r"[a-z0-9_.-]+")
 # A datagram may get lost, and a resolver be restarting (resolv.conf(5): timeout, attempts).
 TIMEOUT, ATTEMPTS = 2.0, 2
 
@@ -49,7 +53,9 @@ def services(message: bytes) -> Iterator[tuple[int, str]]:
         kind, _, _, length = struct.unpack(">2HIH", message[at : at + 10])
         at += 10
         if kind == SRV:
-            yield struct.unpack(">3H", message[at : at + 6])[2], read_name(message, at + 6)[0]
+            target = read_name(message, at + 6)[0]
+            if _TARGET.fullmatch(target):
+                yield struct.unpack(">3H", message[at : at + 6])[2], target
         at += length
 
 

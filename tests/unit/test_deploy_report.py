@@ -1,5 +1,6 @@
 """The closing report, and the DNS records it tells about."""
 
+import re
 import socket
 import struct
 import threading
@@ -11,6 +12,8 @@ from typing import Any
 
 import click
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from altpeter_matrix.settings import load_settings
 from tasks import report, srv_lookup
@@ -119,6 +122,29 @@ def test_service_records_are_read_from_an_answer(lost: int) -> None:
     with dns_server(answer, lost=lost) as port:
         found = srv_lookup.look_up("_matrix-fed._tcp.example.org", ["127.0.0.1"], port)
     assert found == [(8448, "matrix.example.org")]
+
+
+def test_a_target_that_is_no_host_name_says_nothing() -> None:
+    """What the host prints is read line by line: `## tool` would begin a section."""
+    label = b"a\n## tool\nsettled"
+    hostile = bytes([len(label)]) + label + b"\x00"
+    good = record(33, struct.pack(">3H", 10, 5, 8448) + b"\x06matrix\x03org\x00")
+    answer = record(33, struct.pack(">3H", 10, 5, 1) + hostile) + good
+    with dns_server(answer) as port:
+        found = srv_lookup.look_up("_matrix._tcp.example.org", ["127.0.0.1"], port)
+    assert found == [(8448, "matrix.org")]
+
+
+@given(message=st.binary(max_size=80))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_no_answer_makes_the_lookup_fail_otherwise_than_it_expects(message: bytes) -> None:
+    header = struct.pack(">6H", 1, 0x8180, 1, 3, 0, 0)
+    try:
+        for port, target in srv_lookup.services(header + message):
+            assert 0 <= port <= 65535
+            assert re.fullmatch(r"[a-z0-9_.-]+", target)
+    except (IndexError, struct.error):
+        return
 
 
 def test_an_answer_that_is_nonsense_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
