@@ -17,7 +17,7 @@ REPO_URI ?=
 
 # Prerequisites share one checkout, one venv and two processors.
 .NOTPARALLEL:
-.PHONY: help demo demo-down test test-upgrades test-all test-fast lint deb repo bench docs clean lab-requirements
+.PHONY: help demo demo-down test test-upgrades test-all test-fast lint deb repo bench docs audit clean lab-requirements
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,8 +73,16 @@ bench: deb lab-requirements  ## measure against apt-get and Ansible
 docs: $(VENV)  ## write docs/settings.md from the schema
 	@$(PYTHON) scripts/settings_docs.py
 
+# Not in CI: holes become known without a change here, and where PyPI is only a mirror of files
+# nobody can be asked (--strict makes that a failure, not a success).
+audit: $(VENV)  ## ask PyPI whether what build/venv has installed has known holes
+	@[ -x build/audit/bin/pip-audit ] || { python3 -m venv build/audit && \
+		build/audit/bin/pip install --quiet 'pip-audit~=2.10'; }
+	@build/audit/bin/pip-audit --strict --progress-spinner off \
+		--path "$$(echo build/venv/lib/python3*/site-packages)"
+
 clean:  ## remove what was built, but not the lab's caches
-	rm -rf build/deb build/venv build/*.log dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build/deb build/venv build/audit build/*.log dist .mypy_cache .pytest_cache .ruff_cache
 
 lab-requirements: $(VENV)
 	@scripts/bootstrap.sh lab

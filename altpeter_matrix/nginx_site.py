@@ -64,7 +64,8 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
     # Imported here because `apply` with nothing to do must not pay for it.
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
 
-    template = Environment(
+    # It makes no HTML; what the settings may hold is restricted by their formats.
+    template = Environment(  # nosec B701
         undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
     ).from_string(resource("nginx/site.conf.j2").read_text(encoding="utf-8"))
     nginx = facts.nginx_version or OLDEST_NGINX

@@ -17,15 +17,15 @@ _RESERVED_PORTS = {5432: "PostgreSQL", 8448: "nginx (federation)"}
 # letsencrypt.org/docs/rate-limits, "Limits on identifiers"; what other authorities allow differs.
 _MOST_CERTIFICATE_NAMES = 100
 
-# Top-level Synapse options that have another owner: what to do instead.
+# Top-level Synapse options that have another owner: what to do instead. Remedies, not passwords.
 _OWNED_ELSEWHERE = {
     "server_name": "set server_name at the top of the settings",
     "report_stats": "set report_stats at the top of the settings",
     "signing_key": "leave the key in the file that Synapse's package names",
     "signing_key_path": "leave the key in the file that Synapse's package names",
-    "macaroon_secret_key": "put it into /etc/altpeter-matrix/secrets/macaroon_secret_key",
-    "form_secret": "put it into /etc/altpeter-matrix/secrets/form_secret",
-    "registration_shared_secret": (
+    "macaroon_secret_key": "put it into /etc/altpeter-matrix/secrets/macaroon_secret_key",  # nosec B105
+    "form_secret": "put it into /etc/altpeter-matrix/secrets/form_secret",  # nosec B105
+    "registration_shared_secret": (  # nosec B105
         "put it into /etc/altpeter-matrix/secrets/registration_shared_secret"
     ),
 }

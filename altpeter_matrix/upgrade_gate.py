@@ -239,7 +239,8 @@ class Gate:
 
     def _go_back(self, trial: Trial) -> None:
         before = trial.before
-        assert before is not None
+        # Here and below for mypy: the phases before leave none without one.
+        assert before is not None  # nosec B101
         self._note(trial)
         state = upgrade_sight.unit().get("ActiveState")
         try:
@@ -264,7 +265,7 @@ class Gate:
 
     def _pin(self, trial: Trial) -> None:
         """First of all: else the next run of apt brings it again."""
-        assert trial.before is not None and trial.reason is not None
+        assert trial.before is not None and trial.reason is not None  # nosec B101
         release = trial.release
         held_back.hold_back(
             self.paths, release.package, release.version,
@@ -279,7 +280,7 @@ class Gate:
 
     def _returned(self, trial: Trial) -> None:
         """The old version is installed: see that it serves, and close the matter."""
-        assert trial.before is not None
+        assert trial.before is not None  # nosec B101
         self.paths.refused.unlink(missing_ok=True)
         self._pin(trial)
         run("systemctl", "start", "--no-block", upgrade_way_back.UNIT, check=False)
@@ -310,7 +311,7 @@ class Gate:
         told = trial.told
         trial = replace(trial, phase="stuck", stays=why, stuck_since=timestamps.now(), told=True)
         reason = trial.explanation
-        assert reason is not None
+        assert reason is not None  # nosec B101
         if told:
             self._note(trial)
             return

@@ -25,7 +25,7 @@ _REMEDIES = {
     "M_INVALID_USERNAME": "choose another name",
     "M_EXCLUSIVE": "choose another name, an application service has this one",
 }
-_OTHER_SECRET = "HMAC incorrect"
+_REFUSED_HMAC = "HMAC incorrect"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def create_user(
         if exists_ok:
             return Account(record.user_id if record else user_id, made=False, record=record)
     remedy = _REMEDIES.get(str(code), "read `journalctl -u matrix-synapse -n 50`")
-    if reason == _OTHER_SECRET:
+    if reason == _REFUSED_HMAC:
         remedy = "Synapse runs with an older registration_shared_secret: restart it"
     raise HostError(Problem(f"user {name}", f"was not made: {reason}", remedy))
 

@@ -36,10 +36,18 @@ said_nothing() {
     [ -z "$said" ] || { echo "$said"; return 1; }
 }
 
+# For bandit, which warns of each exception that it is told of.
+quiet_unless_failed() {
+    said=$("$@" 2>&1) || { echo "$said"; return 1; }
+}
+
 check ruff "$venv/ruff" check --quiet .
 check format "$venv/ruff" format --check --quiet .
 # shellcheck disable=SC2046  # our file names have no spaces
 check mypy "$venv/mypy" --no-error-summary $(sources '*.py' | grep -vx setup.py)
+# What runs as root on a host, or with an administrator's rights on all of them.
+check bandit quiet_unless_failed "$venv/bandit" --quiet --recursive --configfile .bandit.yaml \
+    altpeter_matrix tasks scripts deploy.py
 # shellcheck disable=SC2046
 check shellcheck shellcheck $(shell_scripts) files/bash-completion/*
 # shellcheck disable=SC2046
