@@ -73,13 +73,13 @@ OF_ALL_TABLES = (
     Statement("select 'extension ' || extname, 'installed' from pg_catalog.pg_extension"),
 )
 
-# And in the tables that Synapse finds.
+# And in the tables that Synapse finds; what is put into the text is of nobody's making but ours.
 OF_SYNAPSE = tuple(
     Statement(f"""
         select %s, (pg_catalog.xpath('/row/found/text()', pg_catalog.query_to_xml(
             'select {what} as found from {table}', false, true, '')))[1]::text
         where pg_catalog.to_regclass(%s) is not null
-    """, (name, table))  # noqa: S608 - of nobody's making but ours
+    """, (name, table))  # nosec B608
     for name, what, table in (
         (SCHEMA_VERSION, "version", "schema_version"),
         (_NEWEST_EVENT, "coalesce(max(stream_ordering), 0)", "events"),
