@@ -96,8 +96,9 @@ def test_no_question_of_ours_runs_anything_of_it(victim: Deployment) -> None:
     """Those of the health gate, of the way back and of the move to a newer PostgreSQL, too."""
     answers = victim.host.run("python3", "-c", ASKS, timeout=BOUND).stdout.splitlines()
     assert "owner='matrix-synapse', users=True" in answers[0]
-    assert answers[1].endswith("(True, False)")
-    assert int(answers[1].split()[0]) > 80
+    demanded, answers_at_all = answers[1].split()[:2]
+    assert int(demanded) > 80
+    assert answers_at_all == "(True,"
     assert answers[2] == "[[True]]"
     assert int(answers[4]) > 0
 
