@@ -14,6 +14,8 @@ from pathlib import Path
 
 from .drain import HELD
 
+# altpeter-matrix-hold.socket's; several, because the kernel lets 4096 connections wait at each.
+SOCKETS = tuple(f"/run/altpeter-matrix/hold{more}.sock" for more in ("", "-2", "-3", "-4"))
 _FIRST_SOCKET = 3  # sd_listen_fds(3)
 _LOOK_EVERY = 0.1
 _IDLE_EXIT = 5.0

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from .drain import HELD, WRITE_SOURCE
 from .facts import HostFacts, Version
+from .hold import SOCKETS
 from .paths import Paths
 from .resources import resource
 from .settings import Settings
@@ -43,8 +44,6 @@ LONGEST_ADDRESS = 14000
 
 # Seconds that a request waits for Synapse. Clients and other servers give up after 60 to 80.
 LONGEST_HOLD = 90
-# Together they let more wait than MOST_REQUESTS.
-HOLD_SOCKETS = tuple(f"/run/altpeter-matrix/hold{more}.sock" for more in ("", "-2", "-3", "-4"))
 
 # Requests for Synapse that nginx has open at a time, each on two of the connections that one worker
 # process has (nginx_main.CONNECTIONS), even if one process got them all: the rest is for what needs
@@ -88,7 +87,7 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
         curves=f"{POST_QUANTUM_CURVE}:{CURVES}" if post_quantum else CURVES,
         synapse_port=settings.listener.port,
         held=HELD,
-        hold_sockets=HOLD_SOCKETS,
+        hold_sockets=SOCKETS,
         most_requests=MOST_REQUESTS,
         most_requests_of_address=MOST_REQUESTS_OF_ADDRESS,
         most_held_of_address=MOST_HELD_OF_ADDRESS,

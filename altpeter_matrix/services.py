@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from . import disk, nginx_main
+from . import disk, hold, nginx_main
 from .commands import last_lines, run
 from .errors import HostError, Problem
 from .paths import Paths
@@ -22,6 +22,7 @@ NGINX = "nginx"
 UNITS: Mapping[str, str] = {SYNAPSE: "matrix-synapse.service", NGINX: "nginx.service"}
 # Where requests wait while Synapse restarts.
 HOLD = "altpeter-matrix-hold.socket"
+HOLD_SERVICE = "altpeter-matrix-hold.service"
 # Follows changes of nginx.conf (nginx_main.py).
 FOLLOWER = "altpeter-matrix-nginx-main.path"
 # What starts by itself: the check of a newer Synapse, and that.
@@ -134,6 +135,11 @@ class Services:
     def hold_listens(self) -> bool:
         return self._is_active(HOLD)
 
+    def _hold_lacks_a_socket(self) -> bool:
+        """As that of an older version: a socket unit that listens takes up no further paths."""
+        first, *others = map(self.paths.on_host, hold.SOCKETS)
+        return first.exists() and not all(other.exists() for other in others)
+
     def _is_active(self, unit: str) -> bool:
         return run("systemctl", "is-active", "--quiet", unit, check=False).returncode == 0
 
@@ -214,6 +220,9 @@ class Services:
         # may only reload; and deb-systemd-invoke starts no static unit.
         if not self.hold_listens():
             run("systemctl", "start", HOLD, check=False)
+        elif self._hold_lacks_a_socket() and not self._is_active(HOLD_SERVICE):
+            # Nobody waits there now.
+            run("systemctl", "restart", HOLD, check=False)
         for guard in GUARDS:
             if not self._is_active(guard):
                 run("systemctl", "start", guard, check=False)

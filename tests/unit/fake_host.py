@@ -48,7 +48,9 @@ case "$1" in
             printf 'NeedDaemonReload=no\\nSubState=x\\n'
             cat "$FAKE_ROOT/units/$unit"; echo
         done ;;
-    is-active) [ ! -e "$FAKE_ROOT/hold-is-down" ] ;;
+    is-active)
+        case "$3" in *-hold.service) exit 3 ;; esac
+        [ ! -e "$FAKE_ROOT/hold-is-down" ] ;;
     start | restart | reload)
         case "$2" in *.socket | *.timer | *.path) rm -f "$FAKE_ROOT/hold-is-down"; exit ;; esac
         if [ -e "$FAKE_ROOT/power-cut-before/$1" ]; then kill -9 "$PPID"; exit 1; fi

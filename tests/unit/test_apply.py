@@ -409,3 +409,14 @@ def test_the_hold_listens_before_synapse_restarts(serving: FakeHost) -> None:
     actions = serving.actions()
     hold = actions.index("start altpeter-matrix-hold.socket")
     assert hold < actions.index("restart matrix-synapse.service")
+
+
+def test_a_hold_of_fewer_sockets_gets_the_others(serving: FakeHost) -> None:
+    """That of 0.1 had one, and went on with it until the host was booted."""
+    serving.write("run/altpeter-matrix/hold.sock", "")
+    serving.settings(f"server_name: {NAME}\npresence: false\n")
+    serving.forget_calls()
+    apply(serving.host)
+    actions = serving.actions()
+    hold = actions.index("restart altpeter-matrix-hold.socket")
+    assert hold < actions.index("restart matrix-synapse.service")

@@ -8,7 +8,7 @@ import pytest
 
 from altpeter_matrix import nginx_main, nginx_site, well_known
 from altpeter_matrix.facts import Certificate
-from altpeter_matrix.nginx_site import HOLD_SOCKETS
+from altpeter_matrix.hold import SOCKETS as HOLD_SOCKETS
 
 from .samples import DEBIAN_12, DEBIAN_13, DELEGATED, WIKI, facts, settings
 
@@ -270,7 +270,7 @@ def test_what_waits_leaves_room_for_what_needs_no_synapse() -> None:
     assert 2 * nginx_site.MOST_REQUESTS <= nginx_main.CONNECTIONS * 3 / 4
     assert nginx_main.CONNECTIONS < nginx_main.OPEN_FILES
     # The kernel lets 4096 wait at each.
-    assert len(nginx_site.HOLD_SOCKETS) * 4096 > nginx_site.MOST_REQUESTS
+    assert len(HOLD_SOCKETS) * 4096 > nginx_site.MOST_REQUESTS
     socket = (UNITS / "altpeter-matrix-hold.socket").read_text("utf-8")
     assert tuple(re.findall(r"^ListenStream=(.*)$", socket, re.MULTILINE)) == HOLD_SOCKETS
 
