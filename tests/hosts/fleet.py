@@ -198,7 +198,8 @@ class Fleet:
         )
 
     def record(self, deployment: Deployment, what: str) -> str:
-        """What was recorded during the first run: ``output``, ``processes`` or ``readable``."""
+        """What was recorded during the first run: ``output``, ``processes``, ``readable``, or the
+        ``addresses`` that the host had, as another process's lab has others."""
         return self._record(deployment.host.name, what).read_text(errors="replace")
 
     @contextmanager
@@ -235,6 +236,7 @@ class Fleet:
         self._record(host.name, "output").write_text(f"{result.stdout}\n{result.stderr}")
         self._record(host.name, "processes").write_text(seen())
         self._record(host.name, "readable").write_text(readable())
+        self._record(host.name, "addresses").write_text(f"{host.ipv4}\n{host.ipv6}\n")
 
     def _record(self, name: str, what: str) -> Path:
         return STORE / f"{self._shared_name(name)}.{what}"

@@ -69,7 +69,7 @@ class Patient:
             assert time.monotonic() < end, f"{self.history()}\n{self.journal()}"
             time.sleep(0.3)
 
-    def until_good(self, within: float = 120) -> str:
+    def until_good(self, within: float = 300) -> str:
         """Wait until the gate is content with what is installed, and can come back to it."""
         end = time.monotonic() + within
         while time.monotonic() < end:
