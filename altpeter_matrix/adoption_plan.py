@@ -84,9 +84,10 @@ class Division:
 def synapse_port(options: Options) -> int:
     """The port that nginx is to reach Synapse on."""
     for listener in options.get("listeners") or ():
-        if isinstance(listener, Mapping) and listener.get("type") == "http":
-            if "client" in _resources(listener) and isinstance(listener.get("port"), int):
-                return int(listener["port"])
+        if not isinstance(listener, Mapping) or listener.get("type") != "http":
+            continue
+        if "client" in _resources(listener) and isinstance(listener.get("port"), int):
+            return int(listener["port"])
     return 8008
 
 

@@ -7,6 +7,7 @@ than the one that runs.
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from .accounts import SYNAPSE_USER
 from .commands import run
@@ -51,7 +52,7 @@ def unit_problems(shown: str) -> Iterator[Problem]:
     properties = dict(line.partition("=")[::2] for line in shown.splitlines())
     command = re.search(r"argv\[\]=(.*?) ;", properties.get("ExecStart", ""))
     words = command[1].replace("=", " ").split() if command else []
-    read = [after.rstrip("/") for word, after in zip(words, words[1:], strict=False)
+    read = [after.rstrip("/") for word, after in pairwise(words)
             if word in {"-c", "--config-path"}]  # fmt: skip
     if read != ["/etc/matrix-synapse/homeserver.yaml", "/etc/matrix-synapse/conf.d"]:
         yield Problem(

@@ -246,8 +246,8 @@ def _site_changes(served: Sites, wanted: Settings) -> list[Change]:
         changes.append(
             Change("/_synapse/admin", "public", "on this host only", "http://127.0.0.1 answers it")
         )
-    for port in sorted({p for one in served.servers for p in one.ports} - {80, 443, 8448}):
-        changes.append(Change(f"port {port}", "answered by nginx", "closed"))
+    ports = {port for server in served.servers for port in server.ports} - {80, 443, 8448}
+    changes += [Change(f"port {port}", "answered by nginx", "closed") for port in sorted(ports)]
     if wanted.federation.port_8448 and not served.listens(8448):
         changes.append(Change("port 8448", "closed", "answered by nginx", "for federation"))
     return changes

@@ -124,9 +124,12 @@ def _notice_new_certificate(host: Host, rendered: Rendered) -> None:
 def _generation_for(host: Host, store: Store, rendered: Rendered, text: str, work: Work) -> int:
     """The number of a whole, checked generation with the rendered files: an old one or a new."""
     current = store.current()
-    if current and not store.tampering(current):
-        if dict(current.files) == records_of(rendered.files):
-            return current.number
+    if (
+        current
+        and not store.tampering(current)
+        and dict(current.files) == records_of(rendered.files)
+    ):
+        return current.number
     if (number := store.newest_matching(rendered.files)) is not None:
         return number
     directory = store.write_candidate(rendered.files, package_version(), text)

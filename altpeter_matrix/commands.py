@@ -30,7 +30,7 @@ class Result:
 def run(
     *argv: str | Path,
     timeout: float = 60,
-    input: str | None = None,  # noqa: A002 - the name subprocess uses
+    input: str | None = None,
     check: bool = True,
 ) -> Result:
     """Run a program; HostError when it is missing, hangs, or (with check) fails."""

@@ -77,7 +77,7 @@ def connected(config: dict[str, Any]) -> Any:
 if __name__ == "__main__":
     try:
         found = ask(json.load(sys.stdin))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+    except Exception as error:  # whatever it is, it is the answer
         text = " ".join(str(part) for part in error.args) or type(error).__name__
         found = {"database_error": " ".join(text.split())}
     json.dump(found, sys.stdout)

@@ -166,9 +166,11 @@ class Store:
             if difference:
                 found.append(Tampering(path, difference))
         known = {*expected, generation.directory / RECORD, generation.directory / SETTINGS}
-        for path in sorted(generation.directory.rglob("*")):
-            if path not in known and (path.is_symlink() or not path.is_dir()):
-                found.append(Tampering(path, "added"))
+        found += [
+            Tampering(path, "added")
+            for path in sorted(generation.directory.rglob("*"))
+            if path not in known and (path.is_symlink() or not path.is_dir())
+        ]
         return found
 
     def _difference(self, path: Path, record: FileRecord) -> str | None:

@@ -48,8 +48,7 @@ def _signs(paths: Paths) -> list[tuple[str, str]]:
     found = []
     if is_edited(paths, homeserver):
         found.append((str(homeserver), "the file was edited"))
-    for path in own_snippets(paths):
-        found.append((str(path), "the file is not of Synapse's package"))
+    found += [(str(path), "the file is not of Synapse's package") for path in own_snippets(paths)]
     # Without an edit, too: it is in use.
     found += [(one.where, one.what) for one in identity.sqlite_problems(paths)]
     return found

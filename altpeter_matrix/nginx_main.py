@@ -68,10 +68,9 @@ def raised(text: str) -> str:
 
 def _at_least(name: str, number: int, words: list[re.Match[str]]) -> list[tuple[int, int, str]]:
     """The edit of a directive whose number is smaller."""
-    if len(words) == 2 and words[0].group() == name and words[1].group().isdecimal():
-        if int(words[1].group()) < number:
-            return [(*words[1].span(), str(number))]
-    return []
+    if len(words) != 2 or words[0].group() != name or not words[1].group().isdecimal():
+        return []
+    return [(*words[1].span(), str(number))] if int(words[1].group()) < number else []
 
 
 def write(paths: Paths) -> bool:
@@ -145,5 +144,5 @@ def _reloaded_since(moment: float) -> bool:
 if __name__ == "__main__":
     try:
         follow(Paths()) if "--changed" in sys.argv else write(Paths())
-    except Exception as error:  # noqa: BLE001 - nginx has to start
+    except Exception as error:  # nginx has to start
         print(f"nginx keeps the limits of its own nginx.conf: {error!r}", file=sys.stderr)

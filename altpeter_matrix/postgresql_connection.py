@@ -154,7 +154,7 @@ def _answer_of(user: str, request: bytes, limits: Limits) -> bytes:
     """
     end = time.monotonic() + limits.seconds + _CONNECT
     reading, writing = os.pipe()  # it holds far more than any request of ours
-    with open(reading, "rb") as asked, open(writing, "wb") as asking:
+    with os.fdopen(reading, "rb") as asked, os.fdopen(writing, "wb") as asking:
         asking.write(request)
         asking.close()
         try:

@@ -107,7 +107,7 @@ def tidy(paths: Paths) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def ask(  # noqa: PLR0913 - each is a fact of its own
+def ask(  # each is a fact of its own
     paths: Paths,
     *argv: str | Path,
     root: Path,

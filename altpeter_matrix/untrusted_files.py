@@ -166,7 +166,7 @@ def _work_as(identity: tuple[int, int, list[int]], work: Callable[[], Any], writ
         answer = {"is": work()}
     except OSError as error:
         answer = {"error": [error.errno, error.strerror, str(error.filename or "")]}
-    except BaseException as error:  # noqa: BLE001 - of its own kind, also when memory runs out
+    except BaseException as error:  # of its own kind, also when memory runs out
         answer = {"what": f"cannot be read ({type(error).__name__}: {error})"}
     try:
         data = json.dumps(answer).encode()

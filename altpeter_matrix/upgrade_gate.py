@@ -69,10 +69,13 @@ class Gate:
         if going_back is not None:
             upgrade_way_back.wait_for_dpkg(self.paths, going_back.release)
         found = upgrade_way_back.wait_while_replacing(self.paths)
-        if going_back is not None and found is not None:
-            if found.release in {going_back.release, going_back.before}:
-                self._go_on(going_back, found)
-                return
+        if (
+            going_back is not None
+            and found is not None
+            and found.release in {going_back.release, going_back.before}
+        ):
+            self._go_on(going_back, found)
+            return
         upgrade_way_back.allow(self.paths)
         if found is None:
             return

@@ -185,9 +185,9 @@ def _due(paths: Paths, synapse: Synapse, offer: Offer) -> Iterator[str]:
     if any(one.version == best for one in held):
         best = None
     for one in held:
-        if one.retried and one.version != offer.candidate:
-            if best is None or is_newer(one.version, best):
-                yield one.version
+        retried = one.retried and one.version != offer.candidate
+        if retried and (best is None or is_newer(one.version, best)):
+            yield one.version
 
 
 def _forget(paths: Paths, synapse: Synapse, offer: Offer) -> None:

@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 SRV, INTERNET = 33, 1
 # What a target may look like. DNS allows every byte in a name, and what is printed is read line by
@@ -78,8 +79,8 @@ def look_up(name: str, servers: Sequence[str], port: int = 53) -> list[tuple[int
 
 
 def main() -> None:
-    with open("/etc/resolv.conf", encoding="utf-8") as file:
-        servers = re.findall(r"^nameserver\s+(\S+)", file.read(), re.MULTILINE)
+    resolv = Path("/etc/resolv.conf").read_text(encoding="utf-8")
+    servers = re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE)
     for name in sys.argv[1:]:
         for port, host in look_up(name, servers):
             print(name, port, host)

@@ -69,7 +69,7 @@ class FirstDeploy:
         try:
             before = installed(host)
             self.prepare(host)
-            names = sorted(self.packages - {OUR_PACKAGE}) + [LOCAL_COPY]
+            names = [*sorted(self.packages - {OUR_PACKAGE}), LOCAL_COPY]
             script = (
                 "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update; apt-get -qq -y install "
                 f"--no-install-recommends {shlex.join(names)} </dev/null"

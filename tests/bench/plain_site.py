@@ -54,7 +54,9 @@ def under_name(site: str, name: str) -> str:
     """The same site for another server name, such that one nginx can load both."""
     label = name.partition(".")[0]
     # Whoever names nobody is answered by ours already.
-    site, strangers = re.subn(r"^server \{\n.*?^\}\n", "", site, count=1, flags=re.M | re.S)
+    site, strangers = re.subn(
+        r"^server \{\n.*?^\}\n", "", site, count=1, flags=re.MULTILINE | re.DOTALL
+    )
     site, known = re.subn(r'("~\^000 \[\^ \]\+ )[^"]*"', rf'\1{re.escape(name)}$"', site)
     if not strangers or not known:
         raise LabError("our site knows its names in another way now")

@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,9 @@ class Homeserver:
             body = json.dumps(body).encode()
         connection = _Connection(name or self.public_name, self.address, self.tls())
         try:
-            try:
+            # Refused while the body was still going up; the answer is there to read.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, path, body=body, headers=all_headers)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # refused while the body was still going up; the answer is there to read
             response = connection.getresponse()
             return Answer(
                 status=response.status,

@@ -170,7 +170,7 @@ class Load:
     def _run(self) -> None:
         try:
             asyncio.run(self._all())
-        except BaseException as error:  # noqa: BLE001  # raised again where the load is used
+        except BaseException as error:  # raised again where the load is used
             self._error = error
             self._warm.set()
 

@@ -80,7 +80,7 @@ class Polls:
     def _run(self) -> None:
         try:
             asyncio.run(self._all())
-        except BaseException as error:  # noqa: BLE001  # told where the polls are used
+        except BaseException as error:  # told where the polls are used
             self._error = error
         finally:
             self._ready.set()

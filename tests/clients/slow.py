@@ -71,8 +71,6 @@ class Slow:
                 for key, _ in selector.select(0.2):
                     # What comes first are TLS's own session tickets.
                     with suppress(ssl.SSLWantReadError):
-                        try:
+                        with suppress(ConnectionError):
                             self.answers.append(key.data.recv(self.reads))
-                        except ConnectionError:
-                            pass
                         selector.unregister(key.fileobj)

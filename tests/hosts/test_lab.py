@@ -90,7 +90,7 @@ def test_synapses_repository_is_signed_and_lists_two_versions(
     host.run("tee", keyring, input="")
     source = f"deb [signed-by={keyring}] {services.synapse_repository} {codename} main\n"
     host.write("/etc/apt/sources.list.d/matrix-org.list", source)
-    with pytest.raises(CommandError, match="not signed|NO_PUBKEY|Missing key"):
+    with pytest.raises(CommandError, match=r"not signed|NO_PUBKEY|Missing key"):
         host.run("apt-get", "--error-on=any", "update")
     fetch = "import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])"
     host.run("python3", "-c", fetch, services.synapse_keyring_url, keyring)
@@ -131,7 +131,7 @@ def test_no_certificate_without_control_of_the_name(lab: Lab, equipped: Host) ->
     order = "certbot certonly --standalone -n --agree-tos --register-unsafely-without-email"
     bundle = "REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
     server = lab.services.acme_directory
-    with pytest.raises(CommandError, match="Connection refused|Some challenges have failed"):
+    with pytest.raises(CommandError, match=r"Connection refused|Some challenges have failed"):
         equipped.sh(f"{bundle} {order} -d elsewhere.acme.test --server {server}")
 
 
@@ -168,7 +168,7 @@ def test_submission_refuses_who_does_not_log_in(
     lab: Lab, hosts: dict[str, Host], password: str
 ) -> None:
     login = (lab.services.smtp_user if password else "", password)
-    with pytest.raises(CommandError, match="Authentication|authentication"):
+    with pytest.raises(CommandError, match=r"Authentication|authentication"):
         hosts["13"].run("python3", "-", "587", *login, input=SEND)
 
 
@@ -234,6 +234,6 @@ def test_a_machine_that_cannot_says_in_one_line_what_is_missing(
         require()
     monkeypatch.undo()
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(LabUnavailable, match="systemd-nspawn.*apt-get install") as missing:
+    with pytest.raises(LabUnavailable, match=r"systemd-nspawn.*apt-get install") as missing:
         require()
     assert "\n" not in str(refusal.value) + str(missing.value)

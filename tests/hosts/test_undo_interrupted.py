@@ -139,7 +139,7 @@ def test_a_power_cut_at_any_moment_of_an_upgrade_costs_nothing(
 ) -> None:
     upgraded.send()
     upgraded.upgrade()
-    share = (number + random.Random(number).random()) / POWER_CUTS  # noqa: S311
+    share = (number + random.Random(number).random()) / POWER_CUTS
     moment = share * upgraded.takes
     time.sleep(moment)
     host = upgraded.patient.host

@@ -56,11 +56,11 @@ def forked(root: str, deadly: int | None, environment: dict[str, str]) -> dict[s
             said: dict[str, Any] = {"moments": run(root, deadly), "error": ""}
         except BaseException:
             said = {"moments": 0, "error": traceback.format_exc()}
-        with open(written, "w", encoding="utf-8") as pipe:
+        with os.fdopen(written, "w", encoding="utf-8") as pipe:
             json.dump(said, pipe)
         os._exit(1 if said["error"] else 0)
     os.close(written)
-    with open(answer, encoding="utf-8") as pipe:
+    with os.fdopen(answer, encoding="utf-8") as pipe:
         text = pipe.read()
     _, status = os.waitpid(child, 0)
     said = json.loads(text) if text else {"moments": 0, "error": ""}

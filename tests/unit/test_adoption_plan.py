@@ -110,7 +110,7 @@ def test_sqlite_is_to_be_moved(file: str) -> None:
 
 def test_locations_in_a_file_of_snippets_count_as_the_sites_own() -> None:
     head, location, tail = re.split(
-        r"(        location /_matrix \{.*?\n        \}\n)", SITE, flags=re.S
+        r"(        location /_matrix \{.*?\n        \}\n)", SITE, flags=re.DOTALL
     )
     shop = "location /shop { proxy_pass http://127.0.0.1:3000; }"
     texts = {

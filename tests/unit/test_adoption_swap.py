@@ -84,7 +84,7 @@ class Server:
     def sites(self) -> list[str]:
         """What nginx reads; a link to nothing stops it."""
         directory = self.root / "etc/nginx/sites-enabled"
-        names = [n for n in sorted(os.listdir(directory)) if not n.startswith(".")]
+        names = sorted(path.name for path in directory.iterdir() if path.name[0] != ".")
         return [self.on_host(directory / name).read_text() for name in names]
 
 
@@ -153,9 +153,8 @@ def test_both_programs_could_start_at_every_moment(server: Server, decided: Any)
     with always(startable):
         swap_back(server.paths, backup)
     assert seen == [(True, "ours"), (False, "ours"), (False, "old")]
-    assert sorted(os.listdir(server.root / "etc/matrix-synapse/conf.d")) == [
-        *SNIPPETS, "server_name.yaml",
-    ]  # fmt: skip
+    snippets = (server.root / "etc/matrix-synapse/conf.d").iterdir()
+    assert sorted(path.name for path in snippets) == [*SNIPPETS, "server_name.yaml"]
     assert (
         yaml.safe_load((server.root / "etc/matrix-synapse/homeserver.yaml").read_text()) == EDITED
     )

@@ -209,7 +209,7 @@ def test_a_broken_addition_for_nginx_is_named(serving: FakeHost) -> None:
         'echo "nginx: [emerg] unknown directive in ${local}own.conf:1"; exit 1\n',
         0o755,
     )
-    with pytest.raises(ValidationError, match="/etc/altpeter-matrix/nginx.d/own.conf:1"):
+    with pytest.raises(ValidationError, match=r"/etc/altpeter-matrix/nginx\.d/own\.conf:1"):
         apply(serving.host)
     assert current(serving) == "1"
 
@@ -273,7 +273,7 @@ def test_a_service_that_does_not_start_is_taken_back(
         .replace("#!/bin/sh", "#!/bin/bash"),
         0o755,
     )  # fmt: skip
-    with pytest.raises(ActivationError, match="did not restart.*generation 1 is active again"):
+    with pytest.raises(ActivationError, match=r"did not restart.*generation 1 is active again"):
         apply(serving.host)
     assert current(serving) == "1"
 

@@ -209,7 +209,7 @@ def test_init_without_any_usable_name_says_what_to_do(
     fresh.write("etc/matrix-synapse/conf.d/server_name.yaml", "server_name: \n")
     fresh.write("fake-bin/debconf-communicate", "#!/bin/sh\necho 10 no question\n", 0o755)
     monkeypatch.setattr("socket.getfqdn", lambda: "debian")
-    with pytest.raises(HostError, match="init --server-name example.org"):
+    with pytest.raises(HostError, match=r"init --server-name example\.org"):
         init(fresh.paths)
     assert not fresh.paths.settings.exists()
 

@@ -101,7 +101,7 @@ def assert_finished(host: FakeHost, expected: dict[str, str]) -> None:
     for program in ("nginx", "synapse"):
         loaded = paths.loaded(program).read_text()
         assert loaded == (paths.current / program / "fingerprint").read_text()
-    hidden = [path for path in paths.state.rglob(".*")]
+    hidden = list(paths.state.rglob(".*"))
     assert hidden == [], "leftovers of the killed run"
     assert "true" in (paths.synapse_conf_d / "report_stats.yaml").read_text()
 
@@ -208,5 +208,5 @@ def test_what_another_process_is_just_writing_is_no_leftover_of_a_killed_one(
             writer.communicate("\n\n", timeout=30)
             assert writer.returncode == 0
         writer.stdout.close()
-        assert [path for path in host.paths.state.glob(".*")] == []
+        assert list(host.paths.state.glob(".*")) == []
         assert history.read_bytes() == b"history"

@@ -151,7 +151,9 @@ def test_a_key_with_another_fingerprint_is_refused_before_anything_changes() -> 
     with fake_state({"host": data(key_fingerprint="0" * 40)}) as state:
         [host] = state.inventory
         answers(host, BARE)
-        with pytest.raises(Refused, match="altpeter-matrix.asc: does not give the host the key 00"):
+        with pytest.raises(
+            Refused, match=r"altpeter-matrix\.asc: does not give the host the key 00"
+        ):
             run(state)
         assert not any(".new" in command for command in told(host))
 

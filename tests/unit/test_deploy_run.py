@@ -90,7 +90,9 @@ def test_a_bare_host_gets_everything_in_order(data: dict[str, Any]) -> None:
 def test_one_transaction_installs_all_packages(data: dict[str, Any]) -> None:
     installs = [c for c in deploy_bare(data).commands if "apt-get" in c]
     assert len(installs) == 1
-    assert re.search(r"^PACKAGES='matrix-synapse-py3 nginx postgresql .*'$", installs[0], re.M)
+    assert re.search(
+        r"^PACKAGES='matrix-synapse-py3 nginx postgresql .*'$", installs[0], re.MULTILINE
+    )
     assert "PACKAGE_FILE=/var/lib/altpeter-matrix/deploy/altpeter-matrix-config_" in installs[0]
 
 
@@ -257,7 +259,7 @@ def test_settings_in_python_go_to_the_host_as_they_are_meant(data: dict[str, Any
 
 def test_settings_in_python_that_yaml_cannot_say_are_refused(data: dict[str, Any]) -> None:
     data["matrix"] = {**data["matrix"], "synapse": {"pid_file": Path("/run/x")}}
-    with pytest.raises(Refused, match="synapse.pid_file .*: is a PosixPath, .*; write /run/x"):
+    with pytest.raises(Refused, match=r"synapse\.pid_file .*: is a PosixPath, .*; write /run/x"):
         deploy_bare(data)
 
 

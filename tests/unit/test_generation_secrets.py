@@ -1,7 +1,6 @@
 """What generations keep of secrets: nothing wider than it was, and no longer than it is of use."""
 
 import json
-import os
 import time
 
 import pytest
@@ -55,8 +54,8 @@ def test_generations_that_made_a_mode_wider_are_repaired(serving: FakeHost) -> N
     data = json.loads(record.read_text())
     data["files"]["nginx/local/a.conf"]["mode"] = 0o644
     record.write_text(json.dumps(data))
-    os.chmod(record, 0o644)
-    os.chmod(file, 0o644)
+    record.chmod(0o644)
+    file.chmod(0o644)
     host.settings(f"server_name: {NAME}\nuploads: {{max_size: 20M}}\n")
     report = apply(host.host)
     assert not report.notices

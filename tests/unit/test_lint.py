@@ -111,9 +111,9 @@ def test_demanding_and_forbidding_encryption_is_an_error(key: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"port": 8009}, {"type": "metrics"}, {"bind_addresses": ["10.0.0.1"]}]
-    + [{"resources": [{"names": ["federation"]}]}, {"resources": 5}],
-)
+    [{"port": 8009}, {"type": "metrics"}, {"bind_addresses": ["10.0.0.1"]},
+     {"resources": [{"names": ["federation"]}]}, {"resources": 5}],
+)  # fmt: skip
 def test_a_listener_that_nginx_cannot_reach_is_an_error(changes: dict[str, Any]) -> None:
     found = findings(synapse_d={"a.yaml": with_listener(**changes)})
     errors = [str(one) for one in found if one.severity == "error"]

@@ -59,9 +59,8 @@ def test_a_wait_ends_and_names_who_holds_the_lock(paths: Paths) -> None:
         pass
     with held_by_another(paths.locks / APPLY) as process:
         began = time.monotonic()
-        with pytest.raises(HostError) as raised:
-            with exclusive(paths, wait=0.3):
-                pass
+        with pytest.raises(HostError) as raised, exclusive(paths, wait=0.3):
+            pass
         assert time.monotonic() - began < 5
     (problem,) = raised.value.problems
     assert f"process {process} (`" in problem.what and "import fcntl" in problem.what
@@ -72,9 +71,12 @@ def test_what_a_dead_process_has_noted_is_not_believed(paths: Paths) -> None:
     with exclusive(paths):
         pass
     (paths.locks / APPLY).write_text("1 1700000000\n")
-    with held_by_another(paths.locks / APPLY) as process, pytest.raises(HostError) as raised:
-        with exclusive(paths, wait=0):
-            pass
+    with (
+        held_by_another(paths.locks / APPLY) as process,
+        pytest.raises(HostError) as raised,
+        exclusive(paths, wait=0),
+    ):
+        pass
     assert f"process {process} " in str(raised.value) and "since 2023" not in str(raised.value)
 
 
@@ -91,9 +93,12 @@ def test_a_program_of_the_version_before_is_waited_for(paths: Paths) -> None:
     paths.runtime.mkdir(parents=True)
     former = paths.runtime / "lock"
     former.touch(0o644)
-    with held_by_another(former) as process, pytest.raises(HostError, match=f"process {process} "):
-        with exclusive(paths, wait=0.2):
-            pass
+    with (
+        held_by_another(former) as process,
+        pytest.raises(HostError, match=f"process {process} "),
+        exclusive(paths, wait=0.2),
+    ):
+        pass
     with exclusive(paths, wait=0), former.open() as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert former.stat().st_mode & 0o777 == 0o600

@@ -99,7 +99,7 @@ def test_nginx_starts_with_its_own_file_where_ours_cannot_be_made(paths: Paths, 
     link = paths.root / NGINX_MAIN
     if spoil == "unreadable":
         (paths.nginx / "nginx.conf").unlink()
-        with pytest.raises(OSError, match="nginx.conf"):
+        with pytest.raises(OSError, match=r"nginx\.conf"):
             nginx_main.write(paths)
     else:
         link.unlink()

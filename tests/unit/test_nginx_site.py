@@ -465,7 +465,7 @@ def test_many_and_long_names_stay_below_what_nginx_reads_as_one_parameter() -> N
     text = site(f"{DELEGATED}aliases: {[*many, long]}\ncertificates: {{acme: false}}")
     assert max(len(word) for line in text.splitlines() for word in line.split()) < 4000
     (block,) = re.findall(
-        r"^map \$host \$altpeter_matrix_redirect_host \{(.*?)^\}", text, re.M | re.S
+        r"^map \$host \$altpeter_matrix_redirect_host \{(.*?)^\}", text, re.MULTILINE | re.DOTALL
     )
     patterns = [re.compile(one) for one in re.findall(r'"~([^"]+)" \$host;', block)]
     for name in [*many, long, "matrix.example.org", "example.org"]:

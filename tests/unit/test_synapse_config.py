@@ -110,12 +110,14 @@ CARRIERS = [
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"]
-    + ["0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1"]
-    + CARRIERS
-    + ["192.0.0.8", "198.18.0.1", "240.0.0.1", "100::1", "2001:db8::1", "3fff::1", "fec0::1"]
-    + ["5f00::1", "4000::1"],
-)
+    [
+        "127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+        "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1",
+        *CARRIERS,
+        "192.0.0.8", "198.18.0.1", "240.0.0.1", "100::1", "2001:db8::1", "3fff::1", "fec0::1",
+        "5f00::1", "4000::1",
+    ],
+)  # fmt: skip
 def test_link_previews_never_fetch_from(address: str) -> None:
     blocked = [ip_network(network) for network in made()["url_preview_ip_range_blacklist"]]
     assert any(ip_address(address) in network for network in blocked)

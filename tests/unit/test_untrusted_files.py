@@ -61,7 +61,7 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
             synapse_files.texts_of_others(paths)
         assert time.monotonic() - began < 3
         assert [one.where for one in raised.value.problems] == [str(file)]
-        os.rmdir(file) if file.is_dir() else file.unlink()
+        file.rmdir() if file.is_dir() else file.unlink()
 
 
 def test_what_is_not_there_is_no_problem(paths: Paths) -> None:
@@ -188,7 +188,7 @@ def test_a_link_that_only_root_can_have_made_is_followed(tmp_path: Path) -> None
         # Everybody may write in /tmp, so nothing below is trusted.
         with pytest.raises(OSError, match="is a link"):
             disk.replace(ours / "link/file", b"x", 0o644)
-    os.chmod(ours, 0o755)
+    ours.chmod(0o755)
     if os.geteuid() == 0 and not Path("/root").stat().st_mode & 0o022:
         home = Path("/root") / f".altpeter-matrix-test-{os.getpid()}"
         try:

@@ -134,7 +134,7 @@ def test_a_database_that_the_old_version_refuses_is_no_way_back(
         if allowed:
             assert upgrade_way_back.find(paths, OLD, "synapse") == DEB
         else:
-            with pytest.raises(NoWayBack, match="demands schema 95.*restore the backup"):
+            with pytest.raises(NoWayBack, match=r"demands schema 95.*restore the backup"):
                 upgrade_way_back.find(paths, OLD, "synapse")
 
 

@@ -5,7 +5,6 @@ None of it is written into the repository: a registry's host name belongs to the
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -90,11 +89,11 @@ def _first_mirror(uri: str) -> str:
 
 def _deb822(text: str) -> Iterator[AptSource]:
     for paragraph in re.split(r"\n\s*\n", text):
-        fields = dict(
-            (line.split(":", 1)[0].lower(), line.split(":", 1)[1].strip())
+        fields = {
+            line.split(":", 1)[0].lower(): line.split(":", 1)[1].strip()
             for line in paragraph.splitlines()
             if ":" in line and not line.startswith("#")
-        )
+        }
         if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes") != "no":
             for uri in fields["uris"].split():
                 yield AptSource(
@@ -142,7 +141,7 @@ def pip_settings() -> PipSettings:
         if section in ("global", "install", ":env:"):
             values[name] = value.strip("'\"").replace("\\n", " ")
     words = [word.removeprefix("file://") for value in values.values() for word in value.split()]
-    paths = {Path(word) for word in words if word.startswith("/") and os.path.exists(word)}
+    paths = {Path(word) for word in words if word.startswith("/") and Path(word).exists()}
     lines = [f"{name} = {value}" for name, value in sorted(values.items())]
     # pip rewrites a simple index's links relative to it: "../../files/…" lies beside "simple".
     paths |= {path.parent for path in paths if path.name == "simple"}

@@ -267,16 +267,16 @@ class Host:
         known = self._access.known_hosts
         lines = known.read_text().splitlines() if known.exists() else []
         kept = [line for line in lines if line.split()[0] != self.ipv4]
-        for path in sorted((self.root / "etc/ssh").glob("ssh_host_*_key.pub")):
-            kept.append(f"{self.ipv4} {' '.join(path.read_text().split()[:2])}")
+        keys = sorted((self.root / "etc/ssh").glob("ssh_host_*_key.pub"))
+        kept += [f"{self.ipv4} {' '.join(path.read_text().split()[:2])}" for path in keys]
         known.write_text("\n".join(kept) + "\n")
 
     def _port_open(self) -> bool:
-        with suppress(OSError):
-            with socket.create_connection((self.ipv4, self.ssh_port), timeout=1) as link:
-                # On a busy machine a new sshd needs its time; asking anew would only add more.
-                link.settimeout(20)
-                return link.recv(4) == b"SSH-"
+        address = (self.ipv4, self.ssh_port)
+        with suppress(OSError), socket.create_connection(address, timeout=1) as link:
+            # On a busy machine a new sshd needs its time; asking anew would only add more.
+            link.settimeout(20)
+            return link.recv(4) == b"SSH-"
         return False
 
     def _answers_as(self, boot_id: str) -> bool:

@@ -78,7 +78,7 @@ def perform_all(
                 continue
             try:
                 bench.reset(run)
-            except Exception as error:  # noqa: BLE001 - whatever it is, a new clone helps
+            except Exception as error:  # whatever it is, a new clone helps
                 print(f"{run}: not undone, so a new clone goes on: {error}")
                 stack.close()
                 bench = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import ssl
 import sys
 from email import message_from_bytes
@@ -36,7 +35,7 @@ class Sink:
         # Renamed when whole: readers look from outside at any time.
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_bytes(mail.as_bytes())
-        os.replace(unfinished, path)
+        unfinished.replace(path)
         return "250 stored"
 
 
