@@ -17,7 +17,7 @@ REPO_URI ?=
 
 # Prerequisites share one checkout, one venv and two processors.
 .NOTPARALLEL:
-.PHONY: help demo demo-down test test-upgrades test-all test-fast lint deb repo bench docs audit clean lab-requirements
+.PHONY: help demo demo-down test test-upgrades test-all test-fast check lint deb repo bench docs audit clean lab-requirements
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-all: test test-upgrades  ## run everything, on both releases (overnight)
 test-fast: PROCESSES = 2
 test-fast: $(VENV)  ## run the tests that need neither root nor a host
 	@$(PYTEST) $(DIVIDED) tests/unit
+
+check: $(VENV)  ## run the static checks that need neither root nor the package
+	@scripts/lint.sh
 
 lint: deb  ## run every static check
 	@scripts/bootstrap.sh lint

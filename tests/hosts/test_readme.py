@@ -244,6 +244,18 @@ def test_unit_tests_run_in_a_fresh_clone(checkout: Path) -> None:
     assert " passed" in run(*fast, cwd=checkout).stdout.splitlines()[-1]
 
 
+@proves("make check")
+def test_the_quick_checks_pass_and_fail_in_a_fresh_clone(checkout: Path) -> None:
+    run("make", "check", cwd=checkout)
+    wrong = checkout / "altpeter_matrix/wrong.py"
+    wrong.write_text('import json\n\nMODE: int = "0644"\neval(input())\n')
+    try:
+        with pytest.raises(AssertionError, match="failed: ruff mypy bandit"):
+            run("make", "check", cwd=checkout)
+    finally:
+        wrong.unlink()
+
+
 @proves("make bench")
 def test_bench_can_begin_and_its_quickest_part_keeps_its_limit(server: Deployment) -> None:
     run(sys.executable, "-m", "tests.bench", "--help", cwd=TOP)
