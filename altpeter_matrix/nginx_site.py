@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING
 
 from .drain import HELD, WRITE_SOURCE
 from .facts import HostFacts, Version
@@ -9,6 +11,9 @@ from .hold import SOCKETS
 from .paths import Paths
 from .resources import resource
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 # Mozilla's server-side TLS guideline 6.0, "intermediate".
 CIPHERS = ":".join(
@@ -60,17 +65,10 @@ FEWEST_BODIES, MOST_BODIES = 32, 256
 
 def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, ...]) -> str:
     """The text of the site for this host's nginx and OpenSSL."""
-    # Imported here because `apply` with nothing to do must not pay for it.
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
-
-    # It makes no HTML; what the settings may hold is restricted by their formats.
-    template = Environment(  # nosec B701
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
-    ).from_string(resource("nginx/site.conf.j2").read_text(encoding="utf-8"))
     nginx = facts.nginx_version or OLDEST_NGINX
     post_quantum = facts.openssl_version >= POST_QUANTUM_SINCE
     paths = Paths()
-    return template.render(
+    return _template().render(
         names=[_server_name(name) for name in settings.certificate_names],
         names_patterns=_patterns(settings.certificate_names),
         # Other servers ask for the server name also where another web server answers for it.
@@ -102,6 +100,17 @@ def site(settings: Settings, facts: HostFacts, well_known_documents: tuple[str, 
         current=paths.current,
         acme_webroot=paths.acme_webroot,
     )
+
+
+@cache
+def _template() -> "Template":
+    # Imported here because `apply` with nothing to do must not pay for it.
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+
+    # It makes no HTML; what the settings may hold is restricted by their formats.
+    return Environment(  # nosec B701
+        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+    ).from_string(resource("nginx/site.conf.j2").read_text(encoding="utf-8"))
 
 
 def body_limit(settings: Settings) -> int:
