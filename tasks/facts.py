@@ -11,9 +11,10 @@ from pathlib import Path
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.exceptions import FactProcessError
 
-from .host_state import HostState, parse
+from .host_state import HostState
+from .observed import parse
 
-_SCRIPT = Path(__file__).with_name("host_state.sh")
+_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Observation(FactBase[HostState | None]):
 
     def process(self, output: list[str]) -> HostState:
         try:
-            return parse(output)
+            return parse(HostState, output)
         except (ValueError, KeyError, IndexError) as error:
             raise FactProcessError(f"cannot read the host's state: {error!r}") from error
 
@@ -112,6 +113,8 @@ class SettingsCheck(FactBase[list[str]]):
 
 @cache
 def _script() -> str:
-    """The script without its comments and empty lines: it travels with every run."""
-    lines = _SCRIPT.read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if line.strip() and not line.startswith("#"))
+    """All that look at the host, without comments and empty lines: it travels with every run."""
+    files = [_HERE / "observe.sh", *sorted(_HERE.glob("*.observe.sh"))]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    code = [line for line in lines if line.strip() and not line.startswith("#")]
+    return "\n".join([*code, "echo yes | tell end"])

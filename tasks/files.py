@@ -15,7 +15,7 @@ _LAST = "end"
 
 
 def digest(content: bytes) -> str:
-    """The SHA-256 that host_state.sh prints for a file."""
+    """The SHA-256 that files.observe.sh prints for a file."""
     return hashlib.sha256(content).hexdigest()
 
 

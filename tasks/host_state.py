@@ -1,14 +1,28 @@
 """What a host is like, read in one round trip before anything is changed.
 
 The whole deploy is decided from this one observation, so it never depends on what an earlier,
-perhaps killed, run believed it had done.
+perhaps killed, run believed it had done. What is printed where: tasks/*.observe.sh.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .observed import (
+    Values,
+    after,
+    after_first,
+    any_value,
+    first,
+    has,
+    numbers,
+    observed,
+    pairs,
+    part,
+    rows,
+)
 
 
 @dataclass(frozen=True)
@@ -33,66 +47,158 @@ class Listener:
     unit: str
 
 
+def _assignments(values: Values) -> Mapping[str, str]:
+    """Shell assignments such as those of os-release(5)."""
+    found = re.findall(r'^(\w+)="?([^"\n]*)"?$', "\n".join(values), re.MULTILINE)
+    return dict(found)
+
+
+def _packages(values: Values) -> Mapping[str, Package]:
+    """As dpkg-query has them: name, wanted, flag, status, version."""
+    found = {}
+    for value in values:
+        name, _, flag, status, *version = value.split()
+        if status not in {"not-installed", "config-files"}:
+            found[name] = Package(status, version[0] if version else "", flag != "ok")
+    return found
+
+
+def _listening(values: Values) -> tuple[Listener, ...]:
+    """Port, program, whose name may have blanks, and unit, or a hyphen."""
+    found = []
+    for value in values:
+        port, _, rest = value.partition(" ")
+        program, _, unit = rest.rpartition(" ")
+        found.append(Listener(int(port), program, "" if unit == "-" else unit))
+    return tuple(found)
+
+
+def _names(values: Values) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for name, address in rows(values, 2):
+        found.setdefault(name, set()).add(address)
+    return {name: frozenset(addresses) for name, addresses in found.items()}
+
+
+def _services(values: Values) -> frozenset[tuple[str, str]]:
+    return frozenset((name, f"{port} {host}") for name, port, host in rows(values, 3))
+
+
+def _files(values: Values) -> Mapping[str, str]:
+    return {path: digest for digest, _, path in (value.partition(" ") for value in values)}
+
+
+def _keyrings(values: Values) -> Mapping[str, bytes]:
+    found = {}
+    for path, text in rows(values, 2):
+        try:
+            found[path] = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            continue
+    return found
+
+
+def _server_name(values: Values) -> str | None:
+    return (first(values) or "").strip("'\"") or None
+
+
+def _ports(values: Values) -> frozenset[int]:
+    return frozenset(int(port) for port in values)
+
+
+def _locale(values: Values) -> tuple[str, ...]:
+    return tuple((after_first("locale")(values) or "").split())
+
+
+def _settled(values: Values) -> bool | None:
+    return {"settled": True, "unsettled": False}.get(first(values) or "")
+
+
+def _says(name: str, *wanted: str) -> Callable[[Values], bool]:
+    """Whether a file of ufw's gives the name one of these."""
+    return lambda values: pairs(values).get(name, "").strip("\"'").lower() in wanted
+
+
+def _live_ports(values: Values) -> frozenset[str]:
+    """What iptables accepts in the chain of ufw."""
+    live = re.findall(
+        r"^-A ufw-user-input -p (tcp|udp) .*--dport (\d+) .*-j (?:ACCEPT|ufw-user-limit)",
+        "\n".join(values),
+        re.MULTILINE,
+    )
+    return frozenset(f"{port}/{protocol}" for protocol, port in live)
+
+
+def _certificate_names(values: Values) -> frozenset[str]:
+    return frozenset(name.lower() for name in after("name")(values))
+
+
 @dataclass(frozen=True)
 class Firewall:
     """ufw: what its files say, and what the kernel has."""
 
-    installed: bool = False
-    enabled: bool = False
-    denies_incoming: bool = False
-    ipv6: bool = False
-    rules: tuple[str, ...] = ()  # ufw's own tuples
-    live_ports: frozenset[str] = frozenset()  # "443/tcp"
+    installed: bool = observed("ufw", any_value)
+    enabled: bool = observed("ufw", _says("enabled", "yes"))
+    denies_incoming: bool = observed("ufw", _says("input", "drop", "reject"))
+    ipv6: bool = observed("ufw", _says("ipv6", "yes"))
+    rules: tuple[str, ...] = observed("ufw-rules", tuple)  # ufw's own tuples
+    live_ports: frozenset[str] = observed("ufw-live", _live_ports)  # "443/tcp"
 
 
 @dataclass(frozen=True)
 class Certificate:
     """The certificate of certbot's that nginx serves, else the one named after public_name."""
 
-    names: frozenset[str] = frozenset()
-    valid: bool = False  # for another day at least
-    server: str | None = None  # the ACME directory that renews it
-    lineage: str | None = None  # certbot's name for it
+    names: frozenset[str] = observed("certificate", _certificate_names)
+    valid: bool = observed("certificate", has("valid"))  # for another day at least
+    # The ACME directory that renews it, and certbot's name for it.
+    server: str | None = observed("certificate", after_first("server"))
+    lineage: str | None = observed("certificate", after_first("lineage"))
 
 
 @dataclass(frozen=True)
 class HostState:
-    """One observation of a host."""
+    """One observation of a host: each field with the key that it is printed under."""
 
-    lock_holder: str | None = None
-    release: Mapping[str, str] = field(default_factory=dict)
-    systemd: bool = False
-    free_kib: Mapping[str, int] = field(default_factory=dict)  # by mount point
-    free_inodes: Mapping[str, int] = field(default_factory=dict)
-    dpkg_interrupted: bool = False
-    packages: Mapping[str, Package] = field(default_factory=dict)
-    automatic: frozenset[str] = frozenset()
-    newer_package: str | None = None
-    listening: tuple[Listener, ...] = ()
-    public_ports: tuple[str, ...] = ()  # not only on loopback: "25/tcp"
-    addresses: frozenset[str] = frozenset()
-    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    services: frozenset[tuple[str, str]] = frozenset()  # SRV: name, "port target"
-    files: Mapping[str, str] = field(default_factory=dict)  # path to SHA-256
-    keyrings: Mapping[str, bytes] = field(default_factory=dict)  # by path
-    server_name: str | None = None
-    handmade: tuple[str, ...] = ()  # files of Synapse's that were edited, before any generation
-    other_sources: tuple[str, ...] = ()  # files of apt's that name Synapse's repository alone
-    shared_sources: tuple[str, ...] = ()  # and those that name others as well
-    debconf: Mapping[str, str] = field(default_factory=dict)
-    sshd_ports: frozenset[int] = frozenset()
-    firewall: Firewall = Firewall()
-    certificate: Certificate = Certificate()
-    default_site_decided: bool = False
-    units: Mapping[str, str] = field(default_factory=dict)  # enabled, disabled, masked, …
-    database_locale: tuple[str, ...] = ()
-    users: bool = False
+    lock_holder: str | None = observed("lock", first)
+    release: Mapping[str, str] = observed("release", _assignments)
+    systemd: bool = observed("systemd", any_value)
+    free_kib: Mapping[str, int] = observed("disk", numbers)  # by mount point
+    free_inodes: Mapping[str, int] = observed("inodes", numbers)
+    dpkg_interrupted: bool = observed("interrupted", any_value)
+    packages: Mapping[str, Package] = observed("packages", _packages)
+    automatic: frozenset[str] = observed("automatic", frozenset)
+    newer_package: str | None = observed("newer", first)
+    listening: tuple[Listener, ...] = observed("listening", _listening)
+    # Not only on loopback: "25/tcp".
+    public_ports: tuple[str, ...] = observed("public", tuple)
+    addresses: frozenset[str] = observed("addresses", frozenset)
+    names: Mapping[str, frozenset[str]] = observed("names", _names)
+    # SRV: name, "port target".
+    services: frozenset[tuple[str, str]] = observed("services", _services)
+    files: Mapping[str, str] = observed("files", _files)  # path to SHA-256
+    keyrings: Mapping[str, bytes] = observed("keyrings", _keyrings)  # by path
+    server_name: str | None = observed("server-name", _server_name)
+    # Files of Synapse's that were edited, before any generation.
+    handmade: tuple[str, ...] = observed("handmade", tuple)
+    # Files of apt's that name Synapse's repository alone, and those that name others as well.
+    other_sources: tuple[str, ...] = observed("other-sources", after("alone"))
+    shared_sources: tuple[str, ...] = observed("other-sources", after("shared"))
+    debconf: Mapping[str, str] = observed("debconf", pairs)
+    sshd_ports: frozenset[int] = observed("sshd-ports", _ports)
+    firewall: Firewall = part(Firewall)
+    certificate: Certificate = part(Certificate)
+    default_site_decided: bool = observed("nginx-default", has("decided"))
+    units: Mapping[str, str] = observed("units", pairs)  # enabled, disabled, masked, …
+    database_locale: tuple[str, ...] = observed("database", _locale)
+    users: bool = observed("database", has("users"))
     # The account of the administrator's name: active, deactivated, or ordinary, without rights.
-    administrator: str | None = None
-    administrator_password: bool = False
-    smtp_password_same: bool = False
-    smtp_password_private: bool = False
-    settled: bool | None = None  # whether `altpeter-matrix apply` has nothing to do; None: no tool
+    administrator: str | None = observed("database", after_first("administrator"))
+    administrator_password: bool = observed("database", has("password"))
+    smtp_password_same: bool = observed("smtp-password", has("same"))
+    smtp_password_private: bool = observed("smtp-password", has("mode 600 0"))
+    # Whether `altpeter-matrix apply` has nothing to do; None: no tool.
+    settled: bool | None = observed("tool", _settled)
 
     @property
     def codename(self) -> str:
@@ -112,115 +218,3 @@ class HostState:
         """Packages between two states, as a killed dpkg leaves them."""
         between = {"half-installed", "unpacked", "half-configured"}
         return tuple(name for name, p in self.packages.items() if p.status in between or p.broken)
-
-
-def parse(lines: Iterable[str]) -> HostState:
-    """The observation that host_state.sh printed; ValueError when it did not get to its end."""
-    sections: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in lines:
-        if line.startswith("## "):
-            current = sections.setdefault(line[3:].strip(), [])
-        elif line.strip():
-            current.append(line.rstrip())
-    if "end" not in sections:
-        raise ValueError("the observation of the host is not complete")
-
-    def words(name: str) -> list[list[str]]:
-        return [line.split() for line in sections[name]]
-
-    def first(name: str) -> str | None:
-        return sections[name][0].strip() if sections[name] else None
-
-    names: dict[str, set[str]] = {}
-    for name, address in words("names"):
-        names.setdefault(name, set()).add(address)
-    database = words("database")
-    return HostState(
-        lock_holder=first("lock"),
-        release=_assignments(sections["release"]),
-        systemd=bool(sections["systemd"]),
-        free_kib={mount: int(free) for mount, free in words("disk")},
-        free_inodes={mount: int(free) for mount, free in words("inodes")},
-        dpkg_interrupted=bool(sections["interrupted"]) or bool(sections["audit"]),
-        packages=_packages(sections["packages"]),
-        automatic=frozenset(sections["automatic"]),
-        newer_package=first("newer"),
-        listening=tuple(
-            Listener(int(port), program, "" if unit == "-" else unit)
-            for port, program, unit in words("listening")
-        ),
-        public_ports=tuple(sections["public"]),
-        addresses=frozenset(sections["addresses"]),
-        names={name: frozenset(found) for name, found in names.items()},
-        services=frozenset((name, f"{port} {host}") for name, port, host in words("services")),
-        files={path: digest for digest, path in (row.split(" ", 1) for row in sections["files"])},
-        keyrings={path: key for path, text in words("keyrings") if (key := _decoded(text))},
-        server_name=(first("server-name") or "").strip("'\"") or None,
-        handmade=tuple(sections["handmade"]),
-        other_sources=tuple(row[1] for row in words("other-sources") if row[0] == "alone"),
-        shared_sources=tuple(row[1] for row in words("other-sources") if row[0] == "shared"),
-        debconf={row[0]: row[1] for row in words("debconf") if len(row) == 2},
-        sshd_ports=frozenset(int(port) for port in sections["sshd-ports"]),
-        firewall=_firewall(sections),
-        certificate=_certificate(sections["certificate"]),
-        default_site_decided="decided" in sections["nginx-default"],
-        units={row[0]: row[1] for row in words("units") if len(row) == 2},
-        database_locale=next((tuple(row[1:]) for row in database if row[0] == "locale"), ()),
-        users=["users"] in database,
-        administrator=next((row[1] for row in database if row[0] == "administrator"), None),
-        administrator_password=["password"] in database,
-        smtp_password_same="same" in sections["smtp-password"],
-        smtp_password_private="mode 600 0" in sections["smtp-password"],
-        settled={"settled": True, "unsettled": False}.get(first("tool") or ""),
-    )
-
-
-def _assignments(lines: Iterable[str]) -> dict[str, str]:
-    """Shell assignments such as those of os-release(5)."""
-    found = re.findall(r'^(\w+)="?([^"\n]*)"?$', "\n".join(lines), re.MULTILINE)
-    return dict(found)
-
-
-def _packages(lines: Iterable[str]) -> dict[str, Package]:
-    found = {}
-    for line in lines:
-        name, _, flag, status, *version = line.split()
-        if status not in {"not-installed", "config-files"}:
-            found[name] = Package(status, version[0] if version else "", flag != "ok")
-    return found
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return None
-
-
-def _firewall(sections: Mapping[str, list[str]]) -> Firewall:
-    rows = [line.split(maxsplit=1) for line in sections["ufw"]]
-    values = {row[0]: row[1].strip("\"'").lower() for row in rows if len(row) == 2}
-    live = re.findall(
-        r"^-A ufw-user-input -p (tcp|udp) .*--dport (\d+) .*-j (?:ACCEPT|ufw-user-limit)",
-        "\n".join(sections["ufw-live"]),
-        re.MULTILINE,
-    )
-    return Firewall(
-        installed=bool(values),
-        enabled=values.get("enabled") == "yes",
-        denies_incoming=values.get("input") in {"drop", "reject"},
-        ipv6=values.get("ipv6") == "yes",
-        rules=tuple(sections["ufw-rules"]),
-        live_ports=frozenset(f"{port}/{protocol}" for protocol, port in live),
-    )
-
-
-def _certificate(lines: Iterable[str]) -> Certificate:
-    rows = [line.split() for line in lines]
-    return Certificate(
-        names=frozenset(row[1].lower() for row in rows if row[0] == "name"),
-        valid=["valid"] in rows,
-        server=next((row[1] for row in rows if row[0] == "server"), None),
-        lineage=next((row[1] for row in rows if row[0] == "lineage"), None),
-    )

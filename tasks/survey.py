@@ -207,7 +207,7 @@ def settings_to_try(target: Target, state: HostState) -> str:
 
 
 def _variables(target: Target) -> dict[str, str]:
-    """What host_state.sh is to look at."""
+    """What tasks/*.observe.sh are to look at."""
     settings = target.settings
     services = [record.name for record in dns_records(settings, ipv4=(), ipv6=())]
     password_file = settings.email.password_file if settings.email else ""

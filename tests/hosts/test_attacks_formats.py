@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from tasks.facts import Observation
-from tasks.host_state import parse
+from tasks.host_state import HostState
+from tasks.observed import parse
 from tests.hosts.deployments import Deployment
 from tests.hosts.people import administrator, call_admin_api
 from tests.hosts.probes import Answer, request, wait_until_serving
@@ -203,4 +204,4 @@ def observed(server: Deployment) -> str | None:
     """What the deploy sees of the administrator's account."""
     variables = {"LOCK_TIMEOUT": "0", "DATABASE": "synapse", "ADMINISTRATOR": server.administrator}
     script = Observation().command(variables).get_raw_value()
-    return parse(server.host.sh(script, input="\n").stdout.splitlines()).administrator
+    return parse(HostState, server.host.sh(script, input="\n").stdout.splitlines()).administrator

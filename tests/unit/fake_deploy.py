@@ -18,6 +18,7 @@ from pyinfra_cli.util import load_deploy_file
 
 from tasks import apt, target
 from tasks.host_state import HostState
+from tasks.observed import BEGIN, END
 from tasks.paths import (
     KEYRING,
     PACKAGE_KEYRING,
@@ -39,46 +40,31 @@ SETTINGS_DATA: Mapping[str, Any] = {
     "synapse_repository": {"key_fingerprint": FINGERPRINT},
 }
 
+# What is printed under each key, a line for each value.
 BARE: Mapping[str, str] = {
-    "lock": "",
     "release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
     "VERSION_CODENAME=bookworm",
     "systemd": "yes",
     "disk": "/ 20000000",
     "inodes": "/ 900000",
-    "audit": "",
-    "interrupted": "",
     "packages": "ca-certificates install ok installed 20230311",
-    "automatic": "",
-    "newer": "",
     "listening": "22 sshd ssh.service",
     "addresses": ADDRESS,
     "names": f"matrix.example.org {ADDRESS}\nexample.org {ADDRESS}",
-    "services": "",
-    "files": "",
-    "keyrings": "",
-    "server-name": "",
-    "debconf": "",
-    "handmade": "",
-    "other-sources": "",
-    "public": "",
     "sshd-ports": "22",
-    "ufw": "",
-    "ufw-rules": "",
-    "ufw-live": "",
-    "certificate": "",
-    "nginx-default": "",
-    "units": "",
-    "database": "",
-    "smtp-password": "",
-    "tool": "",
-    "end": "",
 }
 
 
-def observation(sections: Mapping[str, str]) -> str:
-    """What host_state.sh prints."""
-    return "\n".join(f"## {name}\n{text}".rstrip() for name, text in sections.items())
+def observation(values: Mapping[str, str]) -> str:
+    """What tasks/*.observe.sh print."""
+    lines = [
+        line.replace("\\", r"\\") for key, text in values.items() for line in _under(key, text)
+    ]
+    return "\n".join([BEGIN, *(f"{line}$" for line in lines), END])
+
+
+def _under(key: str, text: str) -> list[str]:
+    return [f"{key} {value}" for value in text.splitlines() if value.strip()]
 
 
 def package_file(folder: Path) -> Path:
@@ -207,7 +193,7 @@ def answers(host: Host, sections: Mapping[str, str], **more: Any) -> None:
         "SSH_CONNECTION": "0\n22",
         "/InRelease ": "yes",
         "apt-helper": base64.b64encode(KEY).decode(),
-        "section database": observation(sections),
+        "tell database": observation(sections),
         **more,
     }
 

@@ -9,7 +9,8 @@ import yaml
 
 from altpeter_matrix.settings import load_settings
 from tasks import preflight
-from tasks.host_state import Certificate, HostState, Listener, parse
+from tasks.host_state import Certificate, HostState, Listener
+from tasks.observed import parse
 from tasks.survey import settings_to_try
 from tasks.target import Target
 from tests.unit.fake_deploy import ADDRESS, BARE, observation
@@ -28,7 +29,7 @@ def wanted(**settings: Any) -> Target:
 
 
 def bare() -> HostState:
-    return parse(observation(BARE).splitlines())
+    return parse(HostState, observation(BARE).splitlines())
 
 
 def told(target: Target, state: HostState) -> str:

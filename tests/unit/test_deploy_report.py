@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from altpeter_matrix.settings import load_settings
 from tasks import report, srv_lookup
 from tasks.facts import LoggedIn
-from tasks.host_state import parse
+from tasks.host_state import HostState
+from tasks.observed import parse
 from tasks.survey import Site
 from tasks.target import Target
 from tests.unit.fake_deploy import ADDRESS, BARE, observation
@@ -34,7 +35,7 @@ def site(**settings: Any) -> Site:
         package=Path(),
         package_version="1",
     )
-    state = parse(observation(BARE).splitlines())
+    state = parse(HostState, observation(BARE).splitlines())
     return Site(target, state, LoggedIn(uid=0, ssh_port=22), {})
 
 
@@ -125,7 +126,7 @@ def test_service_records_are_read_from_an_answer(lost: int) -> None:
 
 
 def test_a_target_that_is_no_host_name_says_nothing() -> None:
-    """What the host prints is read line by line: `## tool` would begin a section."""
+    """What the host prints is read line by line: `tool settled` would be one of another key."""
     label = b"a\n## tool\nsettled"
     hostile = bytes([len(label)]) + label + b"\x00"
     good = record(33, struct.pack(">3H", 10, 5, 8448) + b"\x06matrix\x03org\x00")

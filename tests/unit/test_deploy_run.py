@@ -125,7 +125,7 @@ def test_what_a_killed_run_left_undone_is_done(
 
 
 def test_unfinished_packages_are_finished(data: dict[str, Any]) -> None:
-    again = deploy_again(data, audit="The following packages are only half configured")
+    again = deploy_again(data, interrupted="The following packages are only half configured")
     assert again.changed == [
         "Install the packages",
         "Make the settings effective",
@@ -304,7 +304,7 @@ def test_a_server_set_up_by_hand_is_adopted_between_installation_and_apply(
     commands = adopting(data, "example.org can be adopted.\nexit 0").commands
     steps = ("mv -T /etc/apt/sources.list.d/matrix.list", "matrix-org.sources.new", "REPAIR=no",
              "altpeter-matrix adopt", "altpeter-matrix apply")  # fmt: skip
-    looking = ("adoption_rehearsal", "section database")
+    looking = ("adoption_rehearsal", "tell database")
     text = "\n".join(one for one in commands if not any(word in one for word in looking))
     places = [text.index(step) for step in steps]
     assert places == sorted(places)
