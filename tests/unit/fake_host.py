@@ -9,6 +9,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from altpeter_matrix.activation import Host
 from altpeter_matrix.paths import Paths
 from altpeter_matrix.services import Services
@@ -16,11 +18,9 @@ from altpeter_matrix.services import Services
 NAME = "matrix.example.org"
 SYNAPSE_UNIT, NGINX_UNIT = "matrix-synapse.service", "nginx.service"
 
-# Some are started with hardly any environment.
-_LOG = (
-    ': "${FAKE_ROOT:=${0%/*/*}}"; export FAKE_ROOT\n'
-    'echo "$(basename "$0") $*" >>"$FAKE_ROOT/calls"\n'
-)
+# The unit tests start tens of thousands: they do without other programs wherever they can. Some are
+# started with hardly any environment.
+_LOG = ': "${FAKE_ROOT:=${0%/*/*}}"; export FAKE_ROOT\necho "${0##*/} $*" >>"$FAKE_ROOT/calls"\n'
 _REFUSE = (
     'if [ -e "$FAKE_ROOT/broken/{name}" ]; then cat "$FAKE_ROOT/broken/{name}" >&2; exit 1; fi\n'
 )
@@ -29,7 +29,7 @@ _PROGRAMS = {
     "nginx": """
 case "$1" in
     -v) echo "nginx version: nginx/1.22.1" >&2 ;;
-    *) if grep -Rqs syntax-error "$(dirname "$4")/sites-enabled/"; then
+    *) if grep -Rqs syntax-error "${4%/*}/sites-enabled/"; then
            echo 'nginx: [emerg] unknown directive "syntax-error" in site:1' >&2; exit 1; fi ;;
 esac
 """,
@@ -46,7 +46,7 @@ case "$1" in
     show) for unit in matrix-synapse.service nginx.service; do
             printf 'Id=%s\\nLoadState=loaded\\nUnitFileState=enabled\\nResult=success\\n' "$unit"
             printf 'NeedDaemonReload=no\\nSubState=x\\n'
-            cat "$FAKE_ROOT/units/$unit"; echo
+            while read -r line; do echo "$line"; done <"$FAKE_ROOT/units/$unit"; echo
         done ;;
     is-active)
         case "$3" in *-hold.service) exit 3 ;; esac
@@ -67,13 +67,13 @@ shift 3
 case "$*" in *postgresql_client.py) exec "$(dirname "$0")/postgresql" ;; *) exec "$@" ;; esac
 """,
     "postgresql": """
-request=$(cat)
+read -r request
 answer() { printf '{"answers": [[%s]]}' "$1"; }
 case "$request" in
     *pg_roles*) [ ! -e "$FAKE_ROOT/cluster/role" ] && answer || answer '[1]' ;;
     *to_regclass*) [ ! -e "$FAKE_ROOT/cluster/users" ] && answer '[false]' || answer '[true]' ;;
     *) for name in "$FAKE_ROOT"/cluster/database-*; do
-        case "$request" in *"[\\"${name##*database-}\\"]"*) row=$(cat "$name") ;; esac
+        case "$request" in *"[\\"${name##*database-}\\"]"*) read -r row <"$name" ;; esac
     done
     answer "$row" ;;
 esac
@@ -128,6 +128,11 @@ class FakeHost:
             "FAKE_ROOT": str(self.root),
             "TMPDIR": str(scratch),
         }
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have what is started find this host's programs."""
+        for name in ("PATH", "FAKE_ROOT"):
+            monkeypatch.setenv(name, self.environment[name])
 
     def write(self, path: str, text: str, mode: int = 0o644) -> Path:
         target = self.root / path.lstrip("/")

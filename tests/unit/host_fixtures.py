@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.apply import apply
-
+from .conftest import Applied
 from .fake_host import FakeHost, make
 
 
@@ -13,14 +12,13 @@ from .fake_host import FakeHost, make
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     """A host on which nothing was applied yet."""
     host = make(tmp_path / "root")
-    for name in ("PATH", "FAKE_ROOT"):
-        monkeypatch.setenv(name, host.environment[name])
+    host.use(monkeypatch)
     return host
 
 
 @pytest.fixture
-def serving(fresh: FakeHost) -> FakeHost:
+def serving(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     """A host that serves generation 1."""
-    apply(fresh.host)
-    fresh.forget_calls()
-    return fresh
+    host = applied.again()
+    host.use(monkeypatch)
+    return host

@@ -5,25 +5,29 @@
 Reads one JSON object a line, {"root": …, "deadly": NUMBER or null, "environment": {…}}, and answers
 each with {"status": …, "moments": …, "error": …}. Each change to a file and each start of a program
 counts as one moment; at the deadly one, before it happens, the process is gone as with `kill -9`.
-Every apply has a process of its own, forked from this one, which has imported all it needs.
+Every apply has a process of its own, forked from this one, which has prepared all it needs.
 """
 
 import json
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from altpeter_matrix.apply import apply
 
-from .fake_host import FakeHost
+from .fake_host import FakeHost, make
 
 _CHANGES = {
     "os.rename", "os.mkdir", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "os.chown",
     "os.truncate", "subprocess.Popen",
 }  # fmt: skip
+# Killed, a process loses nothing that it has written.
+os.fsync = lambda fd: None
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -67,6 +71,15 @@ def forked(root: str, deadly: int | None, environment: dict[str, str]) -> dict[s
     return {"status": os.waitstatus_to_exitcode(status), **said}
 
 
+def prepare() -> None:
+    """Have imported and compiled here what an apply imports and compiles when it needs it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        host = make(Path(scratch) / "root")
+        with mock.patch.dict(os.environ, host.environment):
+            apply(host.host)
+
+
 if __name__ == "__main__":
+    prepare()
     for line in sys.stdin:
         print(json.dumps(forked(**json.loads(line))), flush=True)
