@@ -1,6 +1,6 @@
 """`python3 -m altpeter_matrix`."""
 
-from .cli import main
+from altpeter_matrix.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -45,6 +45,8 @@ check ruff "$venv/ruff" check --quiet .
 check format "$venv/ruff" format --check --quiet .
 # shellcheck disable=SC2046  # our file names have no spaces
 check mypy "$venv/mypy" --no-error-summary $(sources '*.py' | grep -vx setup.py)
+# Which package may import which: .importlinter.
+check contracts quiet_unless_failed "$venv/lint-imports" --no-cache
 # What runs as root on a host, or with an administrator's rights on all of them.
 check bandit quiet_unless_failed "$venv/bandit" --quiet --recursive --configfile .bandit.yaml \
     altpeter_matrix tasks scripts deploy.py

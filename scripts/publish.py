@@ -24,8 +24,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from altpeter_matrix.disk import replace
-from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
+from altpeter_matrix.base.disk import replace
+from altpeter_matrix.base.errors import HostError, MatrixConfigError, Problem
 from tasks import openpgp
 from tasks.repository import COMPONENT, KEY_NAME, LABEL, ORIGIN, SUITE, sources
 

@@ -20,7 +20,7 @@ _PYTHONS = "/usr/bin/python3 /opt/venvs/matrix-synapse/bin/python"
 # Not as a module of the working directory: programs of other users start in that.
 _RUN = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from altpeter_matrix.adoption_rehearsal import main; sys.exit(main(sys.argv[2:]))"
+    "from altpeter_matrix.adopt.rehearsal import main; sys.exit(main(sys.argv[2:]))"
 )
 
 
@@ -64,7 +64,7 @@ class Rehearsal(FactBase[Rehearsed]):
 @cache
 def _tool() -> tuple[tuple[str, bytes], ...]:
     """The host tool of this checkout: code, templates and schema."""
-    files = [*(TOP / "altpeter_matrix").glob("*.py"), *(TOP / "files").rglob("*")]
+    files = [*(TOP / "altpeter_matrix").rglob("*.py"), *(TOP / "files").rglob("*")]
     return tuple(
         (str(file.relative_to(TOP)), file.read_bytes()) for file in sorted(files) if file.is_file()
     )

@@ -9,7 +9,7 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.api.command import PyinfraCommand
 
-from altpeter_matrix.settings import Settings, SynapseRepository
+from altpeter_matrix.settings.model import Settings, SynapseRepository
 
 from . import repository, timesync
 from .files import digest

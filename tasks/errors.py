@@ -7,7 +7,7 @@ import click
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra_cli.exceptions import CliError
 
-from altpeter_matrix.errors import Problem
+from altpeter_matrix.base.errors import Problem
 
 
 class Refused(PyinfraError, CliError):

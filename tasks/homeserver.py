@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from altpeter_matrix.settings import Settings
+from altpeter_matrix.settings.model import Settings
 
 from .host_state import HostState
 from .paths import ADMINISTRATOR_PASSWORD, DEFAULT_SITE_MARK, DEPLOY_STATE

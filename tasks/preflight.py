@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from altpeter_matrix.errors import Problem
+from altpeter_matrix.base.errors import Problem
 
 from . import ufw
 from .host_state import HostState

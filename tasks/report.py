@@ -7,7 +7,7 @@ import click
 from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
-from altpeter_matrix.records import (
+from altpeter_matrix.settings.records import (
     WELL_KNOWN_HEADERS,
     DnsRecord,
     dns_records,

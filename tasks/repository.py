@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from altpeter_matrix.apt_sources import OWN_LABEL, OWN_ORIGIN, OWN_SUITE
-from altpeter_matrix.errors import Problem, SettingsError
+from altpeter_matrix.apt.repositories import OWN_LABEL, OWN_ORIGIN, OWN_SUITE
+from altpeter_matrix.base.errors import Problem, SettingsError
 
 # apt refuses a repository that changes one of these until somebody agrees, and hosts let its
-# updates install themselves by them (altpeter_matrix/apt_config.py): they never change.
+# updates install themselves by them (altpeter_matrix/render/apt_options.py): they never change.
 ORIGIN, LABEL = OWN_ORIGIN, OWN_LABEL
 # One suite for all releases of Debian, since one package serves them all. Not `stable`: hosts pin
 # Debian by that name.

@@ -14,8 +14,8 @@ from pyinfra.api import FactBase, Host, State
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host, ctx_state
 
-from altpeter_matrix.errors import Problem, SettingsError
-from altpeter_matrix.records import dns_records
+from altpeter_matrix.base.errors import Problem, SettingsError
+from altpeter_matrix.settings.records import dns_records
 
 from . import adoption, apt, preflight, timesync
 from .errors import Refused

@@ -11,10 +11,10 @@ import yaml
 from pyinfra.api import Host
 from pyinfra.api.hiddenvalue import HiddenValue
 
-from altpeter_matrix.errors import Problem, SettingsError
-from altpeter_matrix.settings import Settings, load_settings
-from altpeter_matrix.settings_schema import plain_copy
-from altpeter_matrix.text import decoded, only_line
+from altpeter_matrix.base.errors import Problem, SettingsError
+from altpeter_matrix.base.text import decoded, only_line
+from altpeter_matrix.settings.model import Settings, load_settings
+from altpeter_matrix.settings.schema import plain_copy
 
 from .repository import PackageRepository, read_repository
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from altpeter_matrix.errors import Problem
+from altpeter_matrix.base.errors import Problem
 
 from . import apt, openpgp
 from .facts import Downloadable, SigningKey

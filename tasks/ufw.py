@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from altpeter_matrix.settings import Settings
+from altpeter_matrix.settings.model import Settings
 
 from .host_state import Firewall
 

@@ -28,9 +28,9 @@ LOGIN = "/_matrix/client/v3/login"
 # More than Synapse allows an address, and an account, before it refuses for minutes.
 TOO_OFTEN = 8
 LOOK = """
-from altpeter_matrix.canary import Canary
-from altpeter_matrix.database_checks import settings_in_use
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.synapse.canary import Canary
+from altpeter_matrix.apply.prepared import settings_in_use
+from altpeter_matrix.base.paths import Paths
 canary = Canary(Paths(), settings_in_use(Paths()))
 print(canary.look(thorough=True), canary.proved, canary.session)
 """

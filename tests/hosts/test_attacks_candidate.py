@@ -169,9 +169,9 @@ sys.stderr.write("read: " + " ".join(said) + "\\n")
 sys.exit(1)
 """
 FOR_EVER = """
-from altpeter_matrix import sandbox
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.base import sandbox
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.base.paths import Paths
 code = "import os, time; os.fork() or os.setsid(); time.sleep(3600)"
 with sandbox.empty_root(Paths()) as root:
     try:
@@ -217,14 +217,14 @@ class Victim:
         """What apt is told when it is about to install that package."""
         deb = self.build(code, parser)
         told = self.server.host.run(
-            "python3", "-I", "-m", "altpeter_matrix.apt_hook", input=f"{deb}\n", check=False
+            "python3", "-I", "-m", "altpeter_matrix.cli.apt_hook", input=f"{deb}\n", check=False
         )
         return f"{told.returncode} {told.stdout}{told.stderr}"
 
     def left(self) -> str:
         """What is left of the code: processes of a user that has no name, its unit, its files."""
         return self.server.host.sh(
-            "ps -eo uid=,pid=,args= | awk '$1 >= 61184 && $1 <= 65519 && !/altpeter_matrix.hold/';"
+            "ps -eo uid=,pid=,args= | awk '$1 >= 61184 && $1 <= 65519 && !/after_start/';"
             " systemctl list-units --all --plain --no-legend 'altpeter-matrix-candidate*';"
             " ls -d /run/altpeter-matrix/sandbox.* /var/lib/altpeter-matrix/candidate/*"
             " 2>/dev/null || true"

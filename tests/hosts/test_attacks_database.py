@@ -19,21 +19,23 @@ MARKS = "/var/lib/postgresql/struck-"
 SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 # What each of our questions of a database is called by.
 ASKS = """
-from altpeter_matrix import database, schema_numbers, upgrade_sight
-from altpeter_matrix.clusters import Clusters
-from altpeter_matrix.database import HAS_USERS
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.postgresql import synapse_database
+from altpeter_matrix.postgresql.clusters import Clusters
+from altpeter_matrix.postgresql.synapse_database import HAS_USERS
+from altpeter_matrix.synapse import schema_numbers
+from altpeter_matrix.upgrade import observation
+from altpeter_matrix.base.paths import Paths
 clusters = Clusters(Paths())
 cluster = clusters.on_port(5432)
-print(database.inspect("synapse"))
-print(schema_numbers.demanded_now(Paths(), "synapse"), upgrade_sight.works_in_database("synapse"))
+print(synapse_database.inspect("synapse"))
+print(schema_numbers.demanded_now(Paths(), "synapse"), observation.works_in_database("synapse"))
 print(clusters.ask_synapse(cluster, "synapse", HAS_USERS))
 print(len(clusters.content(cluster)))
 print(clusters.inventory(cluster, "synapse")["rows of public.users"])
 """
 ASKS_FOR_SCHEMA = """
-from altpeter_matrix import schema_numbers
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.synapse import schema_numbers
+from altpeter_matrix.base.paths import Paths
 print(schema_numbers.demanded_now(Paths(), "synapse"))
 """
 # A question, the start of its processes and a busy machine; those of Synapse's own start not.

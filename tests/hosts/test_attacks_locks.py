@@ -18,13 +18,13 @@ while :; do
 done
 """
 APT_HOOK = ("/usr/bin/python3", "-I", "-c", """
-from altpeter_matrix.apt_hook import before_install
+from altpeter_matrix.cli.apt_hook import before_install
 raise SystemExit(before_install(["/var/cache/apt/archives/matrix-synapse-py3_1_all.deb"]))
 """)  # fmt: skip
 ASK = """
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.lock import APPLY, exclusive
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.base.locks import APPLY, exclusive
+from altpeter_matrix.base.paths import Paths
 try:
     with exclusive(Paths(), wait=1):
         print("had it")

@@ -155,7 +155,8 @@ def test_pins_of_other_files_go_on_to_win(attacked: Attacked) -> None:
         attacked.synapse.publish([package(attacked.scratch, SYNAPSE, version)])
     assert attacked.offered(SYNAPSE) == version
     held = (
-        "from altpeter_matrix import held_back, errors, paths; held_back.hold_back(paths.Paths(),"
+        "from altpeter_matrix.apt import pins; from altpeter_matrix.base import errors, paths;"
+        " pins.hold_back(paths.Paths(),"
         f" {SYNAPSE!r}, {version!r}, errors.Problem('a', 'b', 'c'))"
     )
     host.run("python3", "-c", held)

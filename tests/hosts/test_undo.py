@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from altpeter_matrix.resources import DOCUMENTS
+from altpeter_matrix.base.resources import DOCUMENTS
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import UPSTREAM, Candidate
 from tests.hosts.upgrades.gate_patient import DROP_IN, GATE, WITHIN, Patient, patient

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.resources import DOCUMENTS
+from altpeter_matrix.base.resources import DOCUMENTS
 from tests.hosts.lab import Host
 from tests.hosts.probes import request, wait_until_serving
 from tests.hosts.upgrades import candidates

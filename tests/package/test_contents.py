@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
-from altpeter_matrix.cli import cli
-from altpeter_matrix.resources import DOCUMENTS
+from altpeter_matrix.base.resources import DOCUMENTS
+from altpeter_matrix.cli.main import cli
 from tests.package.builds import TOP
 
 SCRIPTS = ("config", "preinst", "postinst", "prerm", "postrm")
@@ -175,7 +175,7 @@ def test_the_documents_for_a_host_are_there_and_need_no_unpacking(unpacked: Path
     for page in (TOP / "docs").glob("*.md"):
         assert (folder / page.name).read_bytes() == page.read_bytes()
     # What errors, units and comments in generated files send their reader to.
-    sources = [*(TOP / "altpeter_matrix").glob("*.py"), *TOP.glob("files/systemd/*.service")]
+    sources = [*(TOP / "altpeter_matrix").rglob("*.py"), *TOP.glob("files/systemd/*.service")]
     told = {name for path in sources for name in re.findall(r"[\w-]+\.md\b", path.read_text())}
     assert {"upgrades.md", "settings.md"} <= told
     assert [name for name in told if not (folder / name).is_file()] == []
@@ -187,7 +187,8 @@ def test_the_documents_for_a_host_are_there_and_need_no_unpacking(unpacked: Path
 def test_messages_name_the_documents_where_the_package_has_them(unpacked: Path) -> None:
     modules = unpacked / "usr/lib/python3/dist-packages"
     code = (
-        "import sys; from altpeter_matrix.resources import document; print(document(sys.argv[1]))"
+        "import sys; from altpeter_matrix.base.resources import document;"
+        " print(document(sys.argv[1]))"
     )
     done = subprocess.run(
         [sys.executable, "-B", "-c", code, "undo.md"],

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.disk import replace
+from altpeter_matrix.base.disk import replace
 from scripts import publish as module
 from tests.package.builds import TOP
 from tests.package.releases import release

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.apply import apply
+from altpeter_matrix.apply.transaction import apply
 
 from .fake_host import FakeHost, make
 

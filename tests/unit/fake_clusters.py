@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from altpeter_matrix.activation import Host
-from altpeter_matrix.clusters import Cluster, Clusters
-from altpeter_matrix.database import HAS_USERS
-from altpeter_matrix.database_inventory import Inventory
-from altpeter_matrix.database_journal import Journal, Move
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.postgresql_connection import Row, Statement
-from altpeter_matrix.services import NGINX, SYNAPSE, Services, Unit
+from altpeter_matrix.apply.activation import Host
+from altpeter_matrix.apply.services import NGINX, SYNAPSE, Services, Unit
+from altpeter_matrix.base.errors import HostError, Problem
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.postgresql.cluster_content import Inventory
+from altpeter_matrix.postgresql.clusters import Cluster, Clusters
+from altpeter_matrix.postgresql.connection import Row, Statement
+from altpeter_matrix.postgresql.synapse_database import HAS_USERS
+from altpeter_matrix.postgresql.upgrade_journal import Journal, Move
 
 
 class Killed(BaseException):

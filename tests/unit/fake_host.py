@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.activation import Host
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.services import Services
+from altpeter_matrix.apply.activation import Host
+from altpeter_matrix.apply.services import Services
+from altpeter_matrix.base.paths import Paths
 
 NAME = "matrix.example.org"
 SYNAPSE_UNIT, NGINX_UNIT = "matrix-synapse.service", "nginx.service"
@@ -64,7 +64,7 @@ esac
     "runuser": """
 shift 3
 # The client of PostgreSQL is one of our own programs, and has no name on this host.
-case "$*" in *postgresql_client.py) exec "$(dirname "$0")/postgresql" ;; *) exec "$@" ;; esac
+case "$*" in */postgresql/client.py) exec "$(dirname "$0")/postgresql" ;; *) exec "$@" ;; esac
 """,
     "postgresql": """
 read -r request

@@ -5,24 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import (
-    kept_packages,
-    notify,
-    upgrade_gate,
-    upgrade_history,
-    upgrade_requests,
-    upgrade_sight,
-    upgrade_way_back,
-)
-from altpeter_matrix.commands import Result
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.upgrade_history import Book, Release
-from altpeter_matrix.upgrade_judge import Judge
-from altpeter_matrix.upgrade_requests import Requests
-from altpeter_matrix.upgrade_sight import Installed
-from altpeter_matrix.upgrade_watch import Verdict, Watch
-from altpeter_matrix.upgrade_way_back import NoWayBack
+from altpeter_matrix.apply.public_side import PublicSide
+from altpeter_matrix.apt import kept_packages
+from altpeter_matrix.apt.release import Release
+from altpeter_matrix.base import notify
+from altpeter_matrix.base.commands import Result
+from altpeter_matrix.base.errors import HostError, Problem
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.upgrade import affected_requests, history, monitor, observation, rollback
+from altpeter_matrix.upgrade.affected_requests import Requests
+from altpeter_matrix.upgrade.history import Book
+from altpeter_matrix.upgrade.observation import Installed
+from altpeter_matrix.upgrade.polling import Judge
+from altpeter_matrix.upgrade.rollback import NoWayBack
+from altpeter_matrix.upgrade.trial_policy import Verdict, Watch
 
 OLD, NEW = Release("matrix-synapse-py3", "1.0"), Release("matrix-synapse-py3", "2.0")
 NEWER = Release("matrix-synapse-py3", "3.0")
@@ -99,7 +95,7 @@ class World:
         if self.meanwhile is not None:
             self.installed, self.meanwhile = Installed(self.meanwhile), None
         if self.installed.release not in instead_of:
-            upgrade_way_back.allow(paths)
+            rollback.allow(paths)
             return False
         if self.dpkg_refuses:
             raise HostError(Problem("dpkg", "no space", "free some"))
@@ -114,42 +110,42 @@ class World:
         self.events.append("give up")
 
     def book(self) -> Book:
-        return upgrade_history.read(self.paths)
+        return history.read(self.paths)
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     paths = Paths(tmp_path)
     world = World(paths)
-    monkeypatch.setattr(upgrade_gate, "settings_in_use", lambda _paths: None)
-    monkeypatch.setattr(upgrade_gate, "database_of", lambda _paths: None)
-    monkeypatch.setattr(upgrade_gate, "seen_by_clients", lambda _host: world.outside)
+    monkeypatch.setattr(monitor, "settings_in_use", lambda _paths: None)
+    monkeypatch.setattr(monitor, "database_of", lambda _paths: None)
+    monkeypatch.setattr(PublicSide, "problems", lambda _side: world.outside)
     monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
     monkeypatch.setattr(notify, "mail", world.mail)
-    monkeypatch.setattr(upgrade_gate, "run", world.run)
+    monkeypatch.setattr(monitor, "run", world.run)
     monkeypatch.setattr(
         Judge, "judge", lambda _judge, watch, version, _: world.judge(watch, version)
     )
-    monkeypatch.setattr(upgrade_sight, "installed", lambda: world.installed)
-    monkeypatch.setattr(upgrade_sight, "unit", lambda: {"ActiveState": "active"})
-    monkeypatch.setattr(upgrade_sight, "said", lambda _since: None)
-    monkeypatch.setattr(upgrade_sight, "boot_id", lambda _paths: world.boot)
-    monkeypatch.setattr(upgrade_sight, "dpkg_busy", lambda _paths: False)
-    monkeypatch.setattr(upgrade_sight, "spoilt", lambda _paths: world.spoilt)
+    monkeypatch.setattr(observation, "installed", lambda: world.installed)
+    monkeypatch.setattr(observation, "unit", lambda: {"ActiveState": "active"})
+    monkeypatch.setattr(observation, "said", lambda _since: None)
+    monkeypatch.setattr(observation, "boot_id", lambda _paths: world.boot)
+    monkeypatch.setattr(observation, "dpkg_busy", lambda _paths: False)
+    monkeypatch.setattr(observation, "spoilt", lambda _paths: world.spoilt)
     monkeypatch.setattr(
         kept_packages, "keep",
         lambda _paths, release, installed: world.events.append(f"keep {release.version}"),
     )  # fmt: skip
     monkeypatch.setattr(kept_packages, "keep_only", lambda *_a: None)
-    monkeypatch.setattr(upgrade_requests, "between", lambda *_a: Requests(1, None))
-    monkeypatch.setattr(upgrade_way_back, "find", world.find)
-    monkeypatch.setattr(upgrade_way_back, "install", world.install)
-    monkeypatch.setattr(upgrade_way_back, "give_up", world.give_up)
+    monkeypatch.setattr(affected_requests, "between", lambda *_a: Requests(1, None))
+    monkeypatch.setattr(rollback, "find", world.find)
+    monkeypatch.setattr(rollback, "install", world.install)
+    monkeypatch.setattr(rollback, "give_up", world.give_up)
     return world
 
 
 def gate(world: World) -> None:
-    upgrade_gate.look(world.paths)
+    monitor.look(world.paths)
 
 
 def upgraded(world: World, to: Release = NEW) -> None:

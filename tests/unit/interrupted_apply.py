@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from altpeter_matrix.apply import apply
+from altpeter_matrix.apply.transaction import apply
 
 from .fake_host import FakeHost, make
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from altpeter_matrix.facts import Certificate, HostFacts, Synapse
-from altpeter_matrix.settings import Settings, parse_settings_text
+from altpeter_matrix.host.facts import Certificate, HostFacts, Synapse
+from altpeter_matrix.settings.model import Settings, parse_settings_text
 
 PLACEHOLDER = Certificate(
     fullchain=Path("/var/lib/altpeter-matrix/placeholder/fullchain.pem"),

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.adoption_agreement import disagreements, other_options, with_what_fits
-from altpeter_matrix.adoption_plan import Known, divide, settings
-from altpeter_matrix.settings import load_settings
+from altpeter_matrix.adopt.agreement import disagreements, other_options, with_what_fits
+from altpeter_matrix.adopt.options import Known, divide, settings
+from altpeter_matrix.settings.model import load_settings
 from tests.unit.test_adoption_plan import DATABASE, PACKAGED
 
 CLIENT = {

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import adoption_database, database, handmade
-from altpeter_matrix.adoption_database import Move
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.adopt import from_sqlite
+from altpeter_matrix.adopt.from_sqlite import Move
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.postgresql import synapse_database
+from altpeter_matrix.synapse import handmade
 
 OPTION = {"name": "psycopg2", "args": {"dbname": "synapse"}}
 
@@ -16,7 +18,7 @@ OPTION = {"name": "psycopg2", "args": {"dbname": "synapse"}}
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A host that runs, with no database of that name in PostgreSQL."""
-    monkeypatch.setattr(database, "inspect", lambda _name: None)
+    monkeypatch.setattr(synapse_database, "inspect", lambda _name: None)
     found = Paths(tmp_path)
     found.systemd_running.mkdir(parents=True)
     return found
@@ -33,7 +35,7 @@ def on_sqlite(paths: Paths, *updates: str) -> Move:
 
 
 def test_a_database_that_is_up_to_date_can_be_moved(paths: Paths) -> None:
-    assert not list(adoption_database.problems(paths, on_sqlite(paths)))
+    assert not list(from_sqlite.problems(paths, on_sqlite(paths)))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_a_database_that_is_up_to_date_can_be_moved(paths: Paths) -> None:
 def test_one_that_synapse_still_updates_is_refused_with_what_is_left(
     paths: Paths, updates: list[str], said: str
 ) -> None:
-    [problem] = adoption_database.problems(paths, on_sqlite(paths, *updates))
+    [problem] = from_sqlite.problems(paths, on_sqlite(paths, *updates))
     assert said in problem.what
     assert "hours" in problem.remedy and "how many are left" in problem.remedy
 

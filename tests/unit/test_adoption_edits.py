@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import adoption_edits, conffile_edits, disk, upgrade_check
-from altpeter_matrix.adoption_reading import Reading
-from altpeter_matrix.errors import HostError, ValidationError
-from altpeter_matrix.facts import Synapse
-from altpeter_matrix.status import status
-from altpeter_matrix.upgrade_candidate import Candidate
+from altpeter_matrix.adopt import edits
+from altpeter_matrix.adopt.reading import Reading
+from altpeter_matrix.apt.candidates import Candidate
+from altpeter_matrix.base import disk
+from altpeter_matrix.base.errors import HostError, ValidationError
+from altpeter_matrix.host.facts import Synapse
+from altpeter_matrix.status.findings import status
+from altpeter_matrix.synapse import conffile_edits
+from altpeter_matrix.upgrade import preflight
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving
@@ -55,8 +58,8 @@ def edited(serving: FakeHost, packaged: str) -> FakeHost:
 def read(host: FakeHost, monkeypatch: pytest.MonkeyPatch, after: dict[str, object]) -> None:
     """What Synapse would read before and afterwards."""
     before = Reading({"forget_rooms_on_leave": True}, {})
-    monkeypatch.setattr(adoption_edits, "read_present", lambda *_: before)
-    monkeypatch.setattr(adoption_edits, "read_candidate", lambda *_: Reading(after, {}))
+    monkeypatch.setattr(edits, "read_present", lambda *_: before)
+    monkeypatch.setattr(edits, "read_candidate", lambda *_: Reading(after, {}))
 
 
 def test_a_candidate_collides_only_with_an_edit_of_a_file_that_it_changes(
@@ -99,11 +102,11 @@ def test_debians_own_synapse_is_held_back_likewise(
     new = candidate.root / HOMESERVER
     new.parent.mkdir(parents=True)
     new.write_text(f"{packaged}# Changed by Debian.\n")
-    verdict = upgrade_check._examine(edited.paths, candidate)
+    verdict = preflight._examine(edited.paths, candidate)
     assert [one.where for one in verdict.errors] == [str(edited.root / HOMESERVER)]
     assert verdict.package == "matrix-synapse" and "own code" in "".join(verdict.unchecked)
     edited.write(HOMESERVER, packaged)
-    assert upgrade_check._examine(edited.paths, candidate).ok
+    assert preflight._examine(edited.paths, candidate).ok
 
 
 def test_status_names_the_edit_and_the_command_that_ends_it(edited: FakeHost) -> None:
@@ -125,7 +128,7 @@ def test_an_edit_that_is_in_force_moves_to_synapse_d(
 ) -> None:
     read(edited, monkeypatch, {"forget_rooms_on_leave": True})
     before = (edited.root / HOMESERVER).read_text()
-    report, kept = adoption_edits.adopt(edited.host)
+    report, kept = edits.adopt(edited.host)
     assert (edited.root / HOMESERVER).read_text() == packaged
     addition = edited.paths.synapse_additions / "adopted-edits.yaml"
     assert "forget_rooms_on_leave: true" in addition.read_text()
@@ -143,7 +146,7 @@ def test_a_difference_that_nobody_announced_stops_before_the_first_change(
     read(edited, monkeypatch, {})
     before = (edited.root / HOMESERVER).read_text()
     with pytest.raises(ValidationError, match="forget_rooms_on_leave"):
-        adoption_edits.adopt(edited.host)
+        edits.adopt(edited.host)
     assert (edited.root / HOMESERVER).read_text() == before
     assert not list(edited.paths.synapse_additions.glob("adopted*"))
 
@@ -153,7 +156,7 @@ def test_a_packaged_option_that_was_removed_is_told_and_nothing_is_done(
 ) -> None:
     serving.write(HOMESERVER, "database: {name: sqlite3}\n")
     with pytest.raises(HostError, match="signing_key_path: was removed"):
-        adoption_edits.survey(serving.paths)
+        edits.survey(serving.paths)
 
 
 def test_an_apply_that_fails_leaves_the_edit_in_force(
@@ -163,7 +166,7 @@ def test_an_apply_that_fails_leaves_the_edit_in_force(
     before = (edited.root / HOMESERVER).read_text()
     edited.break_program("synapse", "Error in configuration")
     with pytest.raises(ValidationError):
-        adoption_edits.adopt(edited.host)
+        edits.adopt(edited.host)
     assert (edited.root / HOMESERVER).read_text() == before
     assert not list(edited.paths.synapse_additions.glob("adopted*"))
 
@@ -182,8 +185,8 @@ def test_an_interrupted_adoption_is_completed(
     with monkeypatch.context() as patch:
         patch.setattr(disk, "replace", cut)
         with pytest.raises(KeyboardInterrupt):
-            adoption_edits.adopt(edited.host)
+            edits.adopt(edited.host)
     assert len(list(edited.paths.synapse_additions.glob("adopted*"))) == 1
-    adoption_edits.adopt(edited.host)
+    edits.adopt(edited.host)
     assert (edited.root / HOMESERVER).read_text() == packaged
     assert len(list(edited.paths.synapse_additions.glob("adopted*"))) == 1

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.adoption_database import planned
-from altpeter_matrix.adoption_plan import DEFAULTS, Known, divide, same, secret_files, settings
-from altpeter_matrix.adoption_report import without_secrets
-from altpeter_matrix.adoption_service import unit_problems
-from altpeter_matrix.adoption_sites import Sites, rivals, sites
-from altpeter_matrix.diff import HIDDEN, differences
-from altpeter_matrix.nginx_parse import Directive, parse
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.adopt.from_sqlite import planned
+from altpeter_matrix.adopt.options import DEFAULTS, Known, divide, same, secret_files, settings
+from altpeter_matrix.adopt.report import without_secrets
+from altpeter_matrix.adopt.service import unit_problems
+from altpeter_matrix.adopt.sites import Sites, rivals, sites
+from altpeter_matrix.apply.diff import differences
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.base.redaction import HIDDEN
+from altpeter_matrix.nginx.syntax import Directive, parse
 from tests.hosts.handmade import SITE
 
 PACKAGED: dict[str, Any] = {

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix import adoption_backup
-from altpeter_matrix.accounts import Accounts
-from altpeter_matrix.adoption import _changing
-from altpeter_matrix.adoption_reading import Reading
-from altpeter_matrix.adoption_swap import keep_options, swap, swap_back
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.adopt.reading import Reading
+from altpeter_matrix.adopt.swap import keep_options, swap, swap_back
+from altpeter_matrix.adopt.transaction import _changing
+from altpeter_matrix.base.accounts import Accounts
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.host import adoption_backup
 
 PRISTINE = {"database": {"name": "sqlite3"}, "turn_uris": []}
 EDITED = {"database": {"name": "psycopg2"}, "turn_uris": ["a"], "form_secret": "f"}

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import commands, inputs, nginx_main, services
-from altpeter_matrix.apply import apply
-from altpeter_matrix.errors import ActivationError, HostError, Problem, ValidationError
-from altpeter_matrix.outcome import Record
+from altpeter_matrix.apply import input_fingerprint, services
+from altpeter_matrix.apply.last_apply import Record
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base import commands
+from altpeter_matrix.base.errors import ActivationError, HostError, Problem, ValidationError
+from altpeter_matrix.nginx import main_file
 
 from .fake_host import NAME, NGINX_UNIT, SYNAPSE_UNIT, FakeHost
 from .host_fixtures import fresh, serving
@@ -56,7 +58,7 @@ def test_first_apply_makes_a_server_of_a_fresh_host(fresh: FakeHost) -> None:
 def test_nginx_is_restarted_for_its_main_file_only_where_nobody_is_served_yet(
     fresh: FakeHost, monkeypatch: pytest.MonkeyPatch, room: bool, synapse: str, action: str
 ) -> None:
-    monkeypatch.setattr(nginx_main, "in_use", lambda pid: room)
+    monkeypatch.setattr(main_file, "in_use", lambda pid: room)
     with (fresh.root / "units" / NGINX_UNIT).open("a", encoding="utf-8") as unit:
         unit.write("MainPID=12\n")
     fresh.unit(SYNAPSE_UNIT, synapse)
@@ -137,12 +139,12 @@ def test_what_python_compiles_meanwhile_is_no_change(
     package = fresh.root / "package"
     fresh.write("package/inputs.py", "")
     compiled = fresh.write("package/__pycache__/inputs.cpython-311.pyc.140", "half")
-    monkeypatch.setattr(inputs, "__file__", str(package / "inputs.py"))
+    monkeypatch.setattr(input_fingerprint, "__file__", str(package / "inputs.py"))
     apply(fresh.host)
     compiled.unlink()
-    assert inputs.fingerprint(fresh.paths) == Record(fresh.paths).read().inputs
+    assert input_fingerprint.fingerprint(fresh.paths) == Record(fresh.paths).read().inputs
     fresh.write("package/inputs.py", "newer")
-    assert inputs.fingerprint(fresh.paths) != Record(fresh.paths).read().inputs
+    assert input_fingerprint.fingerprint(fresh.paths) != Record(fresh.paths).read().inputs
 
 
 def test_a_comment_in_the_settings_makes_no_generation(serving: FakeHost) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from altpeter_matrix import apt_preferences, apt_sources
-from altpeter_matrix.links import APT_PREFERENCES
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.render import LocalAdditions, RenderSecrets, render
+from altpeter_matrix.apt import preferences
+from altpeter_matrix.apt import repositories as apt_repositories
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.host.links import APT_PREFERENCES
+from altpeter_matrix.render.generation import LocalAdditions, RenderSecrets, render
 from tasks.paths import PACKAGE_PIN
 
 from .samples import DEBIAN_13, WIKI, settings
@@ -25,7 +26,7 @@ def records(text: str) -> list[tuple[str, str, str]]:
 def test_each_repository_may_bring_its_own_packages_and_no_other() -> None:
     upstream = 'origin "packages.matrix.org"'
     ours = "release o=Altpeter,l=altpeter-matrix-config"
-    assert records(apt_preferences.text(settings(WIKI), shared_host=False)) == [
+    assert records(preferences.text(settings(WIKI), shared_host=False)) == [
         ("*", upstream, "-1"),
         ("matrix-synapse-py3 matrix-org-archive-keyring", upstream, "500"),
         ("*", ours, "-1"),
@@ -35,8 +36,8 @@ def test_each_repository_may_bring_its_own_packages_and_no_other() -> None:
 
 def test_where_debian_comes_from_the_same_host_its_packages_are_not_refused() -> None:
     chosen = settings(f"{WIKI}synapse_repository: {{uri: 'https://mirror.example.org:8080/m'}}\n")
-    alone = apt_preferences.text(chosen, shared_host=False)
-    shared = apt_preferences.text(chosen, shared_host=True)
+    alone = preferences.text(chosen, shared_host=False)
+    shared = preferences.text(chosen, shared_host=True)
     assert 'Pin: origin "mirror.example.org"\n' in alone  # apt knows no port
     assert "mirror.example.org" not in shared and "Pin: release o=matrix.org\n" in shared
     facts = replace(DEBIAN_13, shared_repository_host=True)
@@ -80,4 +81,4 @@ OURS = "Types: deb\nURIs: http://mirror.example.org/ours\nSuites: altpeter\n"
 def test_hosts_of_several_repositories_are_found(
     tmp_path: Path, files: dict[str, str], expected: set[str]
 ) -> None:
-    assert apt_sources.shared_hosts(repositories(tmp_path, **files)) == expected
+    assert apt_repositories.shared_hosts(repositories(tmp_path, **files)) == expected

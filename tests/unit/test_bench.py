@@ -5,7 +5,7 @@ from difflib import ndiff
 
 import pytest
 
-from altpeter_matrix import nginx_site
+from altpeter_matrix.render import nginx_site
 from tests.bench.deploying import grand_total
 from tests.bench.normal_path import read_wrk, results
 from tests.bench.pages import ALL, BEGIN, END, RESTARTS, replaced

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import canary_account
-from altpeter_matrix.canary import Canary
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.settings import Settings, parse_settings_text
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.settings.model import Settings, parse_settings_text
+from altpeter_matrix.synapse import canary_account
+from altpeter_matrix.synapse.canary import Canary
 
 NAME = "example.org"
 TOO_MANY = (429, {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests"})
@@ -275,7 +275,7 @@ def test_too_many_requests_are_neither_wrong_nor_a_proof(
 def test_too_many_requests_for_ever_are_wrong_where_they_were_not_before(
     paths: Paths, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("altpeter_matrix.canary._BUSY_WITHIN", 0)
+    monkeypatch.setattr("altpeter_matrix.synapse.canary._BUSY_WITHIN", 0)
     homeserver.instead["/_matrix/client/v3/createRoom"] = TOO_MANY
     wrong = new_canary(paths, homeserver).look(thorough=True)
     assert wrong is not None and "has answered 429" in wrong.what
@@ -287,7 +287,7 @@ def test_too_many_requests_for_ever_are_wrong_where_they_were_not_before(
 def test_a_limit_that_strangers_can_use_up_is_never_wrong(
     paths: Paths, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("altpeter_matrix.canary._BUSY_WITHIN", 0)
+    monkeypatch.setattr("altpeter_matrix.synapse.canary._BUSY_WITHIN", 0)
     homeserver.instead["POST /_matrix/client/v3/login"] = TOO_MANY
     canary = new_canary(paths, homeserver)
     assert canary.look(thorough=True) is None
@@ -345,7 +345,7 @@ def test_who_does_not_answer_in_time_is_told_from_who_does_not_answer(
     paths: Paths, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canary = new_canary(paths, homeserver)
-    monkeypatch.setattr("altpeter_matrix.canary_client.TIMEOUT", 0.2)
+    monkeypatch.setattr("altpeter_matrix.synapse.canary_client.TIMEOUT", 0.2)
     homeserver.delay = 1.0
     assert canary.look(thorough=False) is not None and canary.slow
     homeserver.shutdown()

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from altpeter_matrix import cli, cli_support
-from altpeter_matrix.apply import apply
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.users import Account
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.cli import main, support
+from altpeter_matrix.synapse.users import Account
 
 from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving
@@ -29,22 +29,22 @@ def run(host: FakeHost, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
     def at_root() -> Paths:
         return host.paths
 
-    for module in (cli, cli_support):
+    for module in (main, support):
         monkeypatch.setattr(module, "Paths", at_root)
-    return CliRunner().invoke(cli.cli, words)
+    return CliRunner().invoke(main.cli, words)
 
 
 def test_without_root_every_command_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     for words in (["apply"], ["check"], ["status"], ["diff"], ["rollback"], ["init"]):
-        result = CliRunner().invoke(cli.cli, words)
+        result = CliRunner().invoke(main.cli, words)
         assert result.exit_code == 1
         assert result.output == "error: altpeter-matrix: needs root; run it with sudo, or as root\n"
 
 
 def test_wrong_usage_is_2() -> None:
-    assert CliRunner().invoke(cli.cli, ["aply"]).exit_code == 2
-    assert CliRunner().invoke(cli.cli, ["apply", "--no-such-option"]).exit_code == 2
+    assert CliRunner().invoke(main.cli, ["aply"]).exit_code == 2
+    assert CliRunner().invoke(main.cli, ["apply", "--no-such-option"]).exit_code == 2
 
 
 def test_apply_with_nothing_to_do(serving: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_records_lists_what_others_have_to_publish(
     serving: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "altpeter_matrix.host_addresses.public_addresses", lambda: (["192.0.2.7"], [])
+        "altpeter_matrix.host.addresses.public_addresses", lambda: (["192.0.2.7"], [])
     )
     serving.settings(
         "server_name: example.org\npublic_name: matrix.example.org\n"
@@ -130,8 +130,8 @@ def test_a_password_of_any_system_is_the_password(
         given.append(arguments[-1])
         return Account(f"@bob:{NAME}")
 
-    monkeypatch.setattr("altpeter_matrix.cli_user.Paths", lambda: serving.paths)
-    monkeypatch.setattr("altpeter_matrix.users.create_user", make)
+    monkeypatch.setattr("altpeter_matrix.cli.user.Paths", lambda: serving.paths)
+    monkeypatch.setattr("altpeter_matrix.synapse.users.create_user", make)
     file = tmp_path / "password"
     for mark in (b"", b"\xef\xbb\xbf"):
         for end in (b"", b"\n", b"\r\n", b"\r", b"\nanother line\r\n"):
@@ -139,7 +139,7 @@ def test_a_password_of_any_system_is_the_password(
             file.write_bytes(content)
             for place, piped in ((str(file), None), ("-", content)):
                 words = ["user", "create", "bob", "--password-file", place]
-                result = CliRunner().invoke(cli.cli, words, input=piped)
+                result = CliRunner().invoke(main.cli, words, input=piped)
                 assert (result.exit_code, given.pop()) == (0, "schön lang "), (place, content)
                 assert result.output == f"@bob:{NAME} was made.\n"
 
@@ -156,7 +156,7 @@ def test_an_unusable_password_file_is_refused(
 ) -> None:
     file = tmp_path / "password"
     file.write_bytes(content)
-    monkeypatch.setattr("altpeter_matrix.cli_user.Paths", lambda: serving.paths)
+    monkeypatch.setattr("altpeter_matrix.cli.user.Paths", lambda: serving.paths)
     result = run(serving, monkeypatch, "user", "create", "bob", "--password-file", str(file))
     assert result.exit_code == 1
     assert message in result.output

@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from altpeter_matrix import user_records
-from altpeter_matrix.apply import apply
-from altpeter_matrix.check import check
-from altpeter_matrix.cli import cli
-from altpeter_matrix.diff import diff
-from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
-from altpeter_matrix.init import init
-from altpeter_matrix.rendered import read_settings
-from altpeter_matrix.rollback import rollback
-from altpeter_matrix.secrets_store import smtp_password
-from altpeter_matrix.settings import Settings
-from altpeter_matrix.status import Status, status
-from altpeter_matrix.status_text import text
-from altpeter_matrix.user_records import Record
-from altpeter_matrix.users import Account, create_user
+from altpeter_matrix.apply.check import check
+from altpeter_matrix.apply.diff import diff
+from altpeter_matrix.apply.init import init
+from altpeter_matrix.apply.prepared import read_settings
+from altpeter_matrix.apply.rollback import rollback
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base.errors import HostError, MatrixConfigError, Problem
+from altpeter_matrix.cli.main import cli
+from altpeter_matrix.settings.model import Settings
+from altpeter_matrix.status.findings import Status, status
+from altpeter_matrix.status.text import text
+from altpeter_matrix.synapse import user_records
+from altpeter_matrix.synapse.secrets_store import smtp_password
+from altpeter_matrix.synapse.user_records import Record
+from altpeter_matrix.synapse.users import Account, create_user
 
 from .fake_host import NAME, SYNAPSE_UNIT, FakeHost
 from .host_fixtures import fresh, serving
@@ -302,7 +302,7 @@ def test_an_account_that_exists_is_told_with_its_own_id_and_rights(
 ) -> None:
     """Old servers have accounts with capitals, which Synapse takes for the same name."""
     registration.taken.add("bob")
-    monkeypatch.setattr("altpeter_matrix.cli_user.Paths", lambda: serving.paths)
+    monkeypatch.setattr("altpeter_matrix.cli.user.Paths", lambda: serving.paths)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     words = ["user", "create", "bob", "--exists-ok", "--admin", "--password-file", "-"]
     for record, told in (
@@ -366,11 +366,15 @@ def look(host: FakeHost) -> Status:
 
 
 def errors(found: Status) -> str:
-    return "\n".join(str(finding.problem) for finding in found.findings if finding.error)
+    return "\n".join(
+        str(finding.problem) for finding in found.findings if finding.severity == "error"
+    )
 
 
 def notices(found: Status) -> str:
-    return "\n".join(str(finding.problem) for finding in found.findings if not finding.error)
+    return "\n".join(
+        str(finding.problem) for finding in found.findings if finding.severity == "warning"
+    )
 
 
 def test_status_of_a_healthy_server(serving: FakeHost) -> None:

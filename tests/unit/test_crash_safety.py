@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.accounts import read_accounts
-from altpeter_matrix.generations import Store
-from altpeter_matrix.links import Links
-from altpeter_matrix.secrets_store import GENERATED
+from altpeter_matrix.apply.generations import Store
+from altpeter_matrix.base.accounts import read_accounts
+from altpeter_matrix.host.links import Links
+from altpeter_matrix.synapse.secrets_store import GENERATED
 
 from .fake_host import NAME, FakeHost, make
 
@@ -177,7 +177,7 @@ def files(host: FakeHost) -> Iterator[Path]:
 WRITE = """
 import os, sys
 from pathlib import Path
-from altpeter_matrix import disk
+from altpeter_matrix.base import disk
 synchronise = os.fsync
 def wait(descriptor):
     synchronise(descriptor)

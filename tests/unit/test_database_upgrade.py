@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import database_journal
-from altpeter_matrix.database_journal import Journal, Move, Phase
-from altpeter_matrix.database_upgrade import DatabaseUpgrade
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.base.errors import HostError, Problem
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.database.upgrade import DatabaseUpgrade
+from altpeter_matrix.postgresql import upgrade_journal
+from altpeter_matrix.postgresql.upgrade_journal import Journal, Move, Phase
 
 from .fake_clusters import Clock, FakeClusters, FakeJournal, Killed, World, host_on
 
@@ -345,14 +345,14 @@ def test_a_killed_rehearsal_leaves_the_server_alone(
 
 
 def test_an_interrupted_move_holds_apply_back(paths: Paths) -> None:
-    assert database_journal.interruption(paths) is None
+    assert upgrade_journal.interruption(paths) is None
     move = Move(Phase.MOVING, 15, 17, "main", 5432, "auto\n", synapse_ran=True)
     Journal(paths).write(move)
     assert paths.database_standstill.exists()
-    problem = database_journal.interruption(paths)
+    problem = upgrade_journal.interruption(paths)
     assert problem is not None and "--undo" in problem.remedy
     Journal(paths).write(move.now(Phase.MOVED))
-    assert database_journal.interruption(paths) is None
+    assert upgrade_journal.interruption(paths) is None
     assert not paths.database_standstill.exists()
 
 

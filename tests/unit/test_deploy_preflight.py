@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix.settings import load_settings
+from altpeter_matrix.settings.model import load_settings
 from tasks import preflight
 from tasks.host_state import Certificate, HostState, Listener
 from tasks.observed import parse

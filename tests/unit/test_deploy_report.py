@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altpeter_matrix.settings import load_settings
+from altpeter_matrix.settings.model import load_settings
 from tasks import report, srv_lookup
 from tasks.facts import LoggedIn
 from tasks.host_state import HostState

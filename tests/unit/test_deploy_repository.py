@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix import apt_config
-from altpeter_matrix.settings import parse_settings_text
+from altpeter_matrix.render import apt_options
+from altpeter_matrix.settings.model import parse_settings_text
 from tasks import apt, repository
 from tasks.errors import Refused
 from tasks.files import digest
@@ -109,7 +109,7 @@ def test_a_package_that_a_repository_replaced_is_installed_again(tmp_path: Path)
 
 
 def test_unattended_upgrades_follows_the_repository_by_what_never_changes() -> None:
-    text = apt_config.text(
+    text = apt_options.text(
         parse_settings_text(yaml.safe_dump(dict(SETTINGS_DATA)), source="settings.yaml")
     )
     known = f"origin={repository.ORIGIN},label={repository.LABEL},codename={repository.SUITE}"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyinfra.api.hiddenvalue import HiddenValue
 
-from altpeter_matrix.settings import parse_settings_text
+from altpeter_matrix.settings.model import parse_settings_text
 from tasks.errors import Refused
 from tasks.files import digest
 from tasks.paths import KEYRING
@@ -294,7 +294,7 @@ def adopting(data: Mapping[str, Any], said: str) -> Run:
             "handmade": "/etc/matrix-synapse/homeserver.yaml",
             "other-sources": "alone /etc/apt/sources.list.d/matrix.list",
         }
-        answers(host, sections, adoption_rehearsal=said)
+        answers(host, sections, **{"adopt.rehearsal": said})
         return run(state)
 
 
@@ -304,7 +304,7 @@ def test_a_server_set_up_by_hand_is_adopted_between_installation_and_apply(
     commands = adopting(data, "example.org can be adopted.\nexit 0").commands
     steps = ("mv -T /etc/apt/sources.list.d/matrix.list", "matrix-org.sources.new", "REPAIR=no",
              "altpeter-matrix adopt", "altpeter-matrix apply")  # fmt: skip
-    looking = ("adoption_rehearsal", "tell database")
+    looking = ("adopt.rehearsal", "tell database")
     text = "\n".join(one for one in commands if not any(word in one for word in looking))
     places = [text.index(step) for step in steps]
     assert places == sorted(places)

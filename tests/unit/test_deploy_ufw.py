@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from altpeter_matrix.settings import load_settings
+from altpeter_matrix.settings.model import load_settings
 from tasks import ufw
 from tasks.host_state import Firewall
 

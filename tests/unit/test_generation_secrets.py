@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from altpeter_matrix import generation_secrets
-from altpeter_matrix.accounts import read_accounts
-from altpeter_matrix.apply import apply
-from altpeter_matrix.generations import RECORD, Store
+from altpeter_matrix.apply import generation_secrets
+from altpeter_matrix.apply.generations import RECORD, Store
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base.accounts import read_accounts
 
 from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from altpeter_matrix import health
-from altpeter_matrix.health import Answer, Probe, unhealthy
-from altpeter_matrix.settings import parse_settings_text
+from altpeter_matrix.settings.model import parse_settings_text
+from altpeter_matrix.synapse import health
+from altpeter_matrix.synapse.health import Answer, Probe, unhealthy
 
 SETTINGS = parse_settings_text("server_name: matrix.example.org\n", source="settings.yaml")
 

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix import nginx_parse
-from altpeter_matrix.errors import SettingsError
-from altpeter_matrix.render import LocalAdditions, RenderSecrets, render
-from altpeter_matrix.settings import Settings, load_settings
-from altpeter_matrix.settings_schema import schema
+from altpeter_matrix.base.errors import SettingsError
+from altpeter_matrix.nginx import syntax
+from altpeter_matrix.render.generation import LocalAdditions, RenderSecrets, render
+from altpeter_matrix.settings.model import Settings, load_settings
+from altpeter_matrix.settings.schema import schema
 
 from .samples import facts
 
@@ -188,12 +188,12 @@ def rendered(settings: Settings, additions: LocalAdditions | None = None) -> Any
 def shape(site: str) -> list[object]:
     """The directives of a site and how many parameters each has."""
 
-    def of(directive: nginx_parse.Directive, name: str) -> object:
+    def of(directive: syntax.Directive, name: str) -> object:
         # What a map translates are values, names of this server among them.
         inside = (of(one, "" if directive.name == "map" else one.name) for one in directive.block)
         return name, len(directive.arguments), list(inside)
 
-    return [of(one, one.name) for one in nginx_parse.parse(site, "site.conf")]
+    return [of(one, one.name) for one in syntax.parse(site, "site.conf")]
 
 
 USUAL = {str(file.path): file.content.decode()

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import gpg, keyring, keyring_renewal, notify
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.gpg import SigningKey
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.settings import SynapseRepository
+from altpeter_matrix.apt import gpg, keyring_renewal, keyrings
+from altpeter_matrix.apt.gpg import SigningKey
+from altpeter_matrix.base import notify
+from altpeter_matrix.base.errors import HostError, Problem
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.settings.model import SynapseRepository
 
 DAY = 86400.0
 FIRST, SUBKEY, OTHER = "A" * 40, "B" * 40, "C" * 40
@@ -83,7 +84,7 @@ def key(
     return SigningKey(fingerprint, primary, expires, useful)
 
 
-def whats(states: list[keyring.State]) -> list[tuple[bool, str]]:
+def whats(states: list[keyrings.State]) -> list[tuple[bool, str]]:
     return [(state.stopped, state.problem.what) for state in states]
 
 
@@ -134,7 +135,7 @@ def test_only_what_may_sign_counts_and_a_subkey_ends_with_its_key(
 def test_a_key_that_ends_is_told_before(
     keys: tuple[SigningKey, ...], signers: tuple[str, ...], expected: list[tuple[bool, str]]
 ) -> None:
-    found = whats(list(keyring._expiry(Path("/k.gpg"), keys, set(signers))))
+    found = whats(list(keyrings._expiry(Path("/k.gpg"), keys, set(signers))))
     assert len(found) == len(expected)
     for (stopped, what), (must_stop, words) in zip(found, expected, strict=True):
         assert stopped is must_stop and words in what
@@ -149,7 +150,7 @@ def test_a_second_signature_by_a_key_that_is_not_trusted_announces_a_change(
     (lists / "packages.example.org_dists_b_InRelease").write_text("signed twice")
     answers = FakeKeyring({"matrix-org.gpg": (key(400),)}, ((FIRST,), (OTHER,)))
     monkeypatch.setattr(gpg, "keyring", answers)
-    found, unchecked = keyring.look(paths)
+    found, unchecked = keyrings.look(paths)
     assert unchecked == []
     ((stopped, what),) = whats(found)
     assert not stopped and f"also signed by {OTHER}, which is not trusted here" in what
@@ -171,7 +172,7 @@ def test_the_keys_of_all_repositories_are_looked_at(
     tmp_path: Path, files: dict[str, str], expected: set[str]
 ) -> None:
     unchecked: list[str] = []
-    found = keyring._repositories(repositories(tmp_path, **files), unchecked)
+    found = keyrings._repositories(repositories(tmp_path, **files), unchecked)
     looked_at = {file for files_of_one in found for file in files_of_one}
     assert looked_at == {tmp_path / "usr/share/keyrings" / name for name in expected}
     assert unchecked == []
@@ -181,7 +182,7 @@ def test_the_keys_of_all_repositories_are_looked_at(
 def test_a_key_that_is_in_no_file_is_told_as_not_checked(tmp_path: Path, key: str) -> None:
     unchecked: list[str] = []
     paths = repositories(tmp_path, matrix_sources=STANZA + key)
-    assert keyring._repositories(paths, unchecked) == {}
+    assert keyrings._repositories(paths, unchecked) == {}
     (said,) = unchecked
     assert "sources.list.d/matrix.sources names no file" in said
 
@@ -191,7 +192,7 @@ def test_a_key_that_cannot_be_read_is_told_as_not_checked(
 ) -> None:
     paths = repositories(tmp_path, matrix_list=ONE_LINE)
     monkeypatch.setattr(gpg, "keyring", FakeKeyring({}))
-    found, unchecked = keyring.findings(paths)
+    found, unchecked = keyrings.findings(paths)
     assert found == []
     (said,) = unchecked
     assert "/usr/share/keyrings/matrix-org.gpg cannot be read" in said

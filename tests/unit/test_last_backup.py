@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import last_backup, upgrade_check
-from altpeter_matrix.apply import apply
-from altpeter_matrix.errors import SettingsError
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.settings import Updates, parse_settings_text
-from altpeter_matrix.status import status
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base.errors import SettingsError
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.host import last_backup
+from altpeter_matrix.settings.model import Updates, parse_settings_text
+from altpeter_matrix.status.findings import status
+from altpeter_matrix.upgrade import preflight
 
 from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving
@@ -130,34 +131,34 @@ def test_no_backup_holds_back_only_what_has_no_way_back_and_closes_no_hole(
     serving: FakeHost, way_back: bool | None, security: bool, severity: str
 ) -> None:
     serving.settings(f"server_name: {NAME}\nupdates: {{backup: {PLACE}}}\n")
-    found, unchecked = upgrade_check._backup(
+    found, unchecked = preflight._backup(
         serving.paths, "Synapse 1.164", way_back, security=security
     )
     assert [one.severity for one in found] == [severity]
     assert "is missing" in str(found[0]) and unchecked == []
     assert ("no way back from Synapse 1.164" in str(found[0])) is (severity == "error")
     backup(serving.root, "synapse.dump", age=1)
-    again = upgrade_check._backup(serving.paths, "Synapse 1.164", way_back, security=security)
+    again = preflight._backup(serving.paths, "Synapse 1.164", way_back, security=security)
     assert again == ([], [])
 
 
 def test_what_is_not_looked_at_is_said(serving: FakeHost) -> None:
-    found, unchecked = upgrade_check._backup(serving.paths, "x", False, security=False)
+    found, unchecked = preflight._backup(serving.paths, "x", False, security=False)
     assert found == [] and "set updates.backup in settings.yaml" in unchecked[0]
     serving.settings("server_name: 1\n")
-    found, unchecked = upgrade_check._backup(serving.paths, "x", False, security=False)
+    found, unchecked = preflight._backup(serving.paths, "x", False, security=False)
     assert found == [] and "settings.yaml cannot be used" in unchecked[0]
 
 
 def test_status_warns_and_is_healthy_all_the_same(serving: FakeHost) -> None:
-    def told() -> list[bool]:
-        """Whether each finding about the backup is an error."""
-        return [one.error for one in status(serving.host).findings if one.problem.where == PLACE]
+    def told() -> list[str]:
+        """How grave each finding about the backup is."""
+        return [one.severity for one in status(serving.host).findings if one.problem.where == PLACE]
 
     assert told() == []
     serving.settings(f"server_name: {NAME}\nupdates: {{backup: {PLACE}}}\n")
     apply(serving.host)
-    assert told() == [False]
+    assert told() == ["warning"]
     backup(serving.root, "synapse.dump", age=1)
     assert told() == []
 

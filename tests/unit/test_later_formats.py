@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from altpeter_matrix.apply import apply
-from altpeter_matrix.status import status
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.status.findings import status
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.apply import apply
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.links import NGINX_AVAILABLE
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.host.links import NGINX_AVAILABLE
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving

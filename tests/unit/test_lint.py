@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix.errors import Finding
-from altpeter_matrix.lint import lint
-from altpeter_matrix.render import LocalAdditions, RenderSecrets
-from altpeter_matrix.resources import known_synapse_options
-from altpeter_matrix.synapse_config import options
+from altpeter_matrix.base.errors import Finding
+from altpeter_matrix.base.resources import known_synapse_options
+from altpeter_matrix.render.generation import LocalAdditions, RenderSecrets
+from altpeter_matrix.render.lint import lint
+from altpeter_matrix.render.synapse_config import options
 
 from .samples import DELEGATED, WIKI, facts, settings
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import lock
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.lock import APPLY, UPGRADE_CHECK, exclusive, locked
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.base import locks
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.base.locks import APPLY, UPGRADE_CHECK, exclusive, locked
+from altpeter_matrix.base.paths import Paths
 
 HOLD = """
 import fcntl, sys
@@ -125,8 +125,8 @@ def test_a_lock_that_is_held_for_too_long_is_told(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with exclusive(paths):
-        assert list(lock.stuck(paths)) == []
-        monkeypatch.setattr(lock, "_STUCK_AFTER", {APPLY: -1.0})
-        (problem,) = lock.stuck(paths)
+        assert list(locks.stuck(paths)) == []
+        monkeypatch.setattr(locks, "_STUCK_AFTER", {APPLY: -1.0})
+        (problem,) = locks.stuck(paths)
         assert f"process {os.getpid()} " in problem.what and "kill" in problem.remedy
-    assert list(lock.stuck(paths)) == []
+    assert list(locks.stuck(paths)) == []

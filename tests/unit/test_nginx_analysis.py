@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.facts import HostFacts
+from altpeter_matrix.host.facts import HostFacts
 
 from .samples import DEBIAN_12, DEBIAN_13, DELEGATED, WIKI
 from .test_nginx_site import site

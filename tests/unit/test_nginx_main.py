@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import nginx_main
-from altpeter_matrix.links import NGINX_MAIN, TARGETS
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.host.links import NGINX_MAIN, TARGETS
+from altpeter_matrix.nginx import main_file
 
 DEBIAN = """\
 user www-data;
@@ -24,7 +24,7 @@ http {
 \tworker_connections 5; # nonsense, and not ours
 }
 """
-MANY = str(nginx_main.CONNECTIONS)
+MANY = str(main_file.CONNECTIONS)
 
 
 MORE = f"worker_connections {MANY};"
@@ -50,16 +50,16 @@ UNCHANGED = (
         ("events {}", f"events {{ {MORE}}}"),
         ("events{worker_connections 9;use epoll;}", f"events{{{MORE}use epoll;}}"),
         ("# events { }\nevents { }", f"# events {{ }}\nevents {{ {MORE} }}"),
-        ("worker_rlimit_nofile 9;", f"worker_rlimit_nofile {nginx_main.OPEN_FILES};"),
+        ("worker_rlimit_nofile 9;", f"worker_rlimit_nofile {main_file.OPEN_FILES};"),
         *((text, text) for text in UNCHANGED),
     ],
 )
 def test_only_the_limits_are_raised(before: str, after: str) -> None:
-    assert nginx_main.raised(before) == after
+    assert main_file.raised(before) == after
 
 
 def test_what_was_raised_stays() -> None:
-    assert nginx_main.raised(nginx_main.raised(DEBIAN)) == nginx_main.raised(DEBIAN)
+    assert main_file.raised(main_file.raised(DEBIAN)) == main_file.raised(DEBIAN)
 
 
 @pytest.fixture
@@ -72,40 +72,40 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def test_the_unit_is_told_to_use_the_copy(paths: Paths) -> None:
-    assert nginx_main.write(paths)
+    assert main_file.write(paths)
     assert paths.nginx_main.read_text() == DEBIAN.replace("768", MANY)
     assert paths.nginx_environment.read_text() == (
         "ALTPETER_MATRIX_NGINX_CONF=/etc/nginx/altpeter-matrix.conf\n"
     )
-    assert not nginx_main.write(paths), "it is there already"
+    assert not main_file.write(paths), "it is there already"
 
 
 def test_a_change_of_the_original_is_followed(paths: Paths) -> None:
-    nginx_main.write(paths)
+    main_file.write(paths)
     (paths.nginx / "nginx.conf").write_bytes(DEBIAN.encode() + b"# \xff mine\n")
-    assert nginx_main.write(paths)
+    assert main_file.write(paths)
     assert paths.nginx_main.read_bytes().endswith(b"# \xff mine\n")
 
 
 def test_the_copy_can_be_read_by_nobody_who_cannot_read_the_original(paths: Paths) -> None:
     (paths.nginx / "nginx.conf").chmod(0o600)
-    nginx_main.write(paths)
+    main_file.write(paths)
     assert paths.nginx_main.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("spoil", ["delete", "elsewhere", "unreadable"])
 def test_nginx_starts_with_its_own_file_where_ours_cannot_be_made(paths: Paths, spoil: str) -> None:
-    nginx_main.write(paths)
+    main_file.write(paths)
     link = paths.root / NGINX_MAIN
     if spoil == "unreadable":
         (paths.nginx / "nginx.conf").unlink()
         with pytest.raises(OSError, match=r"nginx\.conf"):
-            nginx_main.write(paths)
+            main_file.write(paths)
     else:
         link.unlink()
         if spoil == "elsewhere":
             link.symlink_to("/tmp/mine.conf")
-        nginx_main.write(paths)
+        main_file.write(paths)
     assert not os.path.lexists(paths.nginx_environment)
 
 
@@ -121,5 +121,5 @@ def test_nginx_starts_with_its_own_file_where_ours_cannot_be_made(paths: Paths, 
 def test_it_is_seen_with_which_file_nginx_runs(tmp_path: Path, title: str, ours: bool) -> None:
     (tmp_path / "12").mkdir()
     (tmp_path / "12/cmdline").write_text(title)
-    assert nginx_main.in_use("12", tmp_path) is ours
-    assert not nginx_main.in_use("13", tmp_path)
+    assert main_file.in_use("12", tmp_path) is ours
+    assert not main_file.in_use("13", tmp_path)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import nginx_main, nginx_site, well_known
-from altpeter_matrix.facts import Certificate
-from altpeter_matrix.hold import SOCKETS as HOLD_SOCKETS
+from altpeter_matrix.drain.after_start import SOCKETS as HOLD_SOCKETS
+from altpeter_matrix.host.facts import Certificate
+from altpeter_matrix.nginx import main_file
+from altpeter_matrix.render import nginx_site
+from altpeter_matrix.settings import well_known
 
 from .samples import DEBIAN_12, DEBIAN_13, DELEGATED, WIKI, facts, settings
 
@@ -267,8 +269,8 @@ def test_every_way_to_synapse_is_bounded() -> None:
 
 def test_what_waits_leaves_room_for_what_needs_no_synapse() -> None:
     """Even if one worker process had got all of it."""
-    assert 2 * nginx_site.MOST_REQUESTS <= nginx_main.CONNECTIONS * 3 / 4
-    assert nginx_main.CONNECTIONS < nginx_main.OPEN_FILES
+    assert 2 * nginx_site.MOST_REQUESTS <= main_file.CONNECTIONS * 3 / 4
+    assert main_file.CONNECTIONS < main_file.OPEN_FILES
     # The kernel lets 4096 wait at each.
     assert len(HOLD_SOCKETS) * 4096 > nginx_site.MOST_REQUESTS
     socket = (UNITS / "altpeter-matrix-hold.socket").read_text("utf-8")

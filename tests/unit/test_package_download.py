@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import package_download
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.apt import download
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.base.paths import Paths
 
 GOOD = b"the package of the repository"
 SHA256 = hashlib.sha256(GOOD).hexdigest()
@@ -31,7 +31,7 @@ def program(top: Path, name: str, script: str) -> None:
 
 
 def fetch(paths: Paths, tmp_path: Path) -> Path:
-    return package_download.fetch(paths, "matrix-synapse-py3", "1.164.0", tmp_path / "into")
+    return download.fetch(paths, "matrix-synapse-py3", "1.164.0", tmp_path / "into")
 
 
 def test_it_is_root_s_own_copy(paths: Paths, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.postgresql_connection import (
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.postgresql.connection import (
     Limits,
     Statement,
     as_superuser,
@@ -70,7 +70,7 @@ def test_what_it_says_is_one_short_line_without_control_characters(client: Path)
 def test_it_is_not_waited_for_longer_than_allowed(
     client: Path, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("altpeter_matrix.postgresql_connection._CONNECT", 0)
+    monkeypatch.setattr("altpeter_matrix.postgresql.connection._CONNECT", 0)
     says(client, script)
     began = time.monotonic()
     refusal(0.5)

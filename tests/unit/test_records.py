@@ -2,7 +2,7 @@
 
 import json
 
-from altpeter_matrix.records import dns_records, documents_elsewhere
+from altpeter_matrix.settings.records import dns_records, documents_elsewhere
 
 from .samples import DELEGATED, WIKI, settings
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from altpeter_matrix.apply import apply
-from altpeter_matrix.errors import HostError, MatrixConfigError, Problem
-from altpeter_matrix.host_checks import port_problems
-from altpeter_matrix.lock import exclusive
-from altpeter_matrix.settings import parse_settings_text
+from altpeter_matrix.apply.preflight import port_problems
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base.errors import HostError, MatrixConfigError, Problem
+from altpeter_matrix.base.locks import exclusive
+from altpeter_matrix.settings.model import parse_settings_text
 
 from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving
@@ -181,7 +181,7 @@ def test_a_synapse_that_ends_while_its_port_is_looked_at_is_not_foreign(
     synapse_listens(serving)
     shutil.rmtree(serving.root / "proc/99")
     monkeypatch.setattr(
-        "altpeter_matrix.host_checks.time.sleep",
+        "altpeter_matrix.apply.preflight.time.sleep",
         lambda _seconds: serving.write("proc/net/tcp", "sl local\n"),
     )
     assert found_taken(serving) == []
@@ -192,7 +192,7 @@ def test_a_port_that_no_process_holds_is_named_with_what_finds_it(
 ) -> None:
     synapse_listens(serving)
     shutil.rmtree(serving.root / "proc/99")
-    monkeypatch.setattr("altpeter_matrix.host_checks.SECOND_LOOK", 0)
+    monkeypatch.setattr("altpeter_matrix.apply.preflight.SECOND_LOOK", 0)
     (problem,) = found_taken(serving)
     assert "no process of this host" in problem.what
     assert "ss -ltnpe" in problem.remedy

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix.errors import SettingsError
-from altpeter_matrix.render import LocalAdditions, RenderedFile, RenderSecrets, render
+from altpeter_matrix.base.errors import SettingsError
+from altpeter_matrix.render.generation import LocalAdditions, RenderedFile, RenderSecrets, render
 
 from .samples import DELEGATED, WIKI, facts, settings
 

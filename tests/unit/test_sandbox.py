@@ -8,17 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from altpeter_matrix import (
-    candidate_code,
-    sandbox,
-    stand_ins,
-    upgrade_answers,
-    upgrade_probe,
-)
-from altpeter_matrix.commands import Result
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.upgrade_candidate import Candidate
+from altpeter_matrix.apt.candidates import Candidate
+from altpeter_matrix.base import sandbox
+from altpeter_matrix.base.commands import Result
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.upgrade import candidate_answers, candidate_code, in_candidate, stand_ins
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving
@@ -163,7 +158,7 @@ def test_a_fifo_or_a_huge_file_stops_nobody(serving: FakeHost) -> None:
 
 
 def test_the_packages_own_database_test_gets_answers_and_no_connection() -> None:
-    recorded = upgrade_probe.Recorded(DATABASE)
+    recorded = in_candidate.Recorded(DATABASE)
     assert recorded.server_version == 150004
     with recorded.cursor() as cursor:
         cursor.execute("show  server_encoding;")
@@ -171,7 +166,7 @@ def test_the_packages_own_database_test_gets_answers_and_no_connection() -> None
         cursor.execute("select datcollate from x")
         assert cursor.fetchone() == ("C",)
         assert cursor.fetchone() is None
-        with pytest.raises(upgrade_probe.Unknown):
+        with pytest.raises(in_candidate.Unknown):
             cursor.execute("DROP TABLE users")
 
 
@@ -181,7 +176,7 @@ def test_the_packages_own_database_test_gets_answers_and_no_connection() -> None
     ids=["empty", "text", "list", "nothing", "number", "deep", "long"],
 )
 def test_what_is_no_answer_is_none(text: str) -> None:
-    assert upgrade_answers.read(text) is None
+    assert candidate_answers.read(text) is None
 
 
 def test_answers_are_of_their_kind_or_are_left_out() -> None:
@@ -193,7 +188,7 @@ def test_answers_are_of_their_kind_or_are_left_out() -> None:
         "dependencies_error": "a\nb" + "c" * 5000,
         "database_size": 1,
     }
-    answers = upgrade_answers.read(json.dumps(said))
+    answers = candidate_answers.read(json.dumps(said))
     assert answers is not None
     assert set(answers) == {"python", "dependencies_error"}
     assert answers["python"] == "3.13 ]0;owned "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from altpeter_matrix.services import NGINX, SYNAPSE, Action, Unit, decide
+from altpeter_matrix.apply.services import NGINX, SYNAPSE, Action, Unit, decide
 
 HELD_BACK = {"ConditionResult": "no", "ConditionTimestampMonotonic": "5"}
 

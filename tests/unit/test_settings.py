@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.resources import resource
-from altpeter_matrix.settings import Email, load_settings
-from altpeter_matrix.settings_formats import CHECKS
+from altpeter_matrix.base.resources import resource
+from altpeter_matrix.settings.formats import CHECKS
+from altpeter_matrix.settings.model import Email, load_settings
 
 from .samples import DELEGATED, WIKI, settings
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from altpeter_matrix.errors import SettingsError
+from altpeter_matrix.base.errors import SettingsError
 
 from .samples import settings
 

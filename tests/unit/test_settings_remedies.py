@@ -12,10 +12,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altpeter_matrix.errors import Problem, SettingsError
-from altpeter_matrix.settings import parse_settings_text
-from altpeter_matrix.settings_formats import CHECKS
-from altpeter_matrix.settings_schema import schema
+from altpeter_matrix.base.errors import Problem, SettingsError
+from altpeter_matrix.settings.formats import CHECKS
+from altpeter_matrix.settings.model import parse_settings_text
+from altpeter_matrix.settings.schema import schema
 
 # What a setting needs beside it to be valid.
 NEEDED = {

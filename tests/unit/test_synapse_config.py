@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.synapse_config import NOT_PUBLIC, log_config, merged, options
+from altpeter_matrix.render.synapse_config import NOT_PUBLIC, log_config, merged, options
 
 from .samples import DELEGATED, WIKI, facts, settings
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import database_record, postgresql
-from altpeter_matrix.apply import apply
-from altpeter_matrix.database import Database
-from altpeter_matrix.database_journal import Journal, Move, Phase
-from altpeter_matrix.errors import HostError
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.synapse_files import local_database
+from altpeter_matrix.apply.transaction import apply
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.postgresql import database_record, layout
+from altpeter_matrix.postgresql.synapse_database import Database
+from altpeter_matrix.postgresql.upgrade_journal import Journal, Move, Phase
+from altpeter_matrix.synapse.config_files import local_database
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving
@@ -32,8 +32,8 @@ def test_ports_are_those_of_the_last_line_or_the_standard_one(tmp_path: Path) ->
     configure(tmp_path, 17, "main", "max_connections = 100\n")
     configure(tmp_path, 17, "other", "port = '5440'\n")
     paths = Paths(tmp_path)
-    assert postgresql.ports(paths) == {(15, "main"): 5433, (17, "main"): 5432, (17, "other"): 5440}
-    assert postgresql.version_on_standard_port(paths) == 17
+    assert layout.ports(paths) == {(15, "main"): 5433, (17, "main"): 5432, (17, "other"): 5440}
+    assert layout.version_on_standard_port(paths) == 17
 
 
 def test_a_database_on_another_port_is_not_the_local_one() -> None:

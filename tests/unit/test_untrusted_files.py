@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import disk, synapse_files, untrusted_files
-from altpeter_matrix.errors import HostError, ValidationError
-from altpeter_matrix.paths import Paths
+from altpeter_matrix.base import disk, untrusted_files
+from altpeter_matrix.base.errors import HostError, ValidationError
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.synapse import config_files
 
 NOBODY = (65534, 65534, [65534])
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -58,28 +59,28 @@ def test_what_is_no_ordinary_file_is_refused_at_once(
         make(file)
         began = time.monotonic()
         with pytest.raises(HostError, match=what) as raised:
-            synapse_files.texts_of_others(paths)
+            config_files.texts_of_others(paths)
         assert time.monotonic() - began < 3
         assert [one.where for one in raised.value.problems] == [str(file)]
         file.rmdir() if file.is_dir() else file.unlink()
 
 
 def test_what_is_not_there_is_no_problem(paths: Paths) -> None:
-    assert synapse_files.texts_of_others(paths) == {}
+    assert config_files.texts_of_others(paths) == {}
     assert untrusted_files.content(paths, paths.synapse / "none") is None
 
 
 def test_a_link_to_a_file_is_followed(paths: Paths, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("a: 1\n")
     (paths.synapse_conf_d / "10-a.yaml").symlink_to(tmp_path / "elsewhere")
-    assert synapse_files.merged_without_ours(paths) == {"a": 1}
+    assert config_files.merged_without_ours(paths) == {"a": 1}
 
 
 def test_more_files_than_anybody_has_are_refused(paths: Paths) -> None:
     for number in range(untrusted_files.MOST_FILES + 1):
         (paths.synapse_conf_d / f"{number}.yaml").touch()
     with pytest.raises(HostError, match="more than 1000 files"):
-        synapse_files.files(paths)
+        config_files.files(paths)
 
 
 @AS_ROOT
@@ -143,13 +144,13 @@ def test_yaml_that_is_meant_to_harm_is_refused(paths: Paths, text: str, what: st
     (paths.synapse / "homeserver.yaml").write_bytes(text.encode("latin-1"))
     began = time.monotonic()
     with pytest.raises(ValidationError, match=what):
-        synapse_files.merged_without_ours(paths)
+        config_files.merged_without_ours(paths)
     assert time.monotonic() - began < 5
 
 
 def test_an_anchor_of_ordinary_use_is_read(paths: Paths) -> None:
     (paths.synapse / "homeserver.yaml").write_text("a: &a {b: 1}\nc: *a\n")
-    assert synapse_files.merged_without_ours(paths) == {"a": {"b": 1}, "c": {"b": 1}}
+    assert config_files.merged_without_ours(paths) == {"a": {"b": 1}, "c": {"b": 1}}
 
 
 def test_nothing_is_written_through_a_link_that_another_user_can_make(

@@ -8,22 +8,19 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix import (
-    apt_config,
-    apt_hook,
-    upgrade_candidate,
-    upgrade_check,
-    upgrade_verdict,
-)
-from altpeter_matrix.commands import Result
-from altpeter_matrix.errors import Finding, Problem, error, warning
-from altpeter_matrix.facts import SYNAPSE_PACKAGES, Synapse
-from altpeter_matrix.host_facts import SYNAPSE_PYTHONS
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.redaction import redacted
-from altpeter_matrix.settings import parse_settings_text
-from altpeter_matrix.upgrade_candidate import Candidate
-from altpeter_matrix.upgrade_verdict import Verdict
+from altpeter_matrix.apply.host_facts import SYNAPSE_PYTHONS
+from altpeter_matrix.apt import candidates
+from altpeter_matrix.apt.candidates import Candidate
+from altpeter_matrix.base.commands import Result
+from altpeter_matrix.base.errors import Finding, Problem, error, warning
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.base.redaction import redacted
+from altpeter_matrix.cli import apt_hook
+from altpeter_matrix.host.facts import SYNAPSE_PACKAGES, Synapse
+from altpeter_matrix.render import apt_options
+from altpeter_matrix.settings.model import parse_settings_text
+from altpeter_matrix.upgrade import preflight, preflight_result
+from altpeter_matrix.upgrade.preflight_result import Verdict
 
 from .fake_host import NAME, FakeHost
 from .host_fixtures import fresh, serving
@@ -63,8 +60,8 @@ def whats(findings: Any) -> str:
     [(POLICY, ("1.157.2+b1", ("1.164.0+b1", "1.157.2+b1"))), (NOT_OFFERED, (None, ()))],
 )
 def test_what_apt_offers(said: str, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgrade_candidate, "run", lambda *argv: Result(argv, 0, said, ""))
-    found = upgrade_candidate.offer("matrix-synapse-py3")
+    monkeypatch.setattr(candidates, "run", lambda *argv: Result(argv, 0, said, ""))
+    found = candidates.offer("matrix-synapse-py3")
     assert (found.candidate, found.versions) == expected
 
 
@@ -75,7 +72,7 @@ def test_a_newer_python_or_postgresql_that_is_demanded_holds_back(tmp_path: Path
         "python_is_enough": False,
         "database_error": "Synapse requires PostgreSQL 16 or above.",
     }
-    found = list(upgrade_check._demands(candidate(tmp_path), answers))
+    found = list(preflight._demands(candidate(tmp_path), answers))
     assert [one.severity for one in found] == ["error", "error"]
     assert "demands >=3.12, and 3.11.2 is here" in whats(found)
     assert "`altpeter-matrix database upgrade`" in whats(found)
@@ -83,15 +80,15 @@ def test_a_newer_python_or_postgresql_that_is_demanded_holds_back(tmp_path: Path
 
 def test_a_database_of_a_later_synapse_holds_back(tmp_path: Path) -> None:
     answers = {"schema": 90, "compat": 84, "database_compat": 91}
-    assert "error PostgreSQL" in whats(upgrade_check._demands(candidate(tmp_path), answers))
+    assert "error PostgreSQL" in whats(preflight._demands(candidate(tmp_path), answers))
     answers["database_compat"] = 90
-    assert list(upgrade_check._demands(candidate(tmp_path), answers)) == []
+    assert list(preflight._demands(candidate(tmp_path), answers)) == []
 
 
 def test_background_updates_hold_back_only_what_has_no_way_back(tmp_path: Path) -> None:
     answers = {"background_updates": 3}
     for way_back, kind in ((False, "error"), (True, "warning"), (None, "warning")):
-        found = whats(upgrade_check._database(candidate(tmp_path), answers, way_back))
+        found = whats(preflight._database(candidate(tmp_path), answers, way_back))
         assert f"{kind} Synapse's background updates" in found
 
 
@@ -102,7 +99,7 @@ def test_an_option_that_is_not_known_any_more_is_named(tmp_path: Path) -> None:
         (root / place).mkdir(parents=True)
         (root / place / "server.py").write_text(source)
     options = {"old_option": 1, "kept": 2, "never_known": 3}
-    found = whats(upgrade_check._removed(paths, candidate(tmp_path / "new"), options))
+    found = whats(preflight._removed(paths, candidate(tmp_path / "new"), options))
     assert "old_option" in found and "kept" not in found and "never_known" not in found
 
 
@@ -122,7 +119,7 @@ def test_a_security_update_is_known_as_one(
     file.parent.mkdir(parents=True)
     text = f"matrix-synapse-py3 (1.164.0+b1) stable; urgency=medium\n\n  * {entry}\n\n -- A <a@b>\n"
     file.write_bytes(gzip.compress(text.encode()))
-    assert upgrade_check._is_security(candidate(tmp_path, installed)) is security
+    assert preflight._is_security(candidate(tmp_path, installed)) is security
 
 
 def test_a_verdict_holds_for_the_same_host_and_not_for_ever(
@@ -130,8 +127,8 @@ def test_a_verdict_holds_for_the_same_host_and_not_for_ever(
 ) -> None:
     paths = Paths(tmp_path)
     paths.state.mkdir(parents=True)
-    upgrade_verdict.note(paths, verdict(), "as it is")
-    check = upgrade_verdict.last_check(paths, "matrix-synapse-py3", "1.164")
+    preflight_result.note(paths, verdict(), "as it is")
+    check = preflight_result.last_check(paths, "matrix-synapse-py3", "1.164")
     assert check is not None and check.ok
     assert check.still_holds("as it is") and not check.still_holds("changed")
     now = time.time()
@@ -164,10 +161,8 @@ def test_secrets_do_not_travel_in_what_programs_say() -> None:
 def test_a_disk_without_room_for_the_candidate_holds_it_back(
     tmp_path: Path, size: int, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgrade_check, "disk_problems", lambda _paths: [])
-    found = list(
-        upgrade_check._disk(Paths(tmp_path), candidate(tmp_path).synapse, "1.164.0+b1", size)
-    )
+    monkeypatch.setattr(preflight, "disk_problems", lambda _paths: [])
+    found = list(preflight._disk(Paths(tmp_path), candidate(tmp_path).synapse, "1.164.0+b1", size))
     assert all(one.severity == "error" for one in found)
     if place:
         assert f"error {tmp_path}{place}: its disk has " in whats(found)
@@ -180,8 +175,8 @@ def test_a_disk_that_is_full_or_read_only_holds_every_candidate_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = Problem("/var/lib", "its disk has no inodes left", "remove files")
-    monkeypatch.setattr(upgrade_check, "disk_problems", lambda _paths: [full])
-    assert Finding("error", full) in upgrade_check._disk(
+    monkeypatch.setattr(preflight, "disk_problems", lambda _paths: [full])
+    assert Finding("error", full) in preflight._disk(
         Paths(tmp_path), candidate(tmp_path).synapse, "1.164.0+b1", 0
     )
 
@@ -189,7 +184,7 @@ def test_a_disk_that_is_full_or_read_only_holds_every_candidate_back(
 def test_unknown_and_doubled_options_are_warned_of(serving: FakeHost) -> None:
     serving.write("/etc/altpeter-matrix/synapse.d/x.yaml", "max_avatar_sise: 1M\n")
     serving.write("/etc/matrix-synapse/conf.d/60-x.yaml", "admin_contact: a\nadmin_contact: b\n")
-    origins, found = upgrade_check._settings(serving.paths)
+    origins, found = preflight._settings(serving.paths)
     assert {one.severity for one in found} == {"warning"}
     assert "max_avatar_sise" in origins
     assert "synapse.d/x.yaml: max_avatar_sise: " in whats(found)
@@ -204,22 +199,22 @@ def test_the_hook_of_apt_looks_at_nothing_but_synapse(
 
     def refuse(deb: Path, _package: str) -> int:
         asked.append(deb)
-        return apt_config.REFUSED
+        return apt_options.REFUSED
 
     monkeypatch.setattr(apt_hook, "_check", refuse)
     others = ("nginx_1_amd64.deb", "matrix-synapse-ldap3_0.1_all.deb")
     assert apt_hook.before_install([f"/var/cache/apt/archives/{one}\n" for one in others]) == 0
     assert asked == []
     deb = f"/var/cache/apt/archives/{package}_1.164_amd64.deb"
-    assert apt_hook.before_install([f"{deb}\n"]) == apt_config.REFUSED
+    assert apt_hook.before_install([f"{deb}\n"]) == apt_options.REFUSED
     assert asked == [Path(deb)]
 
 
 def test_debconf_knows_the_answers_before_it_would_ask_at_an_upgrade(
     serving: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("altpeter_matrix.cli_support.host", lambda: serving.host)
-    monkeypatch.setattr("altpeter_matrix.upgrade_guard.check_file", lambda *_, **__: None)
+    monkeypatch.setattr("altpeter_matrix.cli.support.host", lambda: serving.host)
+    monkeypatch.setattr("altpeter_matrix.upgrade.preflight_run.check_file", lambda *_, **__: None)
     communicate = f"#!/bin/sh\ncat >> {serving.root}/debconf\n"
     serving.write("fake-bin/debconf-communicate", communicate, 0o755)
     assert apt_hook.before_install(["/var/cache/apt/archives/matrix-synapse_1.164_all.deb\n"]) == 0
@@ -233,6 +228,6 @@ def test_debconf_knows_the_answers_before_it_would_ask_at_an_upgrade(
 @pytest.mark.parametrize("unattended", [True, False])
 def test_hooks_are_there_whether_or_not_updates_install_themselves(unattended: bool) -> None:
     text = f"server_name: a.test\nupdates: {{unattended: {str(unattended).lower()}}}\n"
-    written = apt_config.text(parse_settings_text(text, source="settings.yaml"))
+    written = apt_options.text(parse_settings_text(text, source="settings.yaml"))
     assert "DPkg::Pre-Install-Pkgs" in written and "Post-Invoke-Success" in written
     assert ("site=packages.matrix.org" in written) is unattended

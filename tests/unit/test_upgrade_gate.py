@@ -1,9 +1,11 @@
 """What the health gate does with its verdicts."""
 
-from altpeter_matrix import held_back, timestamps, upgrade_history
-from altpeter_matrix.errors import Problem
-from altpeter_matrix.upgrade_history import Book, Trial
-from altpeter_matrix.upgrade_sight import Installed
+from altpeter_matrix.apt import pins
+from altpeter_matrix.base import timestamps
+from altpeter_matrix.base.errors import Problem
+from altpeter_matrix.upgrade import history
+from altpeter_matrix.upgrade.history import Book, Trial
+from altpeter_matrix.upgrade.observation import Installed
 
 from .gate_world import NEW, NEWER, OLD, World, gate, results, upgraded, world
 
@@ -50,7 +52,7 @@ def test_a_wrong_version_is_pinned_before_it_is_undone(world: World) -> None:
     gate(world)
     assert results(world)[-1] == ("2.0", "undone")
     assert (world.book().good, world.book().trial) == (OLD, None)
-    (pin,) = held_back.held(world.paths)
+    (pin,) = pins.held(world.paths)
     assert (pin.version, pin.retried) == ("2.0", False)
     assert "answers 500" in pin.reason.what
     assert world.events.count("mail") == 1
@@ -60,14 +62,14 @@ def test_a_newer_version_that_works_takes_the_pin_away(world: World) -> None:
     upgraded(world)
     world.broken = {NEW}
     gate(world)
-    held_back.hold_back(
+    pins.hold_back(
         world.paths, NEW.package, "4.0", Problem("x", "needs PostgreSQL 16", "y"), retried=True
     )
     world.installed = Installed(NEWER)
     gate(world)
     assert world.book().good == NEWER
     # What the check of candidates holds back is its own matter.
-    assert [one.version for one in held_back.held(world.paths)] == ["4.0"]
+    assert [one.version for one in pins.held(world.paths)] == ["4.0"]
 
 
 def test_a_version_that_replaces_one_on_trial_goes_back_to_the_one_that_worked(
@@ -75,9 +77,7 @@ def test_a_version_that_replaces_one_on_trial_goes_back_to_the_one_that_worked(
 ) -> None:
     upgraded(world)
     book = world.book()
-    upgrade_history.write(
-        world.paths, Book(book.good, Trial(NEW, OLD, timestamps.now()), book.entries)
-    )
+    history.write(world.paths, Book(book.good, Trial(NEW, OLD, timestamps.now()), book.entries))
     world.installed, world.broken = Installed(NEWER), {NEWER}
     gate(world)
     assert results(world)[-2:] == [("2.0", "replaced"), ("3.0", "undone")]
@@ -91,4 +91,4 @@ def test_an_older_version_that_works_leaves_the_pin_of_a_newer_one(world: World)
     world.installed = Installed(NEW)
     gate(world)
     assert world.book().good == NEW
-    assert [one.version for one in held_back.held(world.paths)] == ["3.0"]
+    assert [one.version for one in pins.held(world.paths)] == ["3.0"]

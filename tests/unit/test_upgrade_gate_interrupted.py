@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from altpeter_matrix import held_back, kept_packages, timestamps, upgrade_history
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.upgrade_history import Release, Trial
-from altpeter_matrix.upgrade_sight import Installed
+from altpeter_matrix.apt import kept_packages, pins
+from altpeter_matrix.apt.release import Release
+from altpeter_matrix.base import timestamps
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.upgrade import history
+from altpeter_matrix.upgrade.history import Trial
+from altpeter_matrix.upgrade.observation import Installed
 
 from .gate_world import NEW, NEWER, OLD, Killed, World, gate, results, upgraded, world
 
@@ -23,13 +26,13 @@ def test_a_gate_killed_at_any_moment_is_completed_by_the_next(world: World, mome
     world.broken, world.kill_at = {NEW}, moment
     with pytest.raises(Killed):
         gate(world)
-    pinned = [one.version for one in held_back.held(world.paths)]
+    pinned = [one.version for one in pins.held(world.paths)]
     assert pinned == ([] if moment in {"judge 2.0", "find"} else ["2.0"]), "before it is undone"
     gate(world)
     assert results(world)[-1] == ("2.0", "undone")
     assert world.installed.release == OLD
     assert (world.book().good, world.book().trial) == (OLD, None)
-    assert [one.version for one in held_back.held(world.paths)] == ["2.0"]
+    assert [one.version for one in pins.held(world.paths)] == ["2.0"]
     assert not world.paths.refused.exists(), "Synapse could not start any more"
 
 
@@ -116,7 +119,7 @@ def test_what_an_interrupted_dpkg_left_is_no_versions_fault(world: World, found:
     gate(world)
     assert world.installed == Installed(OLD)
     assert (world.book().good, world.book().trial) == (OLD, None)
-    assert held_back.held(world.paths) == ()
+    assert pins.held(world.paths) == ()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def test_a_version_that_dpkg_half_replaced_while_it_was_watched_is_made_whole(
     world.interrupted = found
     gate(world)
     assert world.installed.release == then
-    assert held_back.held(world.paths) == ()
+    assert pins.held(world.paths) == ()
 
 
 def test_a_machine_that_goes_down_with_a_version_is_reason_enough_but_not_in_a_migration(
@@ -143,7 +146,7 @@ def test_a_machine_that_goes_down_with_a_version_is_reason_enough_but_not_in_a_m
     for migrating, result in ((True, "passed"), (False, "undone")):
         upgraded(world)
         trial = Trial(NEW, OLD, timestamps.now(), boots=3, boot="3", migrating=migrating)
-        upgrade_history.write(world.paths, replace(world.book(), trial=trial))
+        history.write(world.paths, replace(world.book(), trial=trial))
         world.boot = f"4 {migrating}"
         gate(world)
         assert results(world)[-1] == ("2.0", result)

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from altpeter_matrix import held_back, upgrade_gate, upgrade_history
-from altpeter_matrix.commands import Result
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.outcome import Record
-from altpeter_matrix.upgrade_sight import Installed
+from altpeter_matrix.apply.last_apply import Record
+from altpeter_matrix.apt import pins
+from altpeter_matrix.base.commands import Result
+from altpeter_matrix.base.errors import HostError, Problem
+from altpeter_matrix.upgrade import history, monitor
+from altpeter_matrix.upgrade.observation import Installed
 
 from .gate_world import NEW, NEWER, OLD, World, gate, results, upgraded, world
 
@@ -28,7 +29,7 @@ def later(world: World, hours: int) -> None:
     book = world.book()
     assert book.trial is not None
     then = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - hours * 3600))
-    upgrade_history.write(world.paths, replace(book, trial=replace(book.trial, stuck_since=then)))
+    history.write(world.paths, replace(book, trial=replace(book.trial, stuck_since=then)))
 
 
 def test_without_a_way_back_it_stays_and_is_told_once(world: World) -> None:
@@ -41,7 +42,7 @@ def test_without_a_way_back_it_stays_and_is_told_once(world: World) -> None:
     trial = world.book().trial
     assert trial is not None and trial.phase == "stuck" and trial.explanation is not None
     assert "demands schema 95" in trial.explanation.what
-    assert held_back.held(world.paths) == ()
+    assert pins.held(world.paths) == ()
     assert world.events.count("mail") == 1
 
 
@@ -59,7 +60,7 @@ def test_what_was_stuck_is_pinned_away_when_somebody_went_back_by_a_backup(world
     world.installed = Installed(OLD)
     gate(world)
     assert (world.book().good, world.book().trial) == (OLD, None)
-    (held,) = held_back.held(world.paths)
+    (held,) = pins.held(world.paths)
     assert (held.version, held.retried) == (NEW.version, False)
     assert "1.0 serves again" in held.reason.what
 
@@ -83,7 +84,7 @@ def test_what_apply_noted_against_a_version_that_works_now_does_not_stand(
         done.append(argv)
         return Result(argv, 0, "", "")
 
-    monkeypatch.setattr(upgrade_gate, "run", run)
+    monkeypatch.setattr(monitor, "run", run)
     stuck(world)
     world.broken.clear()
     record = Record(world.paths)
@@ -105,7 +106,7 @@ def test_a_dpkg_that_refuses_is_tried_again_but_not_for_ever(world: World) -> No
             gate(world)
     gate(world)
     assert results(world)[-1] == ("2.0", "failed")
-    assert held_back.held(world.paths) == ()
+    assert pins.held(world.paths) == ()
     assert world.events.count("give up") == 5
 
 
@@ -129,7 +130,7 @@ def test_what_was_stuck_is_tried_again_later_also_when_the_clock_was_set_back(
     gate(world)
     assert world.installed.release == OLD
     assert results(world)[-2:] == [("2.0", "failed"), ("2.0", "undone")]
-    assert [one.version for one in held_back.held(world.paths)] == ["2.0"]
+    assert [one.version for one in pins.held(world.paths)] == ["2.0"]
 
 
 def test_what_stays_stuck_is_not_told_again(world: World) -> None:

@@ -6,21 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import (
-    held_back,
-    notify,
-    upgrade_candidate,
-    upgrade_check,
-    upgrade_guard,
-    upgrade_verdict,
-)
-from altpeter_matrix.activation import Host
-from altpeter_matrix.errors import HostError, Problem, error
-from altpeter_matrix.facts import SYNAPSE_PACKAGES, Synapse
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.services import Services
-from altpeter_matrix.upgrade_candidate import Offer
-from altpeter_matrix.upgrade_verdict import Verdict
+from altpeter_matrix.apply.activation import Host
+from altpeter_matrix.apply.services import Services
+from altpeter_matrix.apt import candidates, pins
+from altpeter_matrix.apt.candidates import Offer
+from altpeter_matrix.base import notify
+from altpeter_matrix.base.errors import HostError, Problem, error
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.host.facts import SYNAPSE_PACKAGES, Synapse
+from altpeter_matrix.upgrade import preflight, preflight_result, preflight_run
+from altpeter_matrix.upgrade.preflight_result import Verdict
 
 CAUSE = Problem("Synapse", "no good", "mend it")
 
@@ -42,7 +37,7 @@ class World:
 
     def offer(self, package: str) -> Offer:
         assert package == self.package
-        pinned = {one.version for one in held_back.held(self.paths)}
+        pinned = {one.version for one in pins.held(self.paths)}
         return Offer(next(v for v in self.versions if v not in pinned), self.versions)
 
     @contextmanager
@@ -61,11 +56,11 @@ class World:
         return {"Package": self.package, "Version": str(deb)}[name]
 
     def automatic(self) -> None:
-        upgrade_guard.check_automatically(self.host, say=lambda _: None)
+        preflight_run.check_automatically(self.host, say=lambda _: None)
 
     @property
     def held(self) -> list[str]:
-        return [one.version for one in held_back.held(self.paths)]
+        return [one.version for one in pins.held(self.paths)]
 
 
 @pytest.fixture(params=SYNAPSE_PACKAGES)
@@ -74,13 +69,13 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     made.paths.state.mkdir(parents=True)
     monkeypatch.setattr(notify, "mail", lambda *_: True)
     monkeypatch.setattr(notify, "journal", lambda *_, **__: None)
-    monkeypatch.setattr(upgrade_candidate, "offer", made.offer)
-    monkeypatch.setattr(upgrade_candidate, "downloaded", made.downloaded)
-    monkeypatch.setattr(upgrade_candidate, "field", made.field)
-    monkeypatch.setattr(upgrade_check, "check", made.check)
-    monkeypatch.setattr(upgrade_guard, "_inputs", lambda _: made.inputs)
+    monkeypatch.setattr(candidates, "offer", made.offer)
+    monkeypatch.setattr(candidates, "downloaded", made.downloaded)
+    monkeypatch.setattr(candidates, "field", made.field)
+    monkeypatch.setattr(preflight, "check", made.check)
+    monkeypatch.setattr(preflight_run, "_inputs", lambda _: made.inputs)
     monkeypatch.setattr(
-        upgrade_guard,
+        preflight_run,
         "_served",
         lambda _: Synapse(made.package, made.installed, Path("/p"), "g", "a.test"),
     )
@@ -119,7 +114,7 @@ def test_a_check_that_was_killed_before_it_let_a_good_one_go_is_made_again(
     world.automatic()
     world.bad = set()
     with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
-        killing.setattr(held_back, "release", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killing.setattr(pins, "release", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         world.automatic()
     assert world.held == ["2.0"]
     world.automatic()
@@ -139,8 +134,8 @@ def test_a_newer_one_is_not_affected(world: World) -> None:
 
 def test_what_the_health_gate_holds_back_is_not_released_by_a_good_check(world: World) -> None:
     world.versions = ("2.0", "1.0")
-    held_back.hold_back(world.paths, world.package, "2.0", CAUSE)
-    upgrade_guard.check_offered(world.host, "2.0")
+    pins.hold_back(world.paths, world.package, "2.0", CAUSE)
+    preflight_run.check_offered(world.host, "2.0")
     world.installed = "2.0"  # the gate is on its way back
     world.automatic()
     assert world.held == ["2.0"]
@@ -163,13 +158,13 @@ def test_what_changes_during_a_check_is_looked_at_before_it_ends(world: World) -
 
 def test_apt_is_refused_a_package_that_would_not_serve(world: World) -> None:
     world.bad = {"2.0"}
-    verdict = upgrade_guard.check_file(world.host, Path("2.0"), anew=False)
+    verdict = preflight_run.check_file(world.host, Path("2.0"), anew=False)
     assert verdict is not None and not verdict.ok and world.held == ["2.0"]
 
 
 def test_apt_may_go_back_to_an_older_version_whatever_that_says(world: World) -> None:
     world.bad = {"0.9"}
-    assert upgrade_guard.check_file(world.host, Path("0.9"), anew=False) is None
+    assert preflight_run.check_file(world.host, Path("0.9"), anew=False) is None
     assert world.checked == []
 
 
@@ -178,23 +173,23 @@ def test_apt_may_install_the_other_package_of_synapse(
 ) -> None:
     world.bad = {"2.0"}
     (other,) = set(SYNAPSE_PACKAGES) - {world.package}
-    monkeypatch.setattr(upgrade_candidate, "field", lambda *_: other)
-    assert upgrade_guard.check_file(world.host, Path("2.0"), anew=False) is None
+    monkeypatch.setattr(candidates, "field", lambda *_: other)
+    assert preflight_run.check_file(world.host, Path("2.0"), anew=False) is None
     assert world.checked == []
 
 
 def test_what_another_package_of_synapse_was_held_back_for_ends_with_it(world: World) -> None:
     (other,) = set(SYNAPSE_PACKAGES) - {world.package}
-    held_back.hold_back(world.paths, other, "2.0", CAUSE, retried=True)
-    held_back.hold_back(world.paths, "altpeter-matrix-config", "2.0", CAUSE)
+    pins.hold_back(world.paths, other, "2.0", CAUSE, retried=True)
+    pins.hold_back(world.paths, "altpeter-matrix-config", "2.0", CAUSE)
     world.automatic()
-    assert [one.package for one in held_back.held(world.paths)] == ["altpeter-matrix-config"]
+    assert [one.package for one in pins.held(world.paths)] == ["altpeter-matrix-config"]
 
 
 def test_a_checked_package_is_not_checked_again_by_apt(world: World) -> None:
     world.versions = ("2.0", "1.0")
     world.automatic()
-    assert upgrade_guard.check_file(world.host, Path("2.0"), anew=False) is None
+    assert preflight_run.check_file(world.host, Path("2.0"), anew=False) is None
     assert world.checked == ["2.0"]
 
 
@@ -213,6 +208,6 @@ def test_a_full_disk_does_not_let_a_refused_package_through(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/var/lib")
 
-    monkeypatch.setattr(upgrade_verdict, "note", full)
-    verdict = upgrade_guard.check_file(world.host, Path("2.0"))
+    monkeypatch.setattr(preflight_result, "note", full)
+    verdict = preflight_run.check_file(world.host, Path("2.0"))
     assert verdict is not None and not verdict.ok

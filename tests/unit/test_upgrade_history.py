@@ -6,23 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import (
-    kept_packages,
-    repacked_package,
-    schema_numbers,
-    upgrade_report,
-    upgrade_requests,
-    upgrade_sight,
-)
-from altpeter_matrix.commands import Result, run
-from altpeter_matrix.errors import HostError, Problem
-from altpeter_matrix.handmade import md5
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.timestamps import now
-from altpeter_matrix.upgrade_history import (
+from altpeter_matrix.apt import kept_packages, repacked_package
+from altpeter_matrix.apt.release import Release
+from altpeter_matrix.base.commands import Result, run
+from altpeter_matrix.base.errors import HostError, Problem
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.base.timestamps import now
+from altpeter_matrix.synapse import schema_numbers
+from altpeter_matrix.synapse.handmade import md5
+from altpeter_matrix.upgrade import affected_requests, observation, report
+from altpeter_matrix.upgrade.history import (
     Book,
     Entry,
-    Release,
     Trial,
     read,
     seconds_between,
@@ -91,17 +86,20 @@ def test_a_clock_that_jumps_back_makes_no_negative_time() -> None:
 
 
 def test_the_history_says_what_a_person_wants_to_know() -> None:
-    text = "\n".join(upgrade_report.lines(BOOK))
+    text = "\n".join(report.lines(BOOK))
     assert "matrix-synapse-py3 1.0 -> 2.0  UNDONE" in text
     assert "watched for 70 s; requests held: 12, failed: unknown" in text
     assert "why: /versions: answers 500" in text
     assert "is being undone" in text
-    assert list(upgrade_report.lines(Book())) == ["There was no upgrade yet."]
+    assert list(report.lines(Book())) == ["There was no upgrade yet."]
 
 
 def test_status_tells_of_a_trial() -> None:
     def found(trial: Trial | None) -> list[tuple[bool, str]]:
-        return [(error, one.what) for error, one in upgrade_report.findings(Book(trial=trial))]
+        return [
+            (one.severity == "error", one.problem.what)
+            for one in report.findings(Book(trial=trial))
+        ]
 
     assert found(None) == []
     assert found(TRIAL) == [(True, "is being undone: answers 500")]
@@ -212,15 +210,15 @@ def test_the_reason_is_found_in_the_log() -> None:
         "synapse.access.http - INFO - POST /error 200\n"
     )
     reason = "Error in configuration at 'public_baseurl': this option was removed"
-    assert upgrade_sight.telling(log) == reason
-    assert upgrade_sight.telling("RuntimeError: broken\nStopped.\n") == "RuntimeError: broken"
-    assert upgrade_sight.telling("all is well: rooms\n") is None
+    assert observation.telling(log) == reason
+    assert observation.telling("RuntimeError: broken\nStopped.\n") == "RuntimeError: broken"
+    assert observation.telling("all is well: rooms\n") is None
 
 
 def test_failed_requests_are_counted_in_nginx_log(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgrade_requests, "_held", lambda _began: None)
+    monkeypatch.setattr(affected_requests, "_held", lambda _began: None)
     log = paths.root / "var/log/nginx/access.log"
     log.parent.mkdir(parents=True)
     rows = [
@@ -235,7 +233,7 @@ def test_failed_requests_are_counted_in_nginx_log(
             for at, path, status in rows
         )
     )
-    seen = upgrade_requests.between(paths, ENTRY.began, ENTRY.ended)
+    seen = affected_requests.between(paths, ENTRY.began, ENTRY.ended)
     assert seen.failed == 1
     log.unlink()
-    assert upgrade_requests.between(paths, ENTRY.began, ENTRY.ended).failed is None
+    assert affected_requests.between(paths, ENTRY.began, ENTRY.ended).failed is None

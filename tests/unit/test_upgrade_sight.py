@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import upgrade_sight
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.upgrade_history import Release
-from altpeter_matrix.upgrade_sight import Installed
+from altpeter_matrix.apt.release import Release
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.upgrade import observation
+from altpeter_matrix.upgrade.observation import Installed
 
 from .fake_host import FakeHost
 from .host_fixtures import fresh, serving
@@ -37,7 +37,7 @@ def test_dpkgs_own_database_says_what_is_installed(
         f"Architecture: all\nVersion: {RELEASE.version}\nDescription: none\n\n"
     )
     monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path))
-    assert upgrade_sight.installed() == found
+    assert observation.installed() == found
 
 
 def test_what_dpkg_does_not_go_on_with_has_to_be_installed_anew() -> None:
@@ -58,15 +58,15 @@ def test_what_began_before_dpkg_unpacked_the_version_is_the_one_before(
     listed.touch()
     os.utime(listed, (1002, 1002))
     unit = {"ExecMainStartTimestamp": began, "MainPID": pid}
-    assert upgrade_sight.began_before(Paths(tmp_path), RELEASE.package, unit) == before
+    assert observation.began_before(Paths(tmp_path), RELEASE.package, unit) == before
     listed.unlink()
-    assert not upgrade_sight.began_before(Paths(tmp_path), RELEASE.package, unit)
+    assert not observation.began_before(Paths(tmp_path), RELEASE.package, unit)
 
 
 def test_only_files_that_synapse_reads_are_its_excuse(serving: FakeHost) -> None:
     current = serving.paths.current
-    assert not upgrade_sight.spoilt(serving.paths)
+    assert not observation.spoilt(serving.paths)
     (current / "nginx/site.conf").chmod(0)
-    assert not upgrade_sight.spoilt(serving.paths)
+    assert not observation.spoilt(serving.paths)
     (current / "synapse/altpeter-matrix.yaml").chmod(0)
-    assert upgrade_sight.spoilt(serving.paths)
+    assert observation.spoilt(serving.paths)

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from altpeter_matrix.errors import Problem
-from altpeter_matrix.upgrade_watch import (
+from altpeter_matrix.base.errors import Problem
+from altpeter_matrix.upgrade.trial_policy import (
     ANSWERS_SLOWLY_WITHIN,
     ANSWERS_WITHIN,
     READY_WITHIN,

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix import kept_packages, schema_numbers, upgrade_sight, upgrade_way_back
-from altpeter_matrix.errors import Problem
-from altpeter_matrix.paths import Paths
-from altpeter_matrix.upgrade_history import Release
-from altpeter_matrix.upgrade_sight import Installed
-from altpeter_matrix.upgrade_way_back import NoWayBack
+from altpeter_matrix.apt import kept_packages
+from altpeter_matrix.apt.release import Release
+from altpeter_matrix.base.errors import Problem
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.synapse import schema_numbers
+from altpeter_matrix.upgrade import observation, rollback
+from altpeter_matrix.upgrade.observation import Installed
+from altpeter_matrix.upgrade.rollback import NoWayBack
 
 OLD, NEW = Release("matrix-synapse-py3", "1.0"), Release("matrix-synapse-py3", "2.0")
 NEWER = Release("matrix-synapse-py3", "3.0")
@@ -60,10 +62,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         paths.refused.unlink()
         world.events.append("start")
 
-    monkeypatch.setattr(upgrade_sight, "installed", lambda: world.installed)
-    monkeypatch.setattr(upgrade_way_back, "stop", stop)
-    monkeypatch.setattr(upgrade_way_back, "give_up", give_up)
-    monkeypatch.setattr(upgrade_way_back, "_dpkg", lambda _deb: world.events.append("dpkg"))
+    monkeypatch.setattr(observation, "installed", lambda: world.installed)
+    monkeypatch.setattr(rollback, "stop", stop)
+    monkeypatch.setattr(rollback, "give_up", give_up)
+    monkeypatch.setattr(rollback, "_dpkg", lambda _deb: world.events.append("dpkg"))
     return world
 
 
@@ -83,7 +85,7 @@ def locked(paths: Paths) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_a_wrong_version_is_replaced(paths: Paths, world: World) -> None:
-    assert upgrade_way_back.install(paths, DEB, {NEW, OLD}, running=True)
+    assert rollback.install(paths, DEB, {NEW, OLD}, running=True)
     assert world.events == ["stop", "dpkg"]
     assert not paths.refused.exists(), "dpkg could not start the old version"
 
@@ -92,7 +94,7 @@ def test_it_waits_for_the_lock_with_synapse_stopped(
     paths: Paths, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with locked(paths) as apt:
-        assert upgrade_sight.dpkg_busy(paths)
+        assert observation.dpkg_busy(paths)
 
         def sleep(_seconds: float) -> None:
             assert world.events == ["stop"], "an apt that waits for Synapse would wait for ever"
@@ -100,19 +102,19 @@ def test_it_waits_for_the_lock_with_synapse_stopped(
             apt.wait()
 
         monkeypatch.setattr("time.sleep", sleep)
-        assert upgrade_way_back.install(paths, DEB, {NEW, OLD}, running=False)
+        assert rollback.install(paths, DEB, {NEW, OLD}, running=False)
     assert world.events == ["stop", "stop", "dpkg"]
 
 
 @pytest.mark.parametrize("lock", ["lock", "lock-frontend"])
 def test_whoever_looks_for_a_dpkg_at_work_is_not_in_its_way(paths: Paths, lock: str) -> None:
     """An apt that is started in that very moment would fail."""
-    assert not upgrade_sight.dpkg_busy(paths), "there is no dpkg yet"
+    assert not observation.dpkg_busy(paths), "there is no dpkg yet"
     path = paths.root / "var/lib/dpkg" / lock
     path.parent.mkdir(parents=True, exist_ok=True)
     with subprocess.Popen([sys.executable, "-c", TAKES_IT_AGAIN_AND_AGAIN, path]) as dpkg:
         while dpkg.poll() is None:
-            upgrade_sight.dpkg_busy(paths)
+            observation.dpkg_busy(paths)
     assert dpkg.returncode == 0
 
 
@@ -120,7 +122,7 @@ def test_what_a_person_has_installed_meanwhile_stays_and_may_start(
     paths: Paths, world: World
 ) -> None:
     world.installed = Installed(NEWER)
-    assert not upgrade_way_back.install(paths, DEB, {NEW, OLD}, running=False)
+    assert not rollback.install(paths, DEB, {NEW, OLD}, running=False)
     assert world.events == ["stop", "start"]
 
 
@@ -132,10 +134,10 @@ def test_a_database_that_the_old_version_refuses_is_no_way_back(
     for demanded, allowed in ((94, True), (None, True), (95, False)):
         monkeypatch.setattr(schema_numbers, "demanded_now", lambda *_a, n=demanded: n)
         if allowed:
-            assert upgrade_way_back.find(paths, OLD, "synapse") == DEB
+            assert rollback.find(paths, OLD, "synapse") == DEB
         else:
             with pytest.raises(NoWayBack, match=r"demands schema 95.*restore the backup"):
-                upgrade_way_back.find(paths, OLD, "synapse")
+                rollback.find(paths, OLD, "synapse")
 
 
 def test_a_package_that_is_nowhere_is_no_way_back(
@@ -146,7 +148,7 @@ def test_a_package_that_is_nowhere_is_no_way_back(
 
     monkeypatch.setattr(kept_packages, "keep", keep)
     with pytest.raises(NoWayBack, match="is not at hand"):
-        upgrade_way_back.find(paths, OLD, None)
+        rollback.find(paths, OLD, None)
 
 
 def test_the_reason_of_dpkg_is_told_and_not_its_last_line() -> None:
@@ -157,5 +159,5 @@ dpkg-deb: error: paste subprocess was killed by signal (Broken pipe)
 Errors were encountered while processing:
  /x/1.0.deb
 """
-    assert upgrade_way_back.reason(output).endswith("'/opt/x.dpkg-new': No space left on device")
-    assert upgrade_way_back.reason("dpkg: unknown option\n") == "dpkg: unknown option"
+    assert rollback.reason(output).endswith("'/opt/x.dpkg-new': No space left on device")
+    assert rollback.reason("dpkg: unknown option\n") == "dpkg: unknown option"

@@ -1,6 +1,6 @@
 """The well-known documents: what other servers and clients read to find this one."""
 
-from altpeter_matrix.well_known import documents
+from altpeter_matrix.settings.well_known import documents
 
 from .samples import DELEGATED, WIKI, settings
 

@@ -10,11 +10,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altpeter_matrix.errors import SettingsError
-from altpeter_matrix.plain_data import MOST
-from altpeter_matrix.render import LocalAdditions, RenderSecrets, parsed_additions, render
-from altpeter_matrix.settings import load_settings, parse_settings_text
-from altpeter_matrix.yaml_text import load_as_synapse, parse_mapping
+from altpeter_matrix.base.errors import SettingsError
+from altpeter_matrix.base.plain_data import MOST
+from altpeter_matrix.base.yaml_text import load_as_synapse, parse_mapping
+from altpeter_matrix.render.generation import (
+    LocalAdditions,
+    RenderSecrets,
+    parsed_additions,
+    render,
+)
+from altpeter_matrix.settings.model import load_settings, parse_settings_text
 
 from .samples import facts
 

@@ -1,0 +1,1 @@
+"""From settings to the active generation: prepared, proved, stored, activated, taken back."""

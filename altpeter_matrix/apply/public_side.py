@@ -1,0 +1,91 @@
+"""What clients and other servers meet: the certificate that is served, nginx, Synapse behind it."""
+
+from collections.abc import Iterator, Mapping
+
+from ..base.accounts import read_accounts
+from ..base.errors import Finding, MatrixConfigError, Problem, error, warning
+from ..base.failures import problems_of
+from ..base.paths import Paths
+from ..base.resources import document
+from ..host import certificate, certificate_state
+from ..host.certificate_state import CertificateState
+from ..host.links import Links
+from ..settings.model import Settings
+from .activation import Host
+from .generations import Store
+from .prepared import read_settings, settings_in_use
+from .services import NGINX, SYNAPSE, Unit
+
+# A third of the 90 days that certificates have: certbot renews earlier than that.
+_FEW_DAYS = 21
+
+
+class PublicSide:
+    """Asks the host for what it was told to serve.
+
+    What settings.yaml asks for meanwhile is pending, which is not said here; it still has to be
+    readable.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.paths: Paths = host.paths
+        self.certificate: CertificateState | None = None
+        self.placeholder = False
+
+    def problems(self) -> list[Problem]:
+        """All that is wrong; what keeps it from being looked at included."""
+        found: list[Problem] = []
+        try:
+            for one in self.findings(self.host.services.units_if_present()):
+                found += [one.problem] if one.severity == "error" else []
+        except (MatrixConfigError, OSError) as problem:
+            found += problems_of(problem)
+        return found
+
+    def findings(self, units: Mapping[str, Unit]) -> Iterator[Finding]:
+        """units: nginx's and Synapse's, as `Services.units` shows them."""
+        read_settings(self.paths)
+        settings = settings_in_use(self.paths)
+        yield from self._certificate(settings)
+        running = {program: unit.running for program, unit in units.items()}
+        site = Links(self.paths).nginx_site_wanted()
+        for problem in self.host.probe(
+            settings, nginx=running.get(NGINX, False) and site, synapse=running.get(SYNAPSE, False)
+        ):
+            yield Finding("error", problem)
+
+    def _certificate(self, settings: Settings) -> Iterator[Finding]:
+        chosen = certificate.choose(self.paths, settings.public_name)
+        self.placeholder = chosen.placeholder
+        state = certificate_state.on_disk(self.paths.on_host(chosen.fullchain))
+        self.certificate = state
+        where = str(chosen.fullchain)
+        if state is None:
+            if Store(self.paths, read_accounts(self.paths.root)).current_number() is not None:
+                yield error(where, "holds no certificate", "run `altpeter-matrix apply`")
+            return
+        if chosen.placeholder:
+            yield warning(
+                where, "is the self-signed placeholder: other servers and clients refuse it",
+                "get a certificate: run the deploy, or certbot as in"
+                f" {document('deploy.md')}",
+            )  # fmt: skip
+        else:
+            yield from _expiry(where, state, settings)
+        shown = certificate_state.served(settings.public_name)
+        if shown is not None and shown.fingerprint != state.fingerprint:
+            yield error(
+                "nginx", f"does not serve the certificate in {where}", "`systemctl reload nginx`"
+            )
+
+
+def _expiry(where: str, state: CertificateState, settings: Settings) -> Iterator[Finding]:
+    renew = "run `certbot renew` and read its log, /var/log/letsencrypt/letsencrypt.log"
+    if state.days_left < 0:
+        yield error(where, "has expired", renew)
+    elif state.days_left < _FEW_DAYS:
+        yield warning(where, f"expires in {state.days_left} days", renew)
+    for name in settings.certificate_names:
+        if name not in state.names and f"*.{name.partition('.')[2]}" not in state.names:
+            yield warning(where, f"does not cover {name}", "run the deploy again")

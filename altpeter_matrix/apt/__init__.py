@@ -1,0 +1,1 @@
+"""apt and dpkg: repositories, their keys, pins, packages that are kept to go back to."""

@@ -1,0 +1,1 @@
+"""Files, processes, locks, errors: what would serve any package. Imports nothing above itself."""

@@ -1,0 +1,207 @@
+"""Where everything is on a host. `root` is another directory in tests and in image builds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """All paths that the host tool reads or writes."""
+
+    root: Path = Path("/")
+
+    def on_host(self, path: str | Path) -> Path:
+        """The place of an absolute path of the host under this root."""
+        return self.root / str(path).lstrip("/")
+
+    # What the administrator edits.
+    @property
+    def configuration(self) -> Path:
+        return self.root / "etc/altpeter-matrix"
+
+    @property
+    def settings(self) -> Path:
+        return self.configuration / "settings.yaml"
+
+    @property
+    def synapse_additions(self) -> Path:
+        return self.configuration / "synapse.d"
+
+    @property
+    def nginx_additions(self) -> Path:
+        return self.configuration / "nginx.d"
+
+    @property
+    def secrets(self) -> Path:
+        return self.configuration / "secrets"
+
+    # What this tool owns.
+    @property
+    def state(self) -> Path:
+        return self.root / "var/lib/altpeter-matrix"
+
+    @property
+    def generations(self) -> Path:
+        return self.state / "generations"
+
+    @property
+    def current(self) -> Path:
+        return self.state / "current"
+
+    @property
+    def links_manifest(self) -> Path:
+        return self.state / "links.json"
+
+    @property
+    def adopted(self) -> Path:
+        """What adoptions of a hand-made server replaced."""
+        return self.state / "adopted"
+
+    @property
+    def move_from_sqlite(self) -> Path:
+        """While it exists, a move of the database is under way, or was killed."""
+        return self.state / "move-from-sqlite"
+
+    @property
+    def placeholder(self) -> Path:
+        return self.state / "placeholder"
+
+    @property
+    def acme_webroot(self) -> Path:
+        return self.state / "acme"
+
+    @property
+    def replaced(self) -> Path:
+        return self.state / "replaced"
+
+    @property
+    def outcome(self) -> Path:
+        return self.state / "status.json"
+
+    @property
+    def database_record(self) -> Path:
+        """Which database holds this server."""
+        return self.state / "database.json"
+
+    @property
+    def database_move(self) -> Path:
+        return self.state / "database-upgrade.json"
+
+    @property
+    def database_rehearsal(self) -> Path:
+        return self.state / "database-rehearsal.json"
+
+    @property
+    def database_standstill(self) -> Path:
+        """While it exists, Synapse does not start (a condition of its unit)."""
+        return self.state / "database-standstill"
+
+    @property
+    def held_back(self) -> Path:
+        """Which versions of which packages are held back, and why."""
+        return self.state / "held-back.json"
+
+    @property
+    def upgrade_verdicts(self) -> Path:
+        """What the checks of candidates found last."""
+        return self.state / "upgrade-checks.json"
+
+    @property
+    def candidate(self) -> Path:
+        """Where a package that may be installed is unpacked for its check."""
+        return self.state / "candidate"
+
+    @property
+    def login_message(self) -> Path:
+        """What people read when they log in; /usr/lib/motd.d has a link to it."""
+        return self.state / "login-message"
+
+    @property
+    def held_back_pin(self) -> Path:
+        return self.root / "etc/apt/preferences.d/altpeter-matrix-held-back.pref"
+
+    @property
+    def key_renewal(self) -> Path:
+        """What was found when the key of Synapse's repository was fetched last."""
+        return self.state / "key-renewal.json"
+
+    @property
+    def upgrades(self) -> Path:
+        """What became of each upgrade of Synapse."""
+        return self.state / "upgrades.json"
+
+    @property
+    def kept_packages(self) -> Path:
+        """The packages to go back to."""
+        return self.state / "packages"
+
+    @property
+    def canary(self) -> Path:
+        """The account with which a new version of Synapse is tried."""
+        return self.state / "canary.json"
+
+    @property
+    def runtime(self) -> Path:
+        return self.root / "run/altpeter-matrix"
+
+    @property
+    def locks(self) -> Path:
+        """Root's alone: who can open a lock can hold it."""
+        return self.runtime / "locks"
+
+    @property
+    def refused(self) -> Path:
+        """While it exists, Synapse does not start: its version is being undone."""
+        return self.runtime / "synapse-refused"
+
+    def loaded(self, program: str) -> Path:
+        """The fingerprint of what the running `program` (synapse, nginx) has loaded."""
+        return self.runtime / f"{program}.loaded"
+
+    @property
+    def nginx_main(self) -> Path:
+        """What nginx.service runs with, see nginx/main_file.py."""
+        return self.runtime / "nginx.conf"
+
+    @property
+    def nginx_environment(self) -> Path:
+        """Tells nginx.service to do so."""
+        return self.runtime / "nginx.env"
+
+    # What others own.
+    @property
+    def nginx(self) -> Path:
+        return self.root / "etc/nginx"
+
+    @property
+    def synapse(self) -> Path:
+        return self.root / "etc/matrix-synapse"
+
+    @property
+    def synapse_conf_d(self) -> Path:
+        return self.synapse / "conf.d"
+
+    @property
+    def synapse_data(self) -> Path:
+        return self.root / "var/lib/matrix-synapse"
+
+    @property
+    def synapse_drop_in(self) -> Path:
+        return (
+            self.root
+            / "usr/lib/systemd/system/matrix-synapse.service.d"
+            / "50-altpeter-matrix.conf"
+        )
+
+    @property
+    def letsencrypt(self) -> Path:
+        return self.root / "etc/letsencrypt"
+
+    @property
+    def systemd_running(self) -> Path:
+        """Exists when systemd is the init (sd_booted(3)); in a chroot it does not."""
+        return self.root / "run/systemd/system"
+
+    @property
+    def package_lists(self) -> Path:
+        return self.root / "var/lib/dpkg/info"

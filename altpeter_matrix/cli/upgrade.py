@@ -1,0 +1,94 @@
+"""`altpeter-matrix upgrade`: a newer Synapse, before it is installed."""
+# ruff: noqa: PLC0415
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from ..base.errors import MatrixConfigError, Problem
+from .support import host, reporting, say, say_json
+
+if TYPE_CHECKING:
+    from ..upgrade.preflight_result import Verdict
+
+
+@click.group()
+def upgrade() -> None:
+    """A newer Synapse, before it is installed."""
+
+
+@upgrade.command()
+@click.argument("version", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+@click.option("--automatic", is_flag=True, help="Only what is new; what the timer runs.")
+@reporting
+def check(version: str | None, as_json: bool, automatic: bool) -> None:
+    """Ask the newer Synapse whether it would serve here; hold it back if not.
+
+    VERSION: another one than apt would install. Exit status 1: it would not serve.
+    """
+    from ..upgrade.preflight_run import check_automatically, check_offered
+
+    progress = (lambda text: click.echo(text, err=True)) if not as_json else (lambda text: None)
+    try:
+        if automatic:
+            verdicts = check_automatically(host(), say=progress)
+        else:
+            verdicts = check_offered(host(), version, say=progress)
+    finally:
+        _renew_key(daily=automatic)
+    if as_json:
+        say_json(
+            {"ok": all(one.ok for one in verdicts), "checked": [v.as_json() for v in verdicts]}
+        )
+    else:
+        for verdict in verdicts:
+            _show(verdict)
+        if not verdicts and not automatic:
+            click.echo("apt offers no newer Synapse.")
+    # The service has done its work when it has held something back.
+    sys.exit(0 if automatic or all(one.ok for one in verdicts) else 1)
+
+
+def _renew_key(*, daily: bool) -> None:
+    """Not before the candidates: apt waits for these."""
+    from ..apply.prepared import read_settings
+    from ..apt.keyring_renewal import renew, renew_daily
+
+    paths = host().paths
+    with suppress(MatrixConfigError):  # status and apply speak of settings that cannot be used
+        repository = read_settings(paths).synapse_repository
+        if daily:
+            renew_daily(paths, repository)
+        else:
+            renew(paths, repository)
+
+
+def _show(verdict: "Verdict") -> None:
+    kind = "security update " if verdict.security else ""
+    answer = "would serve here" if verdict.ok else "would NOT serve here and is held back"
+    click.echo(f"{kind}{verdict.package} {verdict.version} (now {verdict.installed}) {answer}.")
+    if verdict.way_back is not None:
+        way = "possible" if verdict.way_back else "NOT possible without restoring a backup"
+        click.echo(f"  going back to {verdict.installed} afterwards: {way}")
+    for what in verdict.unchecked:
+        click.echo(f"  not checked: {what}")
+    say("error", verdict.errors)
+    say("warning", verdict.warnings)
+
+
+@upgrade.command()
+@click.argument("version")
+@reporting
+def release(version: str) -> None:
+    """Let apt have VERSION although it is held back."""
+    from ..apt.pins import release as let_go
+    from ..host.facts import SYNAPSE_PACKAGES
+
+    paths = host().paths
+    if not [one for package in SYNAPSE_PACKAGES for one in let_go(paths, package, version)]:
+        say("error", [Problem(version, "is not held back", "see `altpeter-matrix status`")])
+        sys.exit(1)
+    click.echo(f"{version} is not held back any more. apt checks it again before installing it.")

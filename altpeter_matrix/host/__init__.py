@@ -1,0 +1,1 @@
+"""The host under the programs: links in /etc, drop-ins, certificates, addresses, backups."""

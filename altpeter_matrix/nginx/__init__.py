@@ -1,0 +1,1 @@
+"""nginx: its main file, its syntax, its own check. The site itself is rendered (`render`)."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: its clusters, Synapse's role and database, and all SQL."""

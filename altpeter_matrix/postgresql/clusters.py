@@ -1,0 +1,322 @@
+"""PostgreSQL clusters, seen and changed with Debian's own tools (postgresql-common)."""
+
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..base import disk, untrusted_files
+from ..base.commands import last_lines, run
+from ..base.errors import HostError, Problem
+from ..base.paths import Paths
+from . import cluster_content, layout
+from .cluster_content import Inventory
+from .connection import (
+    OWN_DATABASES,
+    Limits,
+    Row,
+    Statement,
+    as_superuser,
+    as_synapse,
+)
+
+# Copying a large database may take hours; Ctrl-C ends it in good order.
+_LONG = 7 * 24 * 3600.0
+# As may counting the rows of all its tables, whose names need some room.
+_COUNTING = Limits(seconds=24 * 3600, size=64 * 1024**2)
+# What takes long runs in a unit of its own: when this process is killed, the next can end it.
+_UNIT = "altpeter-matrix-database.service"
+_OWNER = "postgres"
+# Options that name the cluster itself, or that a copy must not have.
+_COPIED = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    version: int
+    name: str
+    port: int
+    running: bool
+    data: Path
+
+    def __str__(self) -> str:
+        return f"{self.version}/{self.name}"
+
+
+class Clusters:
+    """The clusters of this host."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+
+    def all(self) -> list[Cluster]:
+        if not self.paths.on_host("/usr/bin/pg_lsclusters").exists():
+            return []
+        found = []
+        for row in map(str.split, run("pg_lsclusters", "--no-header").stdout.splitlines()):
+            version, name, port, state = row[:4]
+            running = state.partition(",")[0] == "online"
+            # A broken cluster may lack some columns.
+            data = next((word for word in row[4:] if word.startswith("/")), "/nonexistent")
+            found.append(Cluster(int(version), name, int(port), running, Path(data)))
+        return found
+
+    def find(self, version: int, name: str) -> Cluster | None:
+        return next((c for c in self.all() if (c.version, c.name) == (version, name)), None)
+
+    def existing(self, version: int, name: str) -> Cluster:
+        """The cluster; HostError when it is not there."""
+        found = self.find(version, name)
+        if found is None:
+            raise HostError(
+                Problem(f"PostgreSQL {version}/{name}", "is not there", "look at `pg_lsclusters`")
+            )
+        return found
+
+    def has(self, name: str) -> bool:
+        """Whether there is a cluster of this name, or a part of one."""
+        places = (
+            place(self.paths, version, name)
+            for version in self.servers() for place in (layout.configuration, _data)
+        )  # fmt: skip
+        return any(place.exists() for place in places)
+
+    def on_port(self, port: int) -> Cluster | None:
+        """The cluster that listens there; of those that only say they would, the newest."""
+        there = [cluster for cluster in self.all() if cluster.port == port]
+        return max(there, key=lambda one: (one.running, one.version), default=None)
+
+    def servers(self) -> list[int]:
+        return layout.servers(self.paths)
+
+    def missing_packages(self, old: Cluster, version: int) -> str | None:
+        """What pg_upgradecluster says is installed for the old version and not for the new."""
+        checked = run(
+            "pg_upgradecluster", "--check", "--rename=none", "-v", str(version),
+            str(old.version), old.name, check=False, timeout=120,
+        )  # fmt: skip
+        return None if checked.ok else last_lines(checked.output, 6)
+
+    def ask_synapse(self, cluster: Cluster, database: str, statement: Statement) -> list[Row]:
+        """The rows that a running cluster answers to Synapse's role."""
+        [rows] = as_synapse(database, statement, port=cluster.port, limits=_COUNTING)
+        return rows
+
+    def inventory(self, cluster: Cluster, database: str) -> Inventory:
+        """Everything in a running cluster that must be the same in its copy."""
+        return cluster_content.parse(
+            (
+                *as_superuser(*cluster_content.SHARED, port=cluster.port),
+                *as_synapse(
+                    database, *cluster_content.OF_ALL_TABLES, port=cluster.port,
+                    limits=_COUNTING, own_path=False,
+                ),
+                *as_synapse(database, *cluster_content.OF_SYNAPSE, port=cluster.port),
+            )
+        )  # fmt: skip
+
+    def content(self, cluster: Cluster) -> list[str]:
+        """What a running cluster holds that a new one does not."""
+        found: list[str] = []
+        for database in OWN_DATABASES:
+            answers = as_superuser(*cluster_content.CONTENT, port=cluster.port, database=database)
+            found += [str(row[0]) for rows in answers for row in rows]
+        return list(dict.fromkeys(found))
+
+    def size(self, cluster: Cluster) -> int:
+        """Bytes that a copy of a cluster takes."""
+        shown = run("du", "--summarize", "--bytes", "--exclude=pg_wal", cluster.data, timeout=3600)
+        return int(shown.stdout.split()[0])
+
+    def free(self, version: int) -> tuple[int, int, Path]:
+        """The device that clusters of a version are on, the bytes free there, and a path on it."""
+        wanted = _data(self.paths, version, "none")
+        place = next(path for path in wanted.parents if path.exists())
+        state = os.statvfs(place)
+        return place.stat().st_dev, state.f_bavail * state.f_frsize, place
+
+    def copy(self, cluster: Cluster, name: str) -> None:
+        """Make and start a copy of a running cluster as it is now, on a port of its own."""
+        data = _data(self.paths, cluster.version, name)
+        run("install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", data)
+        self._in_unit(
+            f"/usr/lib/postgresql/{cluster.version}/bin/pg_basebackup",
+            f"--host={layout.SOCKET_DIRECTORY}", f"--port={cluster.port}", f"--pgdata={data}",
+            "--checkpoint=fast", "--no-password",
+            user="postgres",
+        )  # fmt: skip
+        renamed = {
+            str(cluster.data): str(data),
+            f"{cluster.version}/{cluster.name}": f"{cluster.version}/{name}",
+            f"{cluster.version}-{cluster.name}": f"{cluster.version}-{name}",
+        }
+        source = layout.configuration(self.paths, cluster.version, cluster.name)
+        target = layout.configuration(self.paths, cluster.version, name)
+        # From the data's directory pg_createcluster moves it to where it belongs.
+        _copy_configuration(self.paths, source, data, renamed)
+        _copy_further_configuration(self.paths, source, target)
+        run("pg_createcluster", "--start-conf=manual", str(cluster.version), name, timeout=600)
+        made = self.existing(cluster.version, name)
+        for option, value in (
+            # A copy must neither push into the real one's archive nor take its share of memory.
+            ("archive_mode", "off"), ("shared_buffers", "64MB"), ("huge_pages", "off"),
+        ):  # fmt: skip
+            run("pg_conftool", str(made.version), name, "set", option, value)
+        self.start(made)
+
+    def upgrade(self, cluster: Cluster, version: int) -> Cluster:
+        """Copy a cluster into a new one of a newer version, which takes over the port; the old
+        one stays as it is, stopped, and is not started at boot any more."""
+        self._in_unit(
+            # Files are copied, never linked: the old cluster is the way back.
+            "pg_upgradecluster", "--method=upgrade", "-v", str(version),
+            str(cluster.version), cluster.name,
+        )  # fmt: skip
+        made = self.existing(version, cluster.name)
+        if _copy_further_configuration(
+            self.paths,
+            layout.configuration(self.paths, cluster.version, cluster.name),
+            layout.configuration(self.paths, version, cluster.name),
+        ):
+            self.stop(made)
+        if not self.existing(version, cluster.name).running:
+            self.start(made)
+        return self.existing(version, cluster.name)
+
+    def end_leftovers(self) -> None:
+        """End what a killed run left running."""
+        run("systemctl", "stop", _UNIT, check=False, timeout=600)
+        run("systemctl", "reset-failed", _UNIT, check=False)
+
+    def start(self, cluster: Cluster) -> None:
+        run("systemctl", "daemon-reload")
+        done = run("systemctl", "start", _unit(cluster), check=False, timeout=_LONG)
+        # The unit ignores failures of the start, since a recovery may take long.
+        if not done.ok or not self.existing(cluster.version, cluster.name).running:
+            log = f"/var/log/postgresql/postgresql-{cluster.version}-{cluster.name}.log"
+            raise HostError(
+                Problem(f"PostgreSQL {cluster}", f"did not start {_end_of(log)}", f"read {log}")
+            )
+
+    def stop(self, cluster: Cluster) -> None:
+        run("systemctl", "stop", _unit(cluster), timeout=3600)
+        if self.existing(cluster.version, cluster.name).running:
+            # One that was not started by systemd.
+            run("pg_ctlcluster", str(cluster.version), cluster.name, "stop", timeout=3600)
+
+    def start_mode(self, cluster: Cluster) -> str:
+        """The content of its start.conf."""
+        file = layout.configuration(self.paths, cluster.version, cluster.name) / "start.conf"
+        text = untrusted_files.content(self.paths, file, _OWNER)
+        return "auto\n" if text is None else text.decode()
+
+    def set_start_mode(self, cluster: Cluster, text: str) -> None:
+        file = layout.configuration(self.paths, cluster.version, cluster.name) / "start.conf"
+        _write(file, text.encode(), 0o644)
+        run("systemctl", "daemon-reload")
+
+    def set_port(self, cluster: Cluster, port: int) -> None:
+        run("pg_conftool", str(cluster.version), cluster.name, "set", "port", str(port))
+
+    def free_port(self) -> int:
+        """A port that no cluster is configured for."""
+        taken = {cluster.port for cluster in self.all()}
+        return next(port for port in range(layout.PORT + 1, 65536) if port not in taken)
+
+    def drop(self, version: int, name: str, *, ours: bool = True) -> None:
+        """Remove a cluster with all its data.
+
+        ours: made by this tool, so that what a killed run left of it goes, too.
+        """
+        places = [
+            layout.configuration(self.paths, version, name), _data(self.paths, version, name),
+        ]  # fmt: skip
+        if places[0].exists():
+            unit = f"postgresql@{version}-{name}.service"
+            run("systemctl", "stop", unit, check=False, timeout=3600)
+            run("pg_dropcluster", "--stop", str(version), name, check=not ours, timeout=3600)
+        for place in places if ours else ():
+            shutil.rmtree(place, ignore_errors=True)
+        run("systemctl", "daemon-reload")
+        if self.find(version, name) is not None:
+            raise HostError(
+                Problem(
+                    f"PostgreSQL {version}/{name}", "could not be removed",
+                    f"look at `pg_dropcluster --stop {version} {name}`",
+                )
+            )  # fmt: skip
+
+    def occupied(self, version: int, name: str) -> Path | None:
+        """A directory in the place of a cluster that is not there."""
+        place = _data(self.paths, version, name)
+        there = place.is_dir() and any(place.iterdir())
+        return place if there and self.find(version, name) is None else None
+
+    def _in_unit(self, *argv: str, user: str = "root") -> None:
+        result = run(
+            "systemd-run", f"--unit={_UNIT}", "--quiet", "--collect", "--wait", "--pipe",
+            f"--uid={user}", "--property=KillMode=control-group", "--", *argv,
+            timeout=_LONG, check=False,
+        )  # fmt: skip
+        if not result.ok:
+            raise HostError(
+                Problem(
+                    Path(argv[0]).name, f"failed: {last_lines(result.output, 6)}",
+                    "remove the cause; there may be more in /var/log/postgresql",
+                )
+            )  # fmt: skip
+
+
+def _unit(cluster: Cluster) -> str:
+    return f"postgresql@{cluster.version}-{cluster.name}.service"
+
+
+def _data(paths: Paths, version: int, name: str) -> Path:
+    """Where Debian's tools put the data of a new cluster."""
+    return paths.on_host(f"/var/lib/postgresql/{version}/{name}")
+
+
+def _copy_configuration(
+    paths: Paths, source: Path, target: Path, renamed: Mapping[str, str]
+) -> None:
+    """The configuration of one cluster for another of the same version."""
+    files = untrusted_files.contents(paths, [source / name for name in _COPIED], _OWNER)
+    for file, content in files.items():
+        text = content.decode(errors="surrogateescape")
+        for this, that in renamed.items():
+            text = text.replace(this, that)
+        _write(target / file.name, text.encode(errors="surrogateescape"), 0o600)
+
+
+def _copy_further_configuration(paths: Paths, source: Path, target: Path) -> list[Path]:
+    """conf.d, which pg_upgradecluster leaves behind; what was copied."""
+    copied = []
+    directory = source / "conf.d"
+    if directory.is_dir():
+        # PostgreSQL does not start without a directory that its configuration includes.
+        with disk.opened(target / "conf.d", make=True):
+            pass
+    names = [one for one in untrusted_files.names(paths, directory, _OWNER) if one[-5:] == ".conf"]
+    files = untrusted_files.contents(paths, [directory / name for name in names], _OWNER)
+    for file, content in files.items():
+        there = target / "conf.d" / file.name
+        if not os.path.lexists(there):
+            _write(there, content, stat.S_IMODE(file.stat().st_mode))
+            copied.append(there)
+    return copied
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """In directories that belong to PostgreSQL's user, and for it."""
+    owner = pwd.getpwnam(_OWNER)
+    disk.replace(path, content, mode, owner.pw_gid, owner.pw_uid)
+
+
+def _end_of(log: str) -> str:
+    try:
+        return f"({last_lines(Path(log).read_text(encoding='utf-8', errors='replace'))})"
+    except OSError:
+        return ""

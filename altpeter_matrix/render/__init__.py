@@ -1,0 +1,1 @@
+"""Settings and facts to files, and what is wrong with them. Pure: no host is read or written."""

@@ -1,0 +1,115 @@
+"""What the check of a candidate found, and the record of the last checks."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..base import disk
+from ..base.errors import Finding, Problem
+from ..base.paths import Paths
+
+FORMAT = 1
+_KEPT = 10
+# Causes that no fingerprint shows (a full disk, a stopped database) go away meanwhile.
+_VALID = 20 * 3600.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """findings: an error holds the candidate back, a warning is told.
+
+    way_back: whether the installed version can run on the database that the candidate leaves;
+    None: unknown. unchecked: what could not be looked at, each with the reason.
+    """
+
+    package: str
+    version: str
+    installed: str
+    security: bool
+    way_back: bool | None
+    findings: tuple[Finding, ...]
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(one.problem for one in self.findings if one.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(one.problem for one in self.findings if one.severity == "warning")
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+    @property
+    def reason(self) -> Problem:
+        """All errors as one problem; the first one's place and remedy."""
+        first = self.errors[0]
+        others = [f"{one.where}: {one.what}" for one in self.errors[1:]]
+        return replace(first, what="; ".join([first.what, *others]))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "package": self.package,
+            "version": self.version,
+            "installed": self.installed,
+            "ok": self.ok,
+            "security": self.security,
+            "way_back": self.way_back,
+            "errors": [asdict(one) for one in self.errors],
+            "warnings": [asdict(one) for one in self.warnings],
+            "unchecked": list(self.unchecked),
+        }
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check that was made. time: seconds since 1970."""
+
+    package: str
+    version: str
+    inputs: str  # what the host looked like
+    ok: bool
+    way_back: bool | None
+    time: float
+
+    def still_holds(self, inputs: str) -> bool:
+        # A clock that was set back must not keep it for ever.
+        return self.inputs == inputs and 0 <= time.time() - self.time < _VALID
+
+
+def checks(paths: Paths) -> tuple[Check, ...]:
+    """The last checks, the newest first."""
+    try:
+        data: dict[str, Any] = json.loads(paths.upgrade_verdicts.read_bytes())
+        if data["format"] != FORMAT:
+            return ()
+        return tuple(Check(**one) for one in data["checks"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def note(paths: Paths, verdict: Verdict, inputs: str) -> None:
+    """Remember a check, in the place of an earlier one of the same version."""
+    check = Check(
+        verdict.package, verdict.version, inputs, verdict.ok, verdict.way_back, time.time()
+    )
+    others = [one for one in checks(paths) if not _same(one, check)]
+    _write(paths, [check, *others][:_KEPT])
+
+
+def last_check(paths: Paths, package: str, version: str) -> Check | None:
+    wanted = (package, version)
+    return next((one for one in checks(paths) if (one.package, one.version) == wanted), None)
+
+
+def _same(one: Check, other: Check) -> bool:
+    return (one.package, one.version) == (other.package, other.version)
+
+
+def _write(paths: Paths, kept: Iterable[Check]) -> None:
+    text = json.dumps({"format": FORMAT, "checks": [asdict(one) for one in kept]}, indent=2)
+    disk.replace(paths.upgrade_verdicts, f"{text}\n".encode(), 0o644)

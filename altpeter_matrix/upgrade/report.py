@@ -1,0 +1,81 @@
+"""The history of upgrades for a person, for programs, and as findings of `status`."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from ..base.errors import Finding, error, warning
+from ..base.resources import document
+from .history import Book, Entry, Trial
+
+_RESULTS = {
+    "passed": "works",
+    "undone": "UNDONE: the version before serves again",
+    "failed": "FAILED, and could not be undone",
+    "replaced": "another version came before it was judged",
+}
+
+
+def as_json(book: Book) -> dict[str, Any]:
+    """Times are UTC, durations seconds; null: unknown."""
+    return {
+        "good": None if book.good is None else asdict(book.good),
+        "trial": None if book.trial is None else asdict(book.trial),
+        "upgrades": [asdict(one) for one in book.entries],
+    }
+
+
+def lines(book: Book) -> Iterator[str]:
+    if not book.entries and book.trial is None:
+        yield "There was no upgrade yet."
+    for entry in book.entries:
+        yield from _entry(entry)
+    if book.trial is not None and book.trial.phase != "stuck":
+        yield f"{book.trial.began}  {_change(book.trial)}  {progress(book.trial)}"
+
+
+def _entry(entry: Entry) -> Iterator[str]:
+    change = f"{entry.package} {entry.before or '(none)'} -> {entry.version}"
+    yield f"{entry.began}  {change}  {_RESULTS.get(entry.result, entry.result)}"
+    requests = f"requests held: {_number(entry.held)}, failed: {_number(entry.failed)}"
+    yield f"    watched for {entry.seconds} s; {requests}"
+    if entry.reason is not None:
+        yield f"    why: {entry.reason.where}: {entry.reason.what}"
+    if entry.note:
+        yield f"    {entry.note}"
+
+
+def _number(count: int | None) -> str:
+    return "unknown" if count is None else str(count)
+
+
+def _change(trial: Trial) -> str:
+    before = trial.before.version if trial.before else "(none)"
+    return f"{trial.release.package} {before} -> {trial.release.version}"
+
+
+def progress(trial: Trial) -> str:
+    """What the health gate is doing with a version."""
+    if trial.phase == "going back":
+        return "is being undone"
+    if trial.migrating:
+        return "migrates the database; this takes as long as it takes, do not interrupt it"
+    return "is being watched"
+
+
+def findings(book: Book) -> Iterator[Finding]:
+    """For `status`. What is held back says the rest."""
+    trial = book.trial
+    if trial is None:
+        return
+    where = str(trial.release)
+    if trial.phase == "stuck" and (why := trial.explanation) is not None:
+        yield error(where, why.what, f"{why.remedy}; see {document('undo.md')}")
+    elif trial.phase == "going back":
+        reason = f": {trial.reason.what}" if trial.reason else ""
+        yield error(where, f"is being undone{reason}", "wait; `altpeter-matrix upgrades` tells")
+    else:
+        yield warning(
+            where, f"{progress(trial)}, since {trial.began}",
+            "nothing is to be done; `altpeter-matrix upgrades` tells how it ended",
+        )  # fmt: skip
