@@ -12,7 +12,8 @@ from ..base.errors import HostError
 from ..base.paths import Paths
 from ..postgresql.connection import Statement, as_synapse, number
 
-_FILE = "synapse/storage/schema/__init__.py"
+# Below the directory of Python's packages.
+FILE = "synapse/storage/schema/__init__.py"
 _PLACES = (
     "opt/venvs/matrix-synapse/lib/python3*/site-packages",
     "usr/lib/python3/dist-packages",
@@ -42,7 +43,7 @@ def of_package(deb: Path) -> int | None:
     try:
         with tarfile.open(fileobj=reader.stdout, mode="r|") as archive:
             for member in archive:
-                if member.name.endswith(f"/{_FILE}") and (file := archive.extractfile(member)):
+                if member.name.endswith(f"/{FILE}") and (file := archive.extractfile(member)):
                     return schema_version(file.read().decode(errors="replace"))
     except tarfile.TarError:
         return None
@@ -67,6 +68,6 @@ def demanded_now(paths: Paths, database_name: str | None) -> int | None:
         if (demanded := number(found)) is not None:
             return demanded
     for place in _PLACES:
-        for file in paths.root.glob(f"{place}/{_FILE}"):
+        for file in paths.root.glob(f"{place}/{FILE}"):
             return compat_version(file.read_text(encoding="utf-8", errors="replace"))
     return None

@@ -25,7 +25,7 @@ from ..base.resources import document
 from ..host import last_backup
 from ..host.facts import Synapse
 from ..host.links import SYNAPSE as OUR_LINK
-from ..synapse import conffile_edits, config_files
+from ..synapse import conffile_edits, config_files, schema_numbers
 from . import candidate_code
 from .preflight_result import Verdict
 
@@ -91,7 +91,7 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
         if unknown := answers.get("database_unknown"):
             unchecked.append(f"its own test of the database, which asks anew: {unknown}")
         way_back = _way_back(paths, candidate.synapse, answers)
-        findings += _database(candidate, answers, way_back)
+        findings += _database(paths, candidate, answers, way_back)
         findings += _removed(paths, candidate, options)
     findings += conffile_edits.collisions(paths, candidate.root, candidate.name)
     found, skipped = keyrings.findings(paths)
@@ -130,7 +130,7 @@ def _disk(paths: Paths, synapse: Synapse, version: str, size: int) -> Iterator[F
     for problem in disk_problems(paths):
         yield Finding("error", problem)
     for place in (paths.state, paths.on_host("/opt" if synapse.bundled else "/usr")):
-        free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+        free = _free(place)
         if free < size + LEAST_FREE:
             yield error(
                 str(place),
@@ -138,6 +138,11 @@ def _disk(paths: Paths, synapse: Synapse, version: str, size: int) -> Iterator[F
                 f" {(size + LEAST_FREE) // 1024**2}",
                 f"free some space (`apt-get clean`, old logs), {_AGAIN}",
             )
+
+
+def _free(place: Path) -> int:
+    """Bytes that are free where a directory is, or will be made."""
+    return shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
 
 
 def _settings(paths: Paths) -> tuple[Mapping[str, str], list[Finding]]:
@@ -183,15 +188,15 @@ def _way_back(paths: Paths, synapse: Synapse, answers: Mapping[str, Any]) -> boo
     """Whether the installed version accepts the database that the candidate will have changed."""
     compat = answers.get("compat")
     venv = paths.on_host(synapse.python).parents[1]
-    for file in venv.glob("lib/python3*/site-packages/synapse/storage/schema/__init__.py"):
-        known = re.search(r"^SCHEMA_VERSION = (\d+)", file.read_text("utf-8"), re.MULTILINE)
-        if known and compat is not None:
-            return int(known[1]) >= int(compat)
+    for file in venv.glob(f"lib/python3*/site-packages/{schema_numbers.FILE}"):
+        known = schema_numbers.schema_version(file.read_text("utf-8"))
+        if known is not None and compat is not None:
+            return known >= int(compat)
     return None
 
 
 def _database(
-    candidate: Candidate, answers: Mapping[str, Any], way_back: bool | None
+    paths: Paths, candidate: Candidate, answers: Mapping[str, Any], way_back: bool | None
 ) -> Iterator[Finding]:
     if way_back is False:
         yield warning(
@@ -209,7 +214,7 @@ def _database(
     schema, present = answers.get("schema"), answers.get("database_schema")
     size = answers.get("database_size")
     if schema is not None and present is not None and schema > present and size:
-        free = shutil.disk_usage("/var/lib").free
+        free = _free(paths.root / "var/lib")
         if free < size:
             yield warning(
                 "PostgreSQL",

@@ -19,6 +19,7 @@ from altpeter_matrix.cli import apt_hook
 from altpeter_matrix.host.facts import SYNAPSE_PACKAGES, Synapse
 from altpeter_matrix.render import apt_options
 from altpeter_matrix.settings.model import parse_settings_text
+from altpeter_matrix.synapse.schema_numbers import FILE
 from altpeter_matrix.upgrade import preflight, preflight_result
 from altpeter_matrix.upgrade.preflight_result import Verdict
 
@@ -88,8 +89,28 @@ def test_a_database_of_a_later_synapse_holds_back(tmp_path: Path) -> None:
 def test_background_updates_hold_back_only_what_has_no_way_back(tmp_path: Path) -> None:
     answers = {"background_updates": 3}
     for way_back, kind in ((False, "error"), (True, "warning"), (None, "warning")):
-        found = whats(preflight._database(candidate(tmp_path), answers, way_back))
+        found = whats(preflight._database(Paths(tmp_path), candidate(tmp_path), answers, way_back))
         assert f"{kind} Synapse's background updates" in found
+
+
+@pytest.mark.parametrize("line", ["SCHEMA_VERSION = 94", "SCHEMA_VERSION=94  # 12 tables"])
+def test_the_way_back_follows_the_installed_schema(tmp_path: Path, line: str) -> None:
+    paths, synapse = Paths(tmp_path), candidate(tmp_path).synapse
+    assert preflight._way_back(paths, synapse, {"compat": 84}) is None
+    file = tmp_path / f"opt/venvs/matrix-synapse/lib/python3.11/site-packages/{FILE}"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{line}\n")
+    answers: list[dict[str, Any]] = [{"compat": 94}, {"compat": 95}, {}]
+    found = [preflight._way_back(paths, synapse, one) for one in answers]
+    assert found == [True, False, None]
+
+
+def test_a_migration_that_may_fill_the_disk_is_warned_of(tmp_path: Path) -> None:
+    answers = {"schema": 94, "database_schema": 93, "database_size": 2**60}
+    found = whats(preflight._database(Paths(tmp_path), candidate(tmp_path), answers, True))
+    assert "warning PostgreSQL: the migration to schema 94 may need up to " in found
+    answers["database_size"] = 1
+    assert not whats(preflight._database(Paths(tmp_path), candidate(tmp_path), answers, True))
 
 
 def test_an_option_that_is_not_known_any_more_is_named(tmp_path: Path) -> None:
