@@ -10,6 +10,7 @@ from typing import Any
 
 from ..base.errors import Problem
 from ..settings.model import Settings, load_settings
+from ..settings.schema import owners
 from ..settings.well_known import documents
 from ..synapse.secrets_store import GENERATED as SECRETS
 from .options import (
@@ -23,18 +24,6 @@ from .options import (
     synapse_port,
 )  # fmt: skip
 
-# The setting that says an option; any other is under `synapse`.
-_SETTINGS = {
-    "database": "database",
-    "email": "email",
-    "enable_metrics": "metrics.enabled",
-    "max_upload_size": "uploads.max_size",
-    "media_retention": "media",
-    "presence": "presence",
-    "public_baseurl": "public_name",
-    "trusted_key_servers": "federation.trusted_key_servers",
-    "url_preview_enabled": "url_previews",
-}
 _LATER = "leave it out until the server is adopted and change it then, or write what the server has"
 
 
@@ -128,7 +117,7 @@ def other_options(known: Known, fitting: Options, asked: Options) -> list[Proble
         present = known.options if key in known.options else DEFAULTS
         found.append(
             Problem(
-                f"settings.yaml: {_SETTINGS.get(key, f'synapse.{key}')}",
+                f"settings.yaml: {owners().get(key, f'synapse.{key}')}",
                 f"asks for {key}: {shown(key, asked)}, and the server has {shown(key, present)}",
                 _LATER,
             )

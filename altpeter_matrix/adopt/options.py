@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ..base.errors import Problem
 from ..settings.quantities import parse_size
 from ..settings.rules import SECRET_NAME
+from ..settings.schema import acceptable, annotated, owners
 from ..synapse.secrets_store import GENERATED as SECRETS
 
 Options = Mapping[str, Any]
@@ -23,21 +24,19 @@ ANNOUNCED = {
     "log_config": "Synapse logs to the journal; log_level in settings.yaml",
     "listeners": "nginx reaches Synapse on 127.0.0.1 only, as before",
 }
+# Of these a change by default would be felt: media would be deleted, links be fetched.
+_KEPT_DEFAULTS: Options = {
+    option: annotated("x-synapse-default")[setting]
+    for option, setting in owners().items()
+    if setting in annotated("x-synapse-default")
+}
 # What Synapse does when nothing is said: no change, so nothing to announce.
 DEFAULTS: Options = {
     "enable_metrics": False,
     "enable_registration": False,
-    "max_upload_size": "50M",
-    "media_retention": {},
-    "presence": {"enabled": True},
     "suppress_key_server_warning": False,
-    "trusted_key_servers": [{"server_name": "matrix.org"}],
-    "url_preview_enabled": False,
+    **_KEPT_DEFAULTS,
 }
-# Of these a change by default would be felt: media would be deleted, links be fetched.
-_KEPT_DEFAULTS = (
-    "max_upload_size", "media_retention", "presence", "trusted_key_servers", "url_preview_enabled",
-)  # fmt: skip
 _MISSING = object()
 # What our hardening of Synapse's unit hides from it (files/systemd).
 _HIDDEN = ("/home/", "/root/", "/run/user/")
@@ -111,16 +110,24 @@ def settings(known: Known) -> dict[str, Any]:
     if federation:
         found["federation"] = federation
     found |= _well_known(known)
-    with suppress(ValueError):
-        size = str(options.get("max_upload_size", ""))
-        parse_size(size)
-        found["uploads"] = {"max_size": size}
+    found |= _followed_by_nginx(options)
     # Synapse deletes nothing by itself: that is for the administrator to decide.
     found["media"] = {"remote_retention": None}
     found["url_previews"] = options.get("url_preview_enabled") is True
     found["metrics"] = {"enabled": False}
     if (port := synapse_port(options)) != 8008:
         found["listener"] = {"port": port}
+    return found
+
+
+def _followed_by_nginx(options: Options) -> dict[str, Any]:
+    """Settings that synapse.d cannot say instead, as nginx does not read that."""
+    found: dict[str, Any] = {}
+    for setting, option in annotated("x-synapse-option").items():
+        value = str(options.get(option, ""))
+        if setting in annotated("x-nginx") and acceptable(setting, value):
+            group, _, name = setting.rpartition(".")
+            found.setdefault(group, {})[name] = value
     return found
 
 
@@ -326,7 +333,8 @@ def _listeners(listeners: Any) -> Iterator[Problem]:
 
 def same(key: str, one: Any, other: Any) -> bool:
     """Whether two values of an option mean the same to Synapse."""
-    if key == "max_upload_size" and one is not None and other is not None:
+    size = annotated("format").get(owners().get(key, "")) == "size"
+    if size and one is not None and other is not None:
         with suppress(ValueError):
             return parse_size(str(one)) == parse_size(str(other))
     if key == "public_baseurl" and isinstance(one, str) and isinstance(other, str):

@@ -35,7 +35,7 @@ def problem(paths: Paths, updates: Updates) -> Problem | None:
         )
     if not times:
         return Problem(where, "is empty, so there is no backup", _correct(_MAKE))
-    return _age(where, times, updates.backup_max_age_days)
+    return _age(where, times, updates.backup_max_age)
 
 
 def _age(where: str, times: Collection[float], max_age_days: int) -> Problem | None:

@@ -15,6 +15,7 @@ from ..base.resources import known_synapse_options
 from ..base.yaml_text import parse_mapping
 from ..host.facts import HostFacts
 from ..settings.model import Settings
+from ..settings.schema import annotated, owners
 from .generation import LocalAdditions, RenderSecrets, parsed_additions, synapse_options
 from .listeners_lint import listener_findings
 from .synapse_config import Options, options
@@ -51,7 +52,7 @@ def lint(
         found += _unknown_options(source, prefix, addition)
         found += _replaced_groups(source, prefix, addition, base)
         found += _other_owner(source, prefix, addition, base)
-    found += _uploads(settings)
+    found += _uploads(_origin("max_upload_size", sources), ours)
     found += _email(_origin("email", sources), ours)
     found += _user_agent(_origin("user_agent_suffix", sources), ours)
     found += listener_findings(
@@ -64,7 +65,7 @@ def lint(
 
 def _origin(key: str, sources: Iterable[tuple[str, str, Mapping[str, Any]]]) -> str:
     """Where an option comes from: the last source that sets it wins."""
-    place = f"{SETTINGS_FILE}: {key}"
+    place = f"{SETTINGS_FILE}: {owners().get(key, key)}"
     for source, prefix, addition in sources:
         if key in addition:
             place = f"{source}: {prefix}{key}"
@@ -101,9 +102,8 @@ def _other_owner(
     source: str, prefix: str, addition: Mapping[str, Any], base: Options
 ) -> Iterator[Finding]:
     """Options that nginx has to agree with: they have a setting of their own."""
-    owners = {"public_baseurl": "public_name", "max_upload_size": "uploads.max_size"}
-    for key, setting in owners.items():
-        if key in addition and addition[key] != base[key]:
+    for key, setting in owners().items():
+        if setting in annotated("x-nginx") and key in addition and addition[key] != base[key]:
             yield warning(
                 f"{source}: {prefix}{key}",
                 f"is not what nginx follows, {setting}",
@@ -111,13 +111,12 @@ def _other_owner(
             )
 
 
-def _uploads(settings: Settings) -> Iterator[Finding]:
+def _uploads(where: str, ours: Options) -> Iterator[Finding]:
     """Synapse's tables hold a file's length in PostgreSQL's integer (local_media_repository)."""
-    if settings.uploads.max_size_bytes > _LARGEST_STORED:
+    size = ours.get("max_upload_size")
+    if isinstance(size, int) and size > _LARGEST_STORED:
         yield warning(
-            f"{SETTINGS_FILE}: uploads.max_size",
-            "is more than the 2G of a file that Synapse can store",
-            "write 2G or less",
+            where, "is more than the 2G of a file that Synapse can store", "write 2G or less"
         )
 
 

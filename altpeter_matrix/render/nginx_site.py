@@ -119,7 +119,7 @@ def body_limit(settings: Settings) -> int:
     One byte more and nginx answers 413 in JSON; Synapse itself breaks the connection instead of
     answering (SynapseRequest.handleContentChunk), which a client would see as 502.
     """
-    return max(settings.uploads.max_size_bytes, SYNAPSE_LEAST_BODY)
+    return max(settings.uploads.max_size, SYNAPSE_LEAST_BODY)
 
 
 def _patterns(names: Iterable[str]) -> list[str]:

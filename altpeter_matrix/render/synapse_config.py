@@ -7,11 +7,13 @@ The options are described in Synapse's configuration manual.
 from collections.abc import Mapping
 from email.utils import formataddr, parseaddr
 from ipaddress import ip_network
+from operator import attrgetter
 from typing import Any
 
 from ..base.paths import Paths
 from ..host.facts import HostFacts
 from ..settings.model import Email, Settings
+from ..settings.schema import annotated
 
 Options = dict[str, Any]
 
@@ -82,11 +84,14 @@ def options(settings: Settings, facts: HostFacts, smtp_password: str | None) -> 
     """What this package sets, before any addition of the administrator's."""
     paths = Paths()
     return {
+        **{
+            option: attrgetter(setting)(settings)
+            for setting, option in annotated("x-synapse-option").items()
+        },
         "public_baseurl": f"https://{settings.public_name}/",
         # nginx answers it from a file, also while Synapse restarts.
         "serve_server_wellknown": False,
         "listeners": _listeners(settings),
-        "enable_metrics": settings.metrics.enabled,
         "database": _database(settings, facts),
         "log_config": str(paths.current / "synapse/log.yaml"),
         "macaroon_secret_key_path": str(paths.secrets / "macaroon_secret_key"),
@@ -97,9 +102,7 @@ def options(settings: Settings, facts: HostFacts, smtp_password: str | None) -> 
             {"server_name": name} for name in settings.federation.trusted_key_servers
         ],
         "suppress_key_server_warning": True,
-        "max_upload_size": settings.uploads.max_size_bytes,
         "media_retention": _media_retention(settings),
-        "url_preview_enabled": settings.url_previews,
         "url_preview_ip_range_blacklist": list(NOT_PUBLIC),
         "ip_range_blacklist": list(NOT_FEDERATED),
         "presence": {"enabled": settings.presence},

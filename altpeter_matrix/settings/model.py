@@ -11,9 +11,9 @@ from typing import Any, Literal
 from ..base.errors import SettingsError
 from ..base.yaml_text import parse_document
 from .problems import Written
-from .quantities import parse_days, parse_size
 from .rules import contradictions
 from .schema import validated
+from .typed import Bytes, Days, HostName, typed
 
 Delegation = Literal["well-known", "elsewhere", "srv"]
 MailSecurity = Literal["starttls", "tls", "none"]
@@ -22,40 +22,40 @@ USUAL_SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 @dataclass(frozen=True)
 class Federation:
-    delegation: Delegation = "well-known"
-    port_8448: bool = True
-    trusted_key_servers: tuple[str, ...] = ("matrix.org",)
+    delegation: Delegation
+    port_8448: bool
+    trusted_key_servers: tuple[HostName, ...]
 
 
 @dataclass(frozen=True)
 class SupportContact:
     role: str
-    matrix_id: str | None = None
-    email_address: str | None = None
+    matrix_id: str | None
+    email_address: str | None
 
 
 @dataclass(frozen=True)
 class Support:
-    contacts: tuple[SupportContact, ...] = ()
-    support_page: str | None = None
+    contacts: tuple[SupportContact, ...]
+    support_page: str | None
 
 
 @dataclass(frozen=True)
 class WellKnown:
-    identity_server: str | None = None
-    client: Mapping[str, Any] = field(default_factory=dict)
-    support: Support | None = None
+    identity_server: str | None
+    client: Mapping[str, Any]
+    support: Support | None
 
 
 @dataclass(frozen=True)
 class Uploads:
-    max_size_bytes: int = 50 * 1024**2
+    max_size: Bytes
 
 
 @dataclass(frozen=True)
 class Media:
-    remote_retention: str | None = "90d"
-    local_retention: str | None = None
+    remote_retention: str | None
+    local_retention: str | None
 
 
 @dataclass(frozen=True)
@@ -63,54 +63,54 @@ class Email:
     smtp_host: str
     smtp_port: int
     security: MailSecurity
-    sender: str
-    username: str | None = None
-    password_file: Path = Path("/etc/altpeter-matrix/secrets/smtp_password")
-    app_name: str = "Matrix"
-    notifications: bool = True
-    client_base_url: str | None = None
+    sender: str = field(metadata={"setting": "from"})
+    username: str | None
+    password_file: Path
+    app_name: str
+    notifications: bool
+    client_base_url: str | None
 
 
 @dataclass(frozen=True)
 class Metrics:
-    enabled: bool = True
-    port: int = 9000
+    enabled: bool
+    port: int
 
 
 @dataclass(frozen=True)
 class Listener:
-    port: int = 8008
+    port: int
 
 
 @dataclass(frozen=True)
 class Database:
-    name: str = "synapse"
-    max_connections: int | None = None
+    name: str
+    max_connections: int | None
 
 
 @dataclass(frozen=True)
 class Certificates:
-    acme: bool = True
-    directory: str = "https://acme-v02.api.letsencrypt.org/directory"
-    email: str | None = None
+    acme: bool
+    directory: str
+    email: str | None
 
 
 @dataclass(frozen=True)
 class Firewall:
-    enabled: bool = True
-    allow: tuple[str, ...] = ()
+    enabled: bool
+    allow: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Updates:
-    unattended: bool = True
-    backup: Path | None = None
-    backup_max_age_days: int = 2
+    unattended: bool
+    backup: Path | None
+    backup_max_age: Days
 
 
 @dataclass(frozen=True)
 class Administrator:
-    username: str = "admin"
+    username: str
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,11 @@ class SynapseRepository:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that an administrator decides."""
+    """All that an administrator decides; the schema has the defaults."""
 
-    server_name: str
-    public_name: str
-    aliases: tuple[str, ...]
+    server_name: HostName
+    public_name: HostName
+    aliases: tuple[HostName, ...]
     report_stats: bool
     federation: Federation
     well_known: WellKnown
@@ -179,83 +179,11 @@ def parse_settings_text(text: str, *, source: str) -> Settings:
 
 
 def _build(raw: dict[str, Any]) -> Settings:
-    """The dataclasses from validated settings with all defaults; host names in lower case."""
-    server_name = raw["server_name"].lower()
-    return Settings(
-        server_name=server_name,
-        public_name=raw.get("public_name", server_name).lower(),
-        aliases=tuple(name.lower() for name in raw["aliases"]),
-        report_stats=raw["report_stats"],
-        federation=Federation(
-            delegation=raw["federation"]["delegation"],
-            port_8448=raw["federation"]["port_8448"],
-            trusted_key_servers=tuple(
-                name.lower() for name in raw["federation"]["trusted_key_servers"]
-            ),
-        ),
-        well_known=_well_known(raw["well_known"]),
-        uploads=Uploads(max_size_bytes=parse_size(raw["uploads"]["max_size"])),
-        media=Media(**raw["media"]),
-        url_previews=raw["url_previews"],
-        presence=raw["presence"],
-        email=_email(raw["email"]) if raw["email"] is not None else None,
-        metrics=Metrics(**raw["metrics"]),
-        listener=Listener(**raw["listener"]),
-        database=Database(**raw["database"]),
-        log_level=raw["log_level"],
-        certificates=Certificates(**raw["certificates"]),
-        firewall=Firewall(
-            enabled=raw["firewall"]["enabled"], allow=tuple(raw["firewall"]["allow"])
-        ),
-        updates=_updates(raw["updates"]),
-        administrator=(
-            Administrator(**raw["administrator"]) if raw["administrator"] is not None else None
-        ),
-        synapse_repository=_synapse_repository(raw["synapse_repository"]),
-        synapse=raw["synapse"],
-    )
-
-
-def _well_known(raw: dict[str, Any]) -> WellKnown:
-    support = raw["support"]
-    return WellKnown(
-        identity_server=raw["identity_server"],
-        client=raw["client"],
-        support=None
-        if support is None
-        else Support(
-            contacts=tuple(SupportContact(**contact) for contact in support["contacts"]),
-            support_page=support.get("support_page"),
-        ),
-    )
-
-
-def _email(raw: dict[str, Any]) -> Email:
-    return Email(
-        smtp_host=raw["smtp_host"],
-        smtp_port=raw.get("smtp_port", USUAL_SMTP_PORTS[raw["security"]]),
-        security=raw["security"],
-        sender=raw["from"],
-        username=raw["username"],
-        password_file=Path(raw["password_file"]),
-        app_name=raw["app_name"],
-        notifications=raw["notifications"],
-        client_base_url=raw["client_base_url"],
-    )
-
-
-def _updates(raw: dict[str, Any]) -> Updates:
-    return Updates(
-        unattended=raw["unattended"],
-        backup=None if raw["backup"] is None else Path(raw["backup"]),
-        backup_max_age_days=parse_days(raw["backup_max_age"]),
-    )
-
-
-def _synapse_repository(raw: dict[str, Any]) -> SynapseRepository:
-    uri = raw["uri"].rstrip("/")
-    return SynapseRepository(
-        uri=uri,
-        key_url=raw.get("key_url", f"{uri}/matrix-org-archive-keyring.gpg"),
-        key_fingerprint=raw["key_fingerprint"],
-    )
+    """The settings that follow from others, and all of them typed."""
+    raw.setdefault("public_name", raw["server_name"])
+    if email := raw["email"]:
+        email.setdefault("smtp_port", USUAL_SMTP_PORTS[email["security"]])
+    repository = raw["synapse_repository"]
+    repository["uri"] = repository["uri"].rstrip("/")
+    repository.setdefault("key_url", f"{repository['uri']}/matrix-org-archive-keyring.gpg")
+    return typed(Settings, raw)

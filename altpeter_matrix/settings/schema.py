@@ -31,6 +31,37 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+@cache
+def annotated(annotation: str) -> Mapping[str, Any]:
+    """What an annotation says of each setting that has it, by the setting's key.
+
+    x-synapse-option: the option of Synapse that is the setting's value, as it is.
+    x-shapes-synapse-option: the one that the setting says in another form.
+    x-synapse-default: what Synapse does where neither it nor the setting is there.
+    x-nginx: true where nginx has to follow the setting, too.
+    """
+    return {key: part[annotation] for key, part in _settings(schema()) if annotation in part}
+
+
+def _settings(part: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, inner in part.get("properties", {}).items():
+        path = f"{key}.{name}" if key else name
+        yield path, inner
+        yield from _settings(inner, path)
+
+
+def owners() -> Mapping[str, str]:
+    """The setting that says an option of Synapse, by the option; any other is under `synapse`."""
+    said = {**annotated("x-synapse-option"), **annotated("x-shapes-synapse-option")}
+    return {option: setting for setting, option in said.items()}
+
+
+def acceptable(setting: str, value: Any) -> bool:
+    """Whether the setting may have this value."""
+    part = dict(_settings(schema()))[setting]
+    return bool(_validator().evolve(schema=part).is_valid(value))
+
+
 def validated(
     data: Mapping[str, Any], source: str, written: Written = lambda _way: None
 ) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from altpeter_matrix.base.errors import SettingsError
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.host import last_backup
 from altpeter_matrix.settings.model import Updates, parse_settings_text
+from altpeter_matrix.settings.typed import Days
 from altpeter_matrix.status.findings import status
 from altpeter_matrix.upgrade import preflight
 
@@ -34,11 +35,13 @@ def backup(root: Path, name: str = "", *, age: float, text: str = "dump") -> Pat
 
 def said(root: Path, max_age_days: int = 2) -> str:
     """What is wrong; nothing: an empty text."""
-    return str(last_backup.problem(Paths(root), Updates(True, Path(PLACE), max_age_days)) or "")
+    return str(
+        last_backup.problem(Paths(root), Updates(True, Path(PLACE), Days(max_age_days))) or ""
+    )
 
 
 def test_without_the_setting_nothing_is_looked_at(tmp_path: Path) -> None:
-    assert last_backup.problem(Paths(tmp_path), Updates()) is None
+    assert last_backup.problem(Paths(tmp_path), Updates(True, None, Days(2))) is None
 
 
 def test_a_file_or_the_newest_of_a_directory_counts(tmp_path: Path) -> None:
@@ -166,7 +169,7 @@ def test_status_warns_and_is_healthy_all_the_same(serving: FakeHost) -> None:
 def test_the_age_is_a_duration() -> None:
     text = f"server_name: a.test\nupdates: {{backup: {PLACE}, backup_max_age: 2w}}\n"
     assert parse_settings_text(text, source="settings.yaml").updates == Updates(
-        True, Path(PLACE), 14
+        True, Path(PLACE), Days(14)
     )
     for wrong, why in (
         ("{backup: backups}", '"backups" is not a full path'),

@@ -39,7 +39,7 @@ def test_the_server_name_alone_is_enough() -> None:
 
 def test_the_defaults_are_the_schemas() -> None:
     found = settings("server_name: example.org")
-    assert found.uploads.max_size_bytes == 50 * 1024 * 1024
+    assert found.uploads.max_size == 50 * 1024 * 1024
     assert found.media.remote_retention == "90d"
     assert found.media.local_retention is None
     assert found.federation.trusted_key_servers == ("matrix.org",)
@@ -52,7 +52,7 @@ def test_the_defaults_are_the_schemas() -> None:
 def test_the_wiki_pages_server_can_be_written_down() -> None:
     found = settings(WIKI)
     assert found.certificate_names == ("matrix.altpeter.me", "altpeter.me")
-    assert found.uploads.max_size_bytes == 2 * 1024**3
+    assert found.uploads.max_size == 2 * 1024**3
     assert found.report_stats is True
     assert isinstance(found.email, Email)
     assert (found.email.smtp_port, found.email.security) == (587, "starttls")
@@ -120,7 +120,7 @@ def test_loading_does_not_change_what_it_was_given() -> None:
 )
 def test_sizes_count_in_powers_of_1024(written: str, size: int) -> None:
     found = settings(f'server_name: a.org\nuploads: {{max_size: "{written}"}}')
-    assert found.uploads.max_size_bytes == size
+    assert found.uploads.max_size == size
 
 
 def test_every_setting_is_described() -> None:
