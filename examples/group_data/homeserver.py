@@ -16,4 +16,4 @@ matrix = {
 # public_addresses = ["203.0.113.5"]
 
 # Another package than the one that `make deb` has built:
-# package = "dist/altpeter-matrix-config_0.1.0-1_all.deb"
+# package = "dist/altpeter-matrix-config_0.2.0-1_all.deb"

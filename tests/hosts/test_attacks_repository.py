@@ -163,10 +163,11 @@ def test_pins_of_other_files_go_on_to_win(attacked: Attacked) -> None:
     assert attacked.offered(SYNAPSE) == attacked.installed(SYNAPSE)
     host.run("altpeter-matrix", "upgrade", "release", version)
     assert attacked.offered(SYNAPSE) == version
-    host.write(OWN_PIN, f"Package: {OURS}\nPin: version 0.1.0-1\nPin-Priority: 1001\n")
+    mine = attacked.installed(OURS)
+    host.write(OWN_PIN, f"Package: {OURS}\nPin: version {mine}\nPin-Priority: 1001\n")
     attacked.ours.publish(built())
     update(host, OWN_SOURCE)
-    assert attacked.offered(OURS) == "0.1.0-1"
+    assert attacked.offered(OURS) == mine
     host.run("rm", OWN_PIN)
     assert attacked.offered(OURS) == "97.0-1"
 

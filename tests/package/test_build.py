@@ -57,7 +57,7 @@ def test_versions_that_disagree_are_refused_with_both_named(checkout: Path, tmp_
     setup.write_text(setup.read_text().replace("\nversion = ", "\nversion = 99."))
     refused = build(copy, tmp_path / "out")
     assert refused.returncode == 1
-    assert "setup.cfg says version 99.0.1.0, debian/changelog 0.1.0-1" in refused.stderr
+    assert "setup.cfg says version 99.0.2.0, debian/changelog 0.2.0-1" in refused.stderr
     assert not (tmp_path / "out/dist").exists()
 
 
