@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -238,14 +237,7 @@ class Store:
 
     def set_aside_directory(self) -> Path:
         disk.ensure_directory(self.paths.replaced, 0o700)
-        stamp = time.strftime("%Y-%m-%d.%H%M%S")
-        directory = self.paths.replaced / stamp
-        count = 1
-        while directory.exists():
-            count += 1
-            directory = self.paths.replaced / f"{stamp}.{count}"
-        directory.mkdir(mode=0o700)
-        return directory
+        return disk.dated_directory(self.paths.replaced)
 
     def remove(self, number: int) -> None:
         if number == self.current_number():

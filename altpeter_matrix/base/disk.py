@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -201,6 +202,20 @@ def ensure_directory(path: Path, mode: int, group: int | None = None) -> None:
             os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
+
+
+def dated_directory(parent: Path) -> Path:
+    """Make a directory of root's alone that is named after this moment."""
+    stamp = time.strftime("%Y-%m-%d.%H%M%S")
+    directory, number = parent / stamp, 1
+    while True:
+        try:
+            directory.mkdir(mode=0o700)
+        except FileExistsError:
+            number += 1
+            directory = parent / f"{stamp}.{number}"
+        else:
+            return directory
 
 
 def sha256(path: Path) -> str:

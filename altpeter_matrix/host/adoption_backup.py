@@ -6,7 +6,6 @@ can be undone: putting everything back twice does no harm.
 
 import json
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,7 +90,7 @@ def newest(paths: Paths) -> Backup | None:
 def begin(paths: Paths, changing: Sequence[Path]) -> Backup:
     """Keep all that is about to change."""
     disk.ensure_directory(paths.adopted, 0o700)
-    directory = _dated(paths.adopted)
+    directory = disk.dated_directory(paths.adopted)
     entries = tuple(_keep(paths, directory, path) for path in changing)
     text = json.dumps({"format": FORMAT, "entries": [asdict(one) for one in entries]}, indent=2)
     disk.write_new(directory / _RECORD, f"{text}\n".encode(), 0o600)
@@ -132,15 +131,3 @@ def _write(paths: Paths, directory: Path, state: State) -> None:
 
 def _pointer(paths: Paths) -> Path:
     return paths.state / "adoption.json"
-
-
-def _dated(parent: Path) -> Path:
-    stamp = time.strftime("%Y-%m-%d.%H%M%S")
-    for number in range(1, 1000):
-        directory = parent / (stamp if number == 1 else f"{stamp}.{number}")
-        try:
-            directory.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
-        return directory
-    raise FileExistsError(parent / stamp)
