@@ -13,16 +13,9 @@ from ..settings.model import Settings, load_settings
 from ..settings.schema import owners
 from ..settings.well_known import documents
 from ..synapse.secrets_store import GENERATED as SECRETS
-from .options import (
-    ANNOUNCED,
-    DEFAULTS,
-    Known,
-    Options,
-    same,
-    settings,
-    shown,
-    synapse_port,
-)  # fmt: skip
+from .comparison import DEFAULTS, Options, same, shown
+from .first_settings import settings, synapse_port
+from .options import ANNOUNCED, Known
 
 _LATER = "leave it out until the server is adopted and change it then, or write what the server has"
 

@@ -23,13 +23,13 @@ from ..apply.transaction import apply
 from ..apply.up_to_date import Report
 from ..base import disk, untrusted_files
 from ..base.accounts import read_accounts
-from ..base.errors import HostError, Problem, ValidationError
+from ..base.errors import HostError, Problem
 from ..base.failures import package_version
 from ..base.locks import exclusive
 from ..base.paths import Paths
 from ..host.facts import Synapse
 from ..synapse import conffile_edits, config_files, handmade
-from .options import DEFAULTS, same
+from .comparison import DEFAULTS, differing, require_none, same
 from .packaged_conffile import packaged
 from .reading import read_candidate, read_present
 
@@ -161,21 +161,11 @@ def _require_same(paths: Paths, store: Store, edits: Edits) -> None:
     pending = {key for key in {*now, *then} if now.get(key) != then.get(key)} - {*edits.carried}
     # A candidate names its own files where the current generation names those in `current`.
     pending |= {key for key, value in then.items() if str(value).startswith(_CURRENT)}
-    different = [
-        key
-        for key in sorted({*before.options, *after.options} - pending)
-        if not same(key, *(one.options.get(key, DEFAULTS.get(key)) for one in (before, after)))
-    ]
+    different = differing(before.options, after.options, pending)
     different += [key for key, value in before.secrets.items() if after.secrets[key] != value]
-    if different:
-        raise ValidationError(
-            Problem(
-                f"Synapse: {key}", "would be another than before",
-                "nothing was changed; write it into synapse.d yourself, then"
-                " `altpeter-matrix apply`, then adopt",
-            )
-            for key in dict.fromkeys(different)
-        )  # fmt: skip
+    require_none(
+        different, "write it into synapse.d yourself, then `altpeter-matrix apply`, then adopt"
+    )
 
 
 def _keep(store: Store, edits: Edits) -> Path:

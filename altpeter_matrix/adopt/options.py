@@ -5,37 +5,19 @@ synapse.d or a file of secrets), announced, or stops the adoption. Nothing is dr
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..base.errors import Problem
-from ..settings.quantities import parse_size
-from ..settings.rules import SECRET_NAME
-from ..settings.schema import acceptable, annotated, owners
 from ..synapse.secrets_store import GENERATED as SECRETS
+from .comparison import DEFAULTS, KEPT_DEFAULTS, Options, same, shown
 
-Options = Mapping[str, Any]
 _HOMESERVER = "/etc/matrix-synapse"
 
 # Options that this package sets in another way; each is announced.
 ANNOUNCED = {
     "log_config": "Synapse logs to the journal; log_level in settings.yaml",
     "listeners": "nginx reaches Synapse on 127.0.0.1 only, as before",
-}
-# Of these a change by default would be felt: media would be deleted, links be fetched.
-_KEPT_DEFAULTS: Options = {
-    option: annotated("x-synapse-default")[setting]
-    for option, setting in owners().items()
-    if setting in annotated("x-synapse-default")
-}
-# What Synapse does when nothing is said: no change, so nothing to announce.
-DEFAULTS: Options = {
-    "enable_metrics": False,
-    "enable_registration": False,
-    "suppress_key_server_warning": False,
-    **_KEPT_DEFAULTS,
 }
 _MISSING = object()
 # What our hardening of Synapse's unit hides from it (files/systemd).
@@ -80,89 +62,6 @@ class Division:
     problems: tuple[Problem, ...]
 
 
-def synapse_port(options: Options) -> int:
-    """The port that nginx is to reach Synapse on."""
-    for listener in options.get("listeners") or ():
-        if not isinstance(listener, Mapping) or listener.get("type") != "http":
-            continue
-        if "client" in _resources(listener) and isinstance(listener.get("port"), int):
-            return int(listener["port"])
-    return 8008
-
-
-def settings(known: Known) -> dict[str, Any]:
-    """The first settings.yaml: what keeps the server as it is, where a setting can say it."""
-    options = known.options
-    server = str(options.get("server_name", "")).lower()
-    public = public_name(known)
-    aliases = sorted(known.names - {server, public})
-    found: dict[str, Any] = {"server_name": server}
-    if public != server:
-        found["public_name"] = public
-    if aliases:
-        found["aliases"] = aliases
-    found["report_stats"] = options.get("report_stats") is True
-    federation: dict[str, Any] = {}
-    if public != server and server not in known.names:
-        federation["delegation"] = "elsewhere"
-    if known.ports and 8448 not in known.ports:
-        federation["port_8448"] = False
-    if federation:
-        found["federation"] = federation
-    found |= _well_known(known)
-    found |= _followed_by_nginx(options)
-    # Synapse deletes nothing by itself: that is for the administrator to decide.
-    found["media"] = {"remote_retention": None}
-    found["url_previews"] = options.get("url_preview_enabled") is True
-    found["metrics"] = {"enabled": False}
-    if (port := synapse_port(options)) != 8008:
-        found["listener"] = {"port": port}
-    return found
-
-
-def _followed_by_nginx(options: Options) -> dict[str, Any]:
-    """Settings that synapse.d cannot say instead, as nginx does not read that."""
-    found: dict[str, Any] = {}
-    for setting, option in annotated("x-synapse-option").items():
-        value = str(options.get(option, ""))
-        if setting in annotated("x-nginx") and acceptable(setting, value):
-            group, _, name = setting.rpartition(".")
-            found.setdefault(group, {})[name] = value
-    return found
-
-
-def public_name(known: Known) -> str:
-    """The name that clients connect to."""
-    server = str(known.options.get("server_name", "")).lower()
-    client = known.documents.get("client")
-    homeserver = client.get("m.homeserver") if isinstance(client, Mapping) else None
-    base = homeserver.get("base_url") if isinstance(homeserver, Mapping) else None
-    for url in (known.options.get("public_baseurl"), base):
-        name = urlsplit(str(url)).hostname if url else None
-        if name and (not known.names or name in known.names):
-            return name
-    if server in known.names or not known.names:
-        return server
-    return min(known.names, key=lambda name: (len(name), name))
-
-
-def _well_known(known: Known) -> dict[str, Any]:
-    client = known.documents.get("client")
-    if not isinstance(client, Mapping):
-        return {}
-    found: dict[str, Any] = {}
-    identity = client.get("m.identity_server")
-    if isinstance(identity, Mapping) and identity.get("base_url"):
-        found["identity_server"] = identity["base_url"]
-    others = {k: v for k, v in client.items() if k not in {"m.homeserver", "m.identity_server"}}
-    if others:
-        found["client"] = others
-    support = known.documents.get("support")
-    if isinstance(support, Mapping):
-        found["support"] = dict(support)
-    return {"well_known": found} if found else {}
-
-
 def divide(known: Known, generated: Options) -> Division:
     """Which options are carried over, which changes are announced, what stops the adoption.
 
@@ -180,7 +79,7 @@ def divide(known: Known, generated: Options) -> Division:
     # Settings that do not mention them must not change them.
     carried |= {
         key: DEFAULTS[key]
-        for key in _KEPT_DEFAULTS
+        for key in KEPT_DEFAULTS
         if key not in old and not same(key, DEFAULTS[key], new.get(key, DEFAULTS[key]))
     }
     after = {**new, **carried}
@@ -234,13 +133,14 @@ def _is_plain(listeners: Any) -> bool:
         and not one.get("tls")
         and one.get("x_forwarded") is True
         and set(map(str, addresses)) <= {"127.0.0.1", "::1", "localhost"}
-        and {"client", "federation"} <= _resources(one)
-        and _resources(one) <= {"client", "federation", "health", "static", "keys", "media"}
+        and {"client", "federation"} <= resources_of(one)
+        and resources_of(one) <= {"client", "federation", "health", "static", "keys", "media"}
         and not one.get("additional_resources")
     )
 
 
-def _resources(listener: Options) -> set[str]:
+def resources_of(listener: Options) -> set[str]:
+    """What a listener of Synapse answers."""
     return {
         str(name)
         for resource in listener.get("resources") or ()
@@ -329,32 +229,3 @@ def _listeners(listeners: Any) -> Iterator[Problem]:
                 f"{_HOMESERVER}: listeners.{number}", "speaks TLS itself",
                 "have nginx do it in front of a plain listener on 127.0.0.1",
             )  # fmt: skip
-
-
-def same(key: str, one: Any, other: Any) -> bool:
-    """Whether two values of an option mean the same to Synapse."""
-    size = annotated("format").get(owners().get(key, "")) == "size"
-    if size and one is not None and other is not None:
-        with suppress(ValueError):
-            return parse_size(str(one)) == parse_size(str(other))
-    if key == "public_baseurl" and isinstance(one, str) and isinstance(other, str):
-        return one.rstrip("/") == other.rstrip("/")
-    return bool(one == other)
-
-
-def shown(key: str, options: Options) -> str:
-    """A value for a person's eyes: short, and never a secret."""
-    if key not in options:
-        return "not set"
-    return _text(key, options[key])
-
-
-def _text(key: str, value: Any) -> str:
-    if isinstance(value, str) and SECRET_NAME.search(key):
-        return "«secret»"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {_text(str(k), v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        words = [_text(key, one) for one in value[:4]]
-        return "[" + ", ".join(words) + (", …]" if len(value) > 4 else "]")
-    return str(value).lower() if isinstance(value, bool) else str(value)

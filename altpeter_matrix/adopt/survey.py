@@ -21,7 +21,8 @@ from ..settings.model import Settings, load_settings, parse_settings_text
 from ..synapse import config_files, handmade, health
 from . import certbot, from_sqlite, service
 from .agreement import disagreements, other_options, with_what_fits
-from .options import Change, Division, Known, divide, secret_files, settings, synapse_port
+from .first_settings import settings, synapse_port
+from .options import Change, Division, Known, divide, secret_files
 from .packaged_conffile import packaged
 from .reading import Reading, read_present
 from .sites import Sites, locations_of, rivals, sites

@@ -22,7 +22,7 @@ from ..apt import pins
 from ..base import disk
 from ..base.accounts import read_accounts
 from ..base.commands import run
-from ..base.errors import HostError, Problem, ValidationError
+from ..base.errors import HostError, Problem
 from ..base.failures import package_version
 from ..base.locks import exclusive
 from ..base.paths import Paths
@@ -35,7 +35,7 @@ from ..nginx import config_check as nginx_check
 from ..synapse import config_check as synapse_check
 from ..synapse import handmade, identity
 from . import from_sqlite
-from .options import DEFAULTS, same
+from .comparison import differing, require_none
 from .reading import Reading, read_candidate
 from .survey import ADDITION, Survey, survey
 from .swap import keep_options, swap, swap_back
@@ -188,12 +188,7 @@ def _keep_identity(paths: Paths, decided: Survey) -> None:
 def require_same(decided: Survey, after: Reading) -> None:
     """ValidationError for each difference that was not announced."""
     before = decided.reading
-    keys = {*before.options, *after.options} - decided.expected
-    different = [
-        key
-        for key in sorted(keys)
-        if not same(key, *(one.options.get(key, DEFAULTS.get(key)) for one in (before, after)))
-    ]
+    different = differing(before.options, after.options, decided.expected)
     announced = decided.expected | {key.removesuffix("_path") for key in decided.expected}
     different += [
         key
@@ -201,15 +196,9 @@ def require_same(decided: Survey, after: Reading) -> None:
         # What was there is there again; what was not may be new.
         if after.secrets[key] != value and (key in decided.secrets or key not in announced)
     ]
-    if different:
-        raise ValidationError(
-            Problem(
-                f"Synapse: {key}", "would be another than before",
-                "nothing was changed; please report this with the output of"
-                " `altpeter-matrix adopt --dry-run`",
-            )
-            for key in dict.fromkeys(different)
-        )  # fmt: skip
+    require_none(
+        different, "please report this with the output of `altpeter-matrix adopt --dry-run`"
+    )
 
 
 def _restore(host: Host, backup: Backup) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from altpeter_matrix.adopt.options import DEFAULTS, same
+from altpeter_matrix.adopt.comparison import DEFAULTS, same
 from tests.hosts.handmade import HOMESERVER
 from tests.hosts.lab import Host
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from altpeter_matrix.adopt.agreement import disagreements, other_options, with_what_fits
-from altpeter_matrix.adopt.options import Known, divide, settings
+from altpeter_matrix.adopt.first_settings import settings
+from altpeter_matrix.adopt.options import Known, divide
 from altpeter_matrix.settings.model import load_settings
 from tests.unit.test_adoption_plan import DATABASE, PACKAGED
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from altpeter_matrix.adopt.comparison import DEFAULTS, same
+from altpeter_matrix.adopt.first_settings import settings
 from altpeter_matrix.adopt.from_sqlite import planned
-from altpeter_matrix.adopt.options import DEFAULTS, Known, divide, same, secret_files, settings
+from altpeter_matrix.adopt.options import Known, divide, secret_files
 from altpeter_matrix.adopt.report import without_secrets
 from altpeter_matrix.adopt.service import unit_problems
 from altpeter_matrix.adopt.sites import Sites, rivals, sites
