@@ -25,7 +25,7 @@ help:  ## list the targets
 # A file and not the directory: an interrupted pip leaves the directory behind.
 $(VENV): requirements.txt requirements-dev.txt
 	@scripts/bootstrap.sh venv
-	@echo "== making build/venv" >&2
+	@echo "== making build/venv, once: half a minute" >&2
 	@python3 -m venv build/venv
 	@build/venv/bin/pip install --quiet -r requirements-dev.txt >build/venv.log 2>&1 || \
 		{ tail -n 20 build/venv.log >&2; exit 1; }

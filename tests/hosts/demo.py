@@ -7,11 +7,11 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.hosts.deployments import TOP, Deployment, deploy, lab_settings
 from tests.hosts.lab import Lab, LabError, Needs
+from tests.hosts.lab.layout import CACHE, RELEASES
 from tests.hosts.lab.prepare import prepare
 from tests.hosts.lab.synapse_deb import VERSIONS
 
@@ -20,8 +20,9 @@ SERVER_NAME = "matrix.demo.test"
 REPORT = TOP / "build" / "demo.json"
 CA_FILE = TOP / "build" / "demo-ca.pem"
 # With the seconds that each takes on two processors; the first only the first time.
+MAKING = "base image and package of Synapse"
 STEPS = {
-    "base image and package of Synapse": 75,
+    MAKING: 75,
     "outside world (DNS, ACME, apt, mail)": 10,
     "bare Debian host": 5,
     "deploy": 50,
@@ -33,32 +34,33 @@ def up(debian: str) -> None:
     began = time.monotonic()
     # One release and one version; what the tests need beside these is not built.
     needs = Needs(releases=(debian,), versions=VERSIONS[-1:], services=debian)
-    steps = iter(STEPS)
-    with said(next(steps)):
-        prepare(needs)
-    with said(next(steps)):
-        lab = Lab.open(LAB_NAME, needs)
+    say = progress(debian)
+    next(say)
+    prepare(needs)
+    next(say)
+    lab = Lab.open(LAB_NAME, needs)
     with lab:
-        with said(next(steps)):
-            host = lab.host("matrix", debian=debian, dns=(SERVER_NAME,))
+        next(say)
+        host = lab.host("matrix", debian=debian, dns=(SERVER_NAME,))
         settings = lab_settings(lab, SERVER_NAME, uploads={"max_size": "50M"})
-        with said(next(steps)):
-            deployment = deploy(lab, host, settings)
+        next(say)
+        deployment = deploy(lab, host, settings)
         shutil.copyfile(lab.services.ca_file, CA_FILE)
         write_report(deployment)
         lab.detach()
     print_report(deployment, debian, time.monotonic() - began)
 
 
-@contextmanager
-def said(name: str) -> Iterator[None]:
-    """One line for each step: which of how many, and what is left."""
-    names = list(STEPS)
-    number = names.index(name)
-    left = sum(list(STEPS.values())[number:])
-    after = "; then: " + ", ".join(names[number + 1 :]) if names[number + 1 :] else ""
-    print(f"[demo] {number + 1}/{len(names)} {name} (about {left} s to go{after})", flush=True)
-    yield
+def progress(debian: str) -> Iterator[None]:
+    """One line as each step begins: which of how many, and what is left."""
+    made = list(CACHE.glob(f"synapse-{RELEASES[debian].codename}-{VERSIONS[-1]}-*"))
+    seconds = STEPS | ({MAKING: 0} if made else {})
+    names = list(seconds)
+    for number, name in enumerate(names, start=1):
+        left = sum(seconds[one] for one in names[number - 1 :])
+        after = f"; then: {', '.join(names[number:])}" if names[number:] else ""
+        print(f"[demo] {number}/{len(names)} {name} (about {left} s to go{after})", flush=True)
+        yield
 
 
 def write_report(deployment: Deployment) -> None:
