@@ -273,7 +273,7 @@ def check_line(value: str) -> None:
         raise NotInFormat(
             "is more than one line, or has characters that do not show",
             check_line,
-            (shown,),
+            filter(None, [shown]),
             "one line of text, as in Matrix",
         )
 
