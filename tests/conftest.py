@@ -22,8 +22,9 @@ LONGEST = (
     "hosts/test_lab.py", "hosts/test_lab_cleanup.py", "hosts/test_certificates.py",
     "hosts/test_divided_run.py", "hosts/test_deploy.py", "package/test_piuparts.py",
     "package/test_build.py", "hosts/test_autopkgtest.py", "hosts/test_exposure.py",
-    "unit/test_yaml_text.py", "unit/test_hostile_settings.py", "unit/test_settings_remedies.py",
-    "unit/test_crash_safety.py", "unit/test_apply.py",
+    "unit/base/test_yaml_text.py", "unit/render/test_hostile_settings.py",
+    "unit/settings/test_remedies.py",
+    "unit/apply/test_crash_safety.py", "unit/apply/test_transaction.py",
 )  # fmt: skip
 
 
