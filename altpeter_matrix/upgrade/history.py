@@ -57,7 +57,23 @@ class Trial:
         """What is wrong with it, and why it is still there, if it is to stay."""
         if self.reason is None or not self.stays:
             return self.reason
-        return replace(self.reason, what=f"{self.reason.what}; it stays, because {self.stays}")
+        return explained(self.reason, self.stays)
+
+    @property
+    def way_back(self) -> "WayBack | None":
+        """None: it has not failed, or nothing was there before it."""
+        if self.before is None or self.reason is None:
+            return None
+        return WayBack(self.release, self.before, self.reason)
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """From the version that failed to the one before it, and why."""
+
+    failed: Release
+    before: Release
+    reason: Problem
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,11 @@ def write(paths: Paths, book: Book) -> None:
     text = json.dumps({"format": FORMAT, **asdict(book)}, indent=1)
     # Root's alone: it repeats what other programs said.
     disk.replace(paths.upgrades, f"{text}\n".encode(), 0o600)
+
+
+def explained(reason: Problem, stays: str) -> Problem:
+    """Why a version is wrong, and why it is there all the same."""
+    return replace(reason, what=f"{reason.what}; it stays, because {stays}")
 
 
 def seconds_between(began: str, ended: str) -> int:

@@ -82,6 +82,11 @@ def unit() -> Mapping[str, str]:
     return dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
 
 
+def restarts() -> int:
+    """How often systemd has restarted it by itself."""
+    return int(unit().get("NRestarts") or 0)
+
+
 def began_before(paths: Paths, package: str, unit: Mapping[str, str]) -> bool:
     """Did what runs begin before dpkg unpacked the version that is there? dpkg writes the list of
     a package's files when it has unpacked them."""

@@ -12,7 +12,15 @@ from altpeter_matrix.base import notify
 from altpeter_matrix.base.commands import Result
 from altpeter_matrix.base.errors import HostError, Problem
 from altpeter_matrix.base.paths import Paths
-from altpeter_matrix.upgrade import affected_requests, history, monitor, observation, rollback
+from altpeter_matrix.upgrade import (
+    affected_requests,
+    examination,
+    going_back,
+    history,
+    monitor,
+    observation,
+    rollback,
+)
 from altpeter_matrix.upgrade.affected_requests import Requests
 from altpeter_matrix.upgrade.history import Book
 from altpeter_matrix.upgrade.observation import Installed
@@ -117,12 +125,13 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     paths = Paths(tmp_path)
     world = World(paths)
-    monkeypatch.setattr(monitor, "settings_in_use", lambda _paths: None)
-    monkeypatch.setattr(monitor, "database_of", lambda _paths: None)
+    monkeypatch.setattr(examination, "settings_in_use", lambda _paths: None)
+    monkeypatch.setattr(examination, "database_of", lambda _paths: None)
     monkeypatch.setattr(PublicSide, "problems", lambda _side: world.outside)
     monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
     monkeypatch.setattr(notify, "mail", world.mail)
-    monkeypatch.setattr(monitor, "run", world.run)
+    monkeypatch.setattr(examination, "run", world.run)
+    monkeypatch.setattr(going_back, "run", world.run)
     monkeypatch.setattr(
         Judge, "judge", lambda _judge, watch, version, _: world.judge(watch, version)
     )
@@ -145,7 +154,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def gate(world: World) -> None:
-    monitor.look(world.paths)
+    monitor.judge_installed(world.paths)
 
 
 def upgraded(world: World, to: Release = NEW) -> None:

@@ -9,7 +9,7 @@ from altpeter_matrix.apt.release import Release
 from altpeter_matrix.base import timestamps
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.upgrade import history
-from altpeter_matrix.upgrade.history import Trial
+from altpeter_matrix.upgrade.history import Book, Trial
 from altpeter_matrix.upgrade.observation import Installed
 
 from .gate_world import NEW, NEWER, OLD, Killed, World, gate, results, upgraded, world
@@ -152,3 +152,14 @@ def test_a_machine_that_goes_down_with_a_version_is_reason_enough_but_not_in_a_m
         assert results(world)[-1] == ("2.0", result)
         world.installed = Installed(OLD)
         gate(world)
+
+
+def test_a_way_back_without_a_beginning_is_no_way_and_the_version_is_judged(world: World) -> None:
+    for trial in (
+        Trial(NEW, None, timestamps.now(), phase="going back"),
+        Trial(NEW, OLD, timestamps.now(), phase="going back"),
+    ):
+        history.write(world.paths, Book(OLD, trial))
+        world.installed = Installed(NEW)
+        gate(world)
+        assert results(world) == [("2.0", "passed")]

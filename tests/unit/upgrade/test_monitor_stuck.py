@@ -9,7 +9,7 @@ from altpeter_matrix.apply.last_apply import Record
 from altpeter_matrix.apt import pins
 from altpeter_matrix.base.commands import Result
 from altpeter_matrix.base.errors import HostError, Problem
-from altpeter_matrix.upgrade import history, monitor
+from altpeter_matrix.upgrade import examination, history
 from altpeter_matrix.upgrade.observation import Installed
 
 from .gate_world import NEW, NEWER, OLD, World, gate, results, upgraded, world
@@ -84,7 +84,7 @@ def test_what_apply_noted_against_a_version_that_works_now_does_not_stand(
         done.append(argv)
         return Result(argv, 0, "", "")
 
-    monkeypatch.setattr(monitor, "run", run)
+    monkeypatch.setattr(examination, "run", run)
     stuck(world)
     world.broken.clear()
     record = Record(world.paths)
