@@ -3,4 +3,4 @@
 import runpy
 
 if __name__ == "__main__":
-    runpy.run_module("altpeter_matrix.drain.after_start", run_name="__main__")
+    runpy.run_module("altpeter_matrix.bridge.after_start", run_name="__main__")

@@ -16,7 +16,7 @@ from ..base import disk
 from ..base.commands import last_lines, run
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
-from ..drain import after_start
+from ..bridge import after_start
 from ..nginx import main_file
 
 SYNAPSE = "synapse"

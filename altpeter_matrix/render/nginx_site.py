@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..base.paths import Paths
 from ..base.resources import resource
-from ..drain.after_start import SOCKETS
-from ..drain.before_stop import HELD, WRITE_SOURCE
+from ..bridge.after_start import SOCKETS
+from ..bridge.before_stop import HELD, WRITE_SOURCE
 from ..host.facts import HostFacts, Version
 from ..settings.model import Settings
 
@@ -51,7 +51,7 @@ LONGEST_ADDRESS = 14000
 LONGEST_HOLD = 90
 
 # Requests for Synapse that nginx has open at a time, each on two of the connections that one worker
-# process has (nginx_main.CONNECTIONS), even if one process got them all: the rest is for what needs
+# process has (nginx/main_file.CONNECTIONS), even if one process got them all: the rest is for what needs
 # no Synapse.
 MOST_REQUESTS = 12000
 # Of one address. Behind one may be a whole campus, or another proxy.

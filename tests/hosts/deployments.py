@@ -111,15 +111,16 @@ def run_pyinfra(
     *options: str,
     check: bool = True,
     timeout: float = 900,
+    top: Path = TOP,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the public command from the top of the checkout; its output is kept.
+    """Run the public command from the top of a checkout; its output is kept.
 
     Raises AssertionError with the whole output when it fails and ``check`` is set.
     """
     argv = pyinfra_argv(inventory, *options)
     result = subprocess.run(
         argv,
-        cwd=TOP,
+        cwd=top,
         env={**os.environ, "PYINFRA_PROGRESS": "off"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

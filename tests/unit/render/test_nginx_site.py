@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from altpeter_matrix.drain.after_start import SOCKETS as HOLD_SOCKETS
+from altpeter_matrix.bridge.after_start import SOCKETS as HOLD_SOCKETS
 from altpeter_matrix.host.facts import Certificate
 from altpeter_matrix.nginx import main_file
 from altpeter_matrix.render import nginx_site

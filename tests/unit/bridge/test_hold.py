@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.drain import after_start, before_stop
+from altpeter_matrix.bridge import after_start, before_stop
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
 NGINX_WRITES = "0108007F:A001 0100007F:1F48"

@@ -1,6 +1,0 @@
-"""Run by nginx.service of 0.1, until systemd has read the new one. Goes with 0.3."""
-
-import runpy
-
-if __name__ == "__main__":
-    runpy.run_module("altpeter_matrix.nginx.main_file", run_name="__main__")

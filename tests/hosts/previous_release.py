@@ -1,0 +1,81 @@
+"""The release before this one, built from history and deployed by its own deploy.
+
+Users have what 754ed44 built, as 0.1.0: the last commit before the modules became packages.
+"""
+
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from tests.hosts.deployments import TOP, Deployment, lab_settings, run_pyinfra, write_inventory
+from tests.hosts.fleet import Fleet
+from tests.hosts.lab.errors import LabError
+from tests.hosts.lab.images import cached
+
+COMMIT = "754ed443d46ff78a4cfdfcf57d706c4ee58cee51"
+VERSION = "0.1.0-1"
+# There is a newer one in the lab's repository.
+OLDER_SYNAPSE = "1.157.2"
+
+
+def checkout() -> Path:
+    """Its sources, with its package in ``dist``; made once and kept in the lab's cache."""
+
+    def make(target: Path) -> None:
+        with tarfile.open(fileobj=io.BytesIO(_archive())) as sources:
+            sources.extractall(target, filter="data")
+        built = subprocess.run(
+            [sys.executable, "scripts/build_deb.py"],
+            cwd=target, check=False, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        if built.returncode:
+            raise LabError(f"the package of {COMMIT[:7]} cannot be built:\n{built.stderr}")
+
+    return cached("previous", COMMIT[:12], make)
+
+
+def package() -> Path:
+    return checkout() / f"dist/altpeter-matrix-config_{VERSION}_all.deb"
+
+
+def _archive() -> bytes:
+    done = subprocess.run(
+        ["git", "archive", "--format=tar", COMMIT], cwd=TOP, check=False, capture_output=True
+    )
+    if done.returncode:
+        raise LabError(
+            f"the upgrade from the release before this one needs commit {COMMIT[:7]}, which this"
+            f" clone does not have ({done.stderr.decode().strip()}): `git fetch --unshallow`, or"
+            " clone without --depth"
+        )
+    return done.stdout
+
+
+def deploy(fleet: Fleet, debian: str) -> Deployment:
+    """A server that runs it with an older Synapse, powered off, for `fleet.clone`."""
+    name = f"past{debian}"
+    server_name = f"{name}.test"
+    often = {"per_second": 1000, "burst_count": 10000}
+    unlimited = {
+        "rc_message": often,
+        "rc_login": {"address": often, "account": often},
+        "rc_room_creation": often,
+    }
+    settings = lab_settings(fleet.lab, server_name, synapse=unlimited)
+    host = fleet.made_before(name)
+    if host is None:
+        host = fleet.lab.host(name, debian=debian, dns=(server_name,))
+        inventory = write_inventory(fleet.lab.state / "inventories" / name, {host: settings})
+        run_pyinfra(inventory, "-y", top=checkout())
+        installed = host.run("dpkg-query", "-W", "-f", "${Version}", "altpeter-matrix-config")
+        assert installed.stdout == VERSION
+        host.sh(
+            "DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades"
+            f" install 'matrix-synapse-py3={OLDER_SYNAPSE}*' </dev/null 2>&1"
+        )
+        fleet.freeze(host)
+    else:
+        host.stop()
+    return Deployment(host=host, settings=settings, ca_file=fleet.lab.ca_file)
