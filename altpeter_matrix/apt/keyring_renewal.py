@@ -6,7 +6,9 @@ never trusted by a program: a person is told, and what to compare.
 """
 
 import json
+import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -119,10 +121,19 @@ def _fetched(url: str) -> Iterator[Path]:
 
 
 def _read(file: Path) -> bytes:
-    if file.is_symlink() or not file.is_file():
-        raise HostError(Problem(str(file), "is no file", "it is tried again each day"))
-    with file.open("rb") as opened:
+    """What apt's user has left there, which may be another thing at any moment."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _no_file(file) from error
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _no_file(file)
         return opened.read(_AT_MOST)
+
+
+def _no_file(file: Path) -> HostError:
+    return HostError(Problem(str(file), "is no file", "it is tried again each day"))
 
 
 def _compare(

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -291,3 +291,19 @@ def test_a_key_is_fetched_once_a_day_and_a_problem_is_told_once(
     assert len(asked) == 2 and len(mails) == 1
     (problem,) = keyring_renewal.last_problems(renewing)
     assert problem.what == "cannot be fetched"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "directory", "nothing"])
+def test_what_apts_user_puts_in_the_place_of_the_key_is_not_read(tmp_path: Path, kind: str) -> None:
+    """A pipe that is looked at and then opened would never end."""
+    file, secret = tmp_path / "keyring", tmp_path / "secret"
+    secret.write_text("root's alone")
+    make: dict[str, Callable[[], object]] = {
+        "pipe": lambda: os.mkfifo(file),
+        "link": lambda: file.symlink_to(secret),
+        "directory": file.mkdir,
+        "nothing": lambda: None,
+    }
+    make[kind]()
+    with pytest.raises((HostError, OSError)):
+        keyring_renewal._read(file)
