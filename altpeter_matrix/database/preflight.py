@@ -6,7 +6,7 @@ from pathlib import Path
 from ..apply.activation import Host
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
-from ..postgresql import layout
+from ..postgresql import layout, superuser_code
 from ..postgresql.clusters import Cluster, Clusters
 from ..postgresql.connection import Statement
 from ..postgresql.synapse_database import HAS_USERS
@@ -58,6 +58,8 @@ def plan(host: Host, clusters: Clusters, to: int | None) -> Plan | None:
                 "look at `pg_lsclusters`: another cluster may have to be on this port",
             )
         )  # fmt: skip
+    if wrong := superuser_code.problems(clusters.code(old, database)):
+        raise HostError(wrong)
     if said := clusters.missing_packages(old, new):
         raise HostError(Problem("apt", said, "install what is missing, then run this again"))
     return Plan(old, new, database)

@@ -35,7 +35,7 @@ class Rehearsal:
             begun = time.monotonic()
             before = self.clusters.inventory(copy, plan.database)
             self.say(f"Moving the copy to PostgreSQL {plan.new}.")
-            made = self.clusters.upgrade(copy, plan.new)
+            made = self.clusters.upgrade(copy, plan.new, plan.database)
             after = self.clusters.inventory(made, plan.database)
             seconds = time.monotonic() - begun
             needed = self.clusters.size(made)

@@ -188,7 +188,7 @@ class DatabaseUpgrade:
         """Make the new cluster and prove that it holds the same."""
         before = self.clusters.inventory(plan.old, plan.database)
         self.say(f"Copying {plan.old} to {move.new_cluster}.")
-        made = self.clusters.upgrade(plan.old, plan.new)
+        made = self.clusters.upgrade(plan.old, plan.new, plan.database)
         self.say("Comparing the copy with the original.")
         after = self.clusters.inventory(made, plan.database)
         if wrong := differences(before, after, f"PostgreSQL {made}"):

@@ -12,7 +12,7 @@ from ..base import disk, untrusted_files
 from ..base.commands import last_lines, run
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
-from . import cluster_content, layout
+from . import cluster_content, layout, superuser_code
 from .cluster_content import Inventory
 from .connection import (
     OWN_DATABASES,
@@ -20,6 +20,7 @@ from .connection import (
     Row,
     Statement,
     as_superuser,
+    as_superuser_of_catalog,
     as_synapse,
 )
 
@@ -30,6 +31,12 @@ _COUNTING = Limits(seconds=24 * 3600, size=64 * 1024**2)
 # What takes long runs in a unit of its own: when this process is killed, the next can end it.
 _UNIT = "altpeter-matrix-database.service"
 _OWNER = "postgres"
+_FOR_OWNER = "altpeter-matrix-owner-only.conf"
+_STARTED_FOR_OWNER = """\
+[Service]
+ExecStart=
+ExecStart=-/usr/bin/pg_ctlcluster --skip-systemctl-redirect -o "-c hba_file={rules}" %i start
+"""
 # Options that name the cluster itself, or that a copy must not have.
 _COPIED = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 
@@ -126,6 +133,16 @@ class Clusters:
             found += [str(row[0]) for rows in answers for row in rows]
         return list(dict.fromkeys(found))
 
+    def code(self, cluster: Cluster, database: str) -> dict[str, list[str]]:
+        """By database, what a move of a running cluster would run; database: Synapse's."""
+        found = {}
+        [databases] = as_superuser(superuser_code.DATABASES, port=cluster.port)
+        for name in (str(row[0]) for row in databases):
+            questions = superuser_code.questions(synapses=name == database)
+            answers = as_superuser_of_catalog(name, *questions, port=cluster.port)
+            found[name] = [str(row[0]) for rows in answers for row in rows]
+        return found
+
     def size(self, cluster: Cluster) -> int:
         """Bytes that a copy of a cluster takes."""
         shown = run("du", "--summarize", "--bytes", "--exclude=pg_wal", cluster.data, timeout=3600)
@@ -167,9 +184,17 @@ class Clusters:
             run("pg_conftool", str(made.version), name, "set", option, value)
         self.start(made)
 
-    def upgrade(self, cluster: Cluster, version: int) -> Cluster:
+    def upgrade(self, cluster: Cluster, version: int, database: str) -> Cluster:
         """Copy a cluster into a new one of a newer version, which takes over the port; the old
-        one stays as it is, stopped, and is not started at boot any more."""
+        one stays as it is, stopped, and is not started at boot any more.
+
+        From the moment when it was looked through for code until it is stopped nobody else can
+        connect to the old one: it is started for its owner alone, and stopped by the copying.
+        database: Synapse's.
+        """
+        self._start_for_owner(cluster)
+        if wrong := superuser_code.problems(self.code(cluster, database)):
+            raise HostError(wrong)
         self._in_unit(
             # Files are copied, never linked: the old cluster is the way back.
             "pg_upgradecluster", "--method=upgrade", "-v", str(version),
@@ -190,6 +215,8 @@ class Clusters:
         """End what a killed run left running."""
         run("systemctl", "stop", _UNIT, check=False, timeout=600)
         run("systemctl", "reset-failed", _UNIT, check=False)
+        for left in self._systemd.glob(f"postgresql@*.service.d/{_FOR_OWNER}"):
+            disk.remove(left)
 
     def start(self, cluster: Cluster) -> None:
         run("systemctl", "daemon-reload")
@@ -254,6 +281,26 @@ class Clusters:
         place = _data(self.paths, version, name)
         there = place.is_dir() and any(place.iterdir())
         return place if there and self.find(version, name) is None else None
+
+    def _start_for_owner(self, cluster: Cluster) -> None:
+        """Start a cluster anew so that only PostgreSQL's user can connect, until its next start."""
+        rules = self.paths.runtime / "postgresql-owner-only.hba"
+        disk.ensure_directory(self.paths.runtime, 0o755)
+        disk.replace(rules, f"local all {_OWNER} peer\n".encode(), 0o644)
+        drop_in = self._systemd / f"{_unit(cluster)}.d" / _FOR_OWNER
+        disk.ensure_directory(drop_in.parent, 0o755)
+        disk.replace(drop_in, _STARTED_FOR_OWNER.format(rules=rules).encode(), 0o644)
+        try:
+            self.stop(cluster)
+            self.start(cluster)
+        finally:
+            disk.remove(drop_in)
+            run("systemctl", "daemon-reload")
+
+    @property
+    def _systemd(self) -> Path:
+        """Where drop-ins are that no boot finds any more."""
+        return self.paths.on_host("/run/systemd/system")
 
     def _in_unit(self, *argv: str, user: str = "root") -> None:
         result = run(

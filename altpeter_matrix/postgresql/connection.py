@@ -5,10 +5,10 @@ search_path, put functions and operators before those of pg_catalog, make a view
 whoever asks runs them with his own rights (PostgreSQL's documentation, "Writing SECURITY DEFINER
 Functions Safely", and CVE-2018-1058). So:
 
-- As superuser we connect to PostgreSQL's own databases only, where Synapse's role can make nothing,
-  and ask pg_catalog, by qualified names. search_path is fixed there all the same: an option of the
-  client wins over `ALTER DATABASE` and `ALTER ROLE` (postgresql.org, "Parameter Interaction via the
-  Configuration File").
+- As superuser we ask pg_catalog only, by qualified names, and but for one question (superuser_code)
+  in PostgreSQL's own databases, where Synapse's role can make nothing. search_path is fixed all the
+  same: an option of the client wins over `ALTER DATABASE` and `ALTER ROLE` (postgresql.org,
+  "Parameter Interaction via the Configuration File").
 - In Synapse's database we are Synapse's role, in a process of Synapse's user. What runs there then
   has no right that it did not have before. Whatever comes back may be a lie: it is bounded in time
   and size, and each value has a type.
@@ -78,6 +78,15 @@ def as_superuser(
     return _ask(connect, statements, limits, writes=writes)
 
 
+def as_superuser_of_catalog(
+    database: str, *statements: Statement, port: int = PORT
+) -> list[list[Row]]:
+    """The same in any database, Synapse's own too, for statements that concern nothing but
+    pg_catalog, by qualified names: nothing that Synapse's role makes gets in there."""
+    connect = _connect(SUPERUSER, port, database, Limits(), **_FIXED)
+    return _ask(connect, statements, Limits())
+
+
 def as_synapse(
     database: str,
     *statements: Statement,
@@ -135,7 +144,7 @@ def _ask(
             Problem(
                 f"PostgreSQL database {connect['dbname']}",
                 f"does not answer {user} on {connect['host']}:{connect['port']}:"
-                f" {_said(str(refused))}",
+                f" {said(str(refused))}",
                 "install or start PostgreSQL (`apt install postgresql`, `systemctl start"
                 " postgresql`), and look at `pg_lsclusters`",
             )
@@ -216,8 +225,8 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, list) and all(isinstance(one, Value) for one in row)
 
 
-def _said(text: str) -> str:
-    """On one line, and nothing that a terminal would obey."""
+def said(text: str) -> str:
+    """What somebody else says or calls things: one line without what a terminal would obey."""
     shown = "".join(one if one.isprintable() else " " for one in text)
     return " ".join(shown.split())[:_MOST_SAID]
 

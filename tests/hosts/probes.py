@@ -181,6 +181,22 @@ def well_known_client(deployment: Deployment, name: str | None = None) -> dict[s
     return document
 
 
+def installed_synapse(host: Host) -> str:
+    return host.run("dpkg-query", "-W", "-f", "${Version}", "matrix-synapse-py3").stdout
+
+
+def settled_history(host: Host) -> dict[str, Any]:
+    """`altpeter-matrix upgrades --json` once the health gate knows that what is installed works."""
+    end = time.monotonic() + 150
+    while True:
+        found: dict[str, Any] = json.loads(host.run("altpeter-matrix", "upgrades", "--json").stdout)
+        good = (found["good"] or {}).get("version")
+        if found["trial"] is None and good == installed_synapse(host):
+            return found
+        assert time.monotonic() < end, f"no verdict: {found}"
+        time.sleep(0.5)
+
+
 def assert_healthy(deployment: Deployment) -> None:
     """The host is well by its own account and by a client's."""
     status = deployment.host.run("altpeter-matrix", "status", check=False)

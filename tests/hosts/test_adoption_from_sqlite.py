@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
+from tests.hosts.attacks import STATUS, as_synapse, run_all
 from tests.hosts.deployments import operations_changed
 from tests.hosts.effective_options import CONF_D, options_of, unannounced
 from tests.hosts.handmade import HOMESERVER, PROMPT, SERVER_NAME, Handmade
@@ -19,6 +20,24 @@ pytestmark = pytest.mark.upgrades
 
 SYNAPSE_UNIT = "matrix-synapse"
 SQLITE_FILE = "/var/lib/matrix-synapse/homeserver.db"
+# What Synapse's user can put in its place.
+AWAY = f"{SQLITE_FILE}.away"
+NEVER_ENDING = (
+    "create view background_updates as with recursive n(x) as"
+    " (select 1 union all select x + 1 from n) select x as update_name, x as ordering from n"
+)
+ATTACKS = {
+    "named pipe": f"mkfifo {SQLITE_FILE}",
+    "link to what root alone reads": f"ln -s /etc/shadow {SQLITE_FILE}",
+    "endless file": f"ln -s /dev/zero {SQLITE_FILE}",
+    "huge file": f"truncate -s 1T {SQLITE_FILE}",
+    "link to nothing": f"ln -s /nonexistent {SQLITE_FILE}",
+    "directory": f"mkdir {SQLITE_FILE}",
+    "nothing": ":",
+    "question without an end": "python3 -c 'import sqlite3, sys;"
+    f' sqlite3.connect("{SQLITE_FILE}").execute(sys.argv[1])\' "{NEVER_ENDING}"',
+}
+DRY_RUN = ("altpeter-matrix", "adopt", "--dry-run")
 COPYING = "until pgrep -f [s]ynapse_port_db >/dev/null; do sleep 0.05; done; sleep 0.5"
 
 
@@ -71,6 +90,26 @@ def _refused_while_synapse_updates_it(host: Host) -> None:
         assert "hours" in done.stderr and "how many are left" in done.stderr
     assert not difference(before, state_of(host))
     with_database(host, "delete from background_updates")
+
+
+def test_what_is_put_in_the_place_of_its_database_harms_nobody(
+    clone: Cloning,  # noqa: F811
+) -> None:
+    """Root looks at it before anything is changed, while Synapse's user does what it likes."""
+    server = clone("attacked")
+    host = server.host
+    server.stay_on_sqlite()
+    server.install_package()
+    host.run(*DRY_RUN)
+    for attack, script in ATTACKS.items():
+        as_synapse(host, f"mv {SQLITE_FILE} {AWAY}; {script}")
+        ended = run_all(host, DRY_RUN, STATUS)
+        as_synapse(host, f"rm -rf {SQLITE_FILE}; mv {AWAY} {SQLITE_FILE}")
+        refused = ended[DRY_RUN]
+        assert refused.status == 1 and SQLITE_FILE in refused.output, (attack, refused)
+        for one in ended.values():
+            assert "Traceback" not in one.output and "root:" not in one.output, (attack, one)
+    host.run(*DRY_RUN)
 
 
 async def _moved_while_people_talk(server: Handmade, folder: Path) -> None:

@@ -179,6 +179,30 @@ with sandbox.empty_root(Paths()) as root:
     except HostError as error:
         print(error)
 """
+# What apt's own user does with the file as soon as apt has looked at it.
+SWAPS = {
+    "another package": "cp /srv/other.deb new; mv new $f",
+    "a link": "ln -sf /etc/shadow $f",
+    "an endless file": "ln -sf /dev/zero $f",
+    "a named pipe": "rm $f; mkfifo $f",
+    "a longer file": "echo >>$f",
+}
+SWAPPING_APT = """\
+#!/bin/sh
+/usr/bin/apt-get "$@" || exit
+exec runuser -u _apt -- sh -c 'for f in *.deb; do {}; done'
+"""
+FETCH = """
+import sys
+from pathlib import Path
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.apt.download import fetch
+from altpeter_matrix.base.paths import Paths
+try:
+    print("fetched", fetch(Paths(), *sys.argv[1:3], Path("/root/fetched")))
+except HostError as error:
+    print(error)
+"""
 
 
 @dataclass
@@ -290,3 +314,23 @@ def test_its_parser_sees_the_configuration_and_no_secret_of_it(victim: Victim) -
     for name in (KEY, f"{SECRETS}/macaroon_secret_key", f"{SECRETS}/registration_shared_secret"):
         for word in host.read(name).split():
             assert word == "ed25519" or word not in told, name
+
+
+def test_a_package_that_is_swapped_once_apt_has_looked_at_it_is_not_taken(victim: Victim) -> None:
+    """Its directory belongs to apt's own user, who reads what comes from the network."""
+    host = victim.server.host
+    version = host.run("dpkg-query", "-W", "-f", "${Version}", UPSTREAM).stdout
+    host.run("cp", str(victim.build("")), "/srv/other.deb")
+    fetch = ("env", "PATH=/srv/bin:/usr/sbin:/usr/bin", "timeout", "60", "python3", "-I", "-c",
+             FETCH, UPSTREAM, version)  # fmt: skip
+    for swap, script in {**SWAPS, "nothing": ":"}.items():
+        host.write("/srv/bin/apt-get", SWAPPING_APT.format(script), 0o755)
+        host.sh("rm -rf /root/fetched; mkdir -m 0700 /root/fetched")
+        told = host.run(*fetch).stdout
+        left = host.sh("cd /root/fetched; cat * | head -c 5").stdout
+        if swap == "nothing":
+            assert told.startswith("fetched ") and left == "!<arc"
+        else:
+            assert "it is not the file that the repository's lists name" in told, (swap, told)
+            assert left == "", swap
+    assert host.sh("ls -d /var/lib/altpeter-matrix/.download.* || true").stdout == ""

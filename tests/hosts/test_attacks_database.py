@@ -6,16 +6,13 @@ nothing may wait longer than its bound for an answer that never comes.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
+from tests.hosts.attacks_database import ATTACK, as_superuser, as_synapse, struck
 from tests.hosts.deployments import Deployment, run_pyinfra
 from tests.hosts.fleet import Fleet
-from tests.hosts.lab import Host
 
-ATTACK = Path(__file__).with_name("attacks_database.sql").read_text()
-MARKS = "/var/lib/postgresql/struck-"
 SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 # What each of our questions of a database is called by.
 ASKS = """
@@ -48,27 +45,6 @@ def victim(deployment: Deployment, clone: Callable[..., Deployment]) -> Deployme
     turned = clone(deployment, "sql", dns=True)
     as_synapse(turned.host, ATTACK)
     return turned
-
-
-def as_synapse(host: Host, sql: str, *, database: str = "synapse", check: bool = True) -> str:
-    return psql(host, "matrix-synapse", sql, database, check)
-
-
-def as_superuser(host: Host, sql: str, database: str = "postgres") -> str:
-    return psql(host, "postgres", sql, database, check=True)
-
-
-def psql(host: Host, user: str, sql: str, database: str, check: bool) -> str:
-    done = host.run(
-        "runuser", "-u", user, "--", "psql", "-XqAt", "--set=ON_ERROR_STOP=1", "-d", database,
-        input=sql, check=check,
-    )  # fmt: skip
-    return f"{done.stdout}{done.stderr}".strip()
-
-
-def struck(host: Host) -> str:
-    """How a superuser came to run that role's functions; the marks are gone afterwards."""
-    return host.sh(f"cd /; ls {MARKS}* 2>/dev/null || :; rm -f {MARKS}*").stdout
 
 
 @pytest.fixture(autouse=True)

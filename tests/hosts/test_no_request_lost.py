@@ -4,12 +4,10 @@ On each release one clone takes it all, in order. The load has a user of its own
 that what the server has can be compared with what it has acknowledged.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,13 @@ from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host
 from tests.hosts.lab.synapse_deb import package
 from tests.hosts.people import change_settings, homeserver_of, new_account
-from tests.hosts.probes import assert_healthy, request, wait_until_serving
+from tests.hosts.probes import (
+    assert_healthy,
+    installed_synapse,
+    request,
+    settled_history,
+    wait_until_serving,
+)
 
 OLD, MIDDLE, NEW = "1.157.2", "1.160.0", "1.163.2"
 OFTEN = {"per_second": 1000, "burst_count": 10000}
@@ -42,22 +46,6 @@ def install_synapse(host: Host, version: str) -> None:
         f"install {package} </dev/null 2>&1",
         timeout=300,
     )
-
-
-def installed_synapse(host: Host) -> str:
-    return host.run("dpkg-query", "-W", "-f", "${Version}", "matrix-synapse-py3").stdout
-
-
-def history_once_judged(host: Host) -> dict[str, Any]:
-    """`altpeter-matrix upgrades --json` once the health gate knows that what is installed works."""
-    end = time.monotonic() + 150
-    while True:
-        found: dict[str, Any] = json.loads(host.run("altpeter-matrix", "upgrades", "--json").stdout)
-        good = (found["good"] or {}).get("version")
-        if found["trial"] is None and good == installed_synapse(host):
-            return found
-        assert time.monotonic() < end, f"no verdict: {found}"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +98,13 @@ def test_an_upgrade_between_any_two_versions_loses_no_request(
     (server.host.root / "root" / middle.name).write_bytes(middle.read_bytes())
     install_synapse(server.host, old)
     wait_until_serving(server)
-    before = history_once_judged(server.host)["good"]["version"]
+    before = settled_history(server.host)["good"]["version"]
     with load:
         install_synapse(server.host, new)
         load.breathe(1)
     assert installed_synapse(server.host).startswith(new)
     assert_nothing_failed(f"{old} to {new}", server, load)
-    entry = history_once_judged(server.host)["upgrades"][-1]
+    entry = settled_history(server.host)["upgrades"][-1]
     print(f"Debian {server.host.debian}: {entry}")
     assert (entry["before"], entry["version"]) == (before, installed_synapse(server.host))
     assert entry["result"] == "passed"

@@ -17,78 +17,22 @@ from tests.hosts.database_moves import (
 )
 from tests.hosts.deployments import Deployment, operations_changed, run_pyinfra
 from tests.hosts.fleet import Fleet
-from tests.hosts.lab import Host, Lab
-from tests.hosts.probes import Traffic, assert_healthy, login, request, wait_until_serving
+from tests.hosts.probes import Traffic, assert_healthy, request
+from tests.hosts.released import EDITS, REPORT, digests, released
 from tests.hosts.terminal import converse
-from tests.hosts.upgrades.bench import DIGESTS, REPLACED
+from tests.hosts.upgrades.bench import REPLACED
 from tests.hosts.upgrades.cells import State
-from tests.hosts.upgrades.release import follow_trixie, full_upgrade, unfinished
+from tests.hosts.upgrades.release import unfinished
 from tests.hosts.upgrades.states import HOMESERVER, SETUPS, SITE
 from tests.hosts.upgrades.ways import MOVE_CLUSTER
 
 pytestmark = pytest.mark.upgrades
 
-REPORT = "/root/release-upgrade.json"
-# What an administrator did to the host before.
-EDITS = [
-    SETUPS[state]
-    for state in (
-        State.ADDITIONS,
-        State.GENERATED_EDITED,
-        State.HOMESERVER_EDITED,
-        State.FOREIGN_SITE,
-    )
-]
-
 
 @pytest.fixture(scope="module")
-def server(
-    lab: Lab, fleet: Fleet, debian12: Deployment, clone: Callable[..., Deployment]
-) -> Deployment:
+def server(fleet: Fleet, debian12: Deployment, clone: Callable[..., Deployment]) -> Deployment:
     """The Debian 12 server after the upgrade of its release and a reboot."""
-    name = f"{lab.name}-released"
-    saved = lab.load_snapshot(name) if fleet.reuse else None
-    if saved is not None:
-        host = lab.host("alpha-release", base=saved, readdress=True)
-        server = Deployment(host, debian12.settings, debian12.ca_file)
-    else:
-        server = clone(debian12, "release", dns=True)
-        upgrade_release(server)
-        lab.snapshot(server.host, name)
-        server.host.start()
-    wait_until_serving(server)
-    return server
-
-
-def upgrade_release(server: Deployment) -> None:
-    """What the release notes of Debian 13 tell to do, then a reboot."""
-    host = server.host
-    wait_until_serving(server)
-    correspondence = Correspondence.begin(server, login(server))
-    correspondence.write("before")
-    for edit in EDITS:
-        host.sh(edit.make.replace("@name", server.public_name))
-    edits = digests(host)
-    follow_trixie(host)
-    worked, screen = full_upgrade(host)
-    assert worked, screen[-3000:]
-    report = {
-        "screen": screen,
-        "audit": host.run("dpkg", "--audit").stdout,
-        "status": host.run("altpeter-matrix", "status", check=False).stdout,
-        "token": correspondence.token,
-        "room": correspondence.room,
-        "edits": edits,
-    }
-    host.write(REPORT, json.dumps(report))
-    host.reboot()
-
-
-def digests(host: Host) -> dict[str, str]:
-    """Of what was edited, and of all that was set aside."""
-    edited = [path for edit in EDITS for path in edit.precious]
-    found: dict[str, str] = json.loads(host.run("python3", "-c", DIGESTS, *edited).stdout)
-    return found
+    return released(fleet, debian12, clone, "alpha-release")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,13 @@ import pytest
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host, Lab
 from tests.hosts.lab.synapse_deb import package
-from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
+from tests.hosts.probes import (
+    assert_healthy,
+    installed_synapse,
+    login,
+    request,
+    wait_until_serving,
+)
 from tests.hosts.upgrades.bench import ADOPT, WHO_AM_I
 from tests.hosts.upgrades.cells import State
 from tests.hosts.upgrades.packages import Repository, field, repack
@@ -27,10 +33,6 @@ def offer_another_homeserver_yaml(lab: Lab, host: Host) -> None:
     host.run("rm", MATRIX_ORG)
     repository = Repository(lab, host, "trixie")
     repository.publish([repack(original, lab.state / "held-back", version, change)])
-
-
-def installed_synapse(host: Host) -> str:
-    return host.run("dpkg-query", "-W", "-f", "${Version}", "matrix-synapse-py3").stdout
 
 
 def assert_still_logged_in(server: Deployment, token: str) -> None:

@@ -54,6 +54,7 @@ class World:
     spoiled: bool = False  # the copy lacks something
     unhealthy_on: int | None = None  # a version with which Synapse does not get well
     disk: int = 10**12
+    code: list[str] = field(default_factory=list)  # of Synapse's role, in its database
 
     def step(self, name: str) -> None:
         self.clock.step()
@@ -100,6 +101,9 @@ class FakeClusters(Clusters):
     def content(self, cluster: Cluster) -> list[str]:
         return sorted(self._state(cluster).data)
 
+    def code(self, cluster: Cluster, database: str) -> dict[str, list[str]]:
+        return {"postgres": [], database: self.world.code}
+
     def size(self, cluster: Cluster) -> int:
         return 1000
 
@@ -115,7 +119,7 @@ class FakeClusters(Clusters):
         data = dict(self._state(cluster).data)
         self.world.clusters[cluster.version, name] = State(copied, data, "manual\n")
 
-    def upgrade(self, cluster: Cluster, version: int) -> Cluster:
+    def upgrade(self, cluster: Cluster, version: int, database: str) -> Cluster:
         """As pg_upgradecluster does it, so that it can be killed in between."""
         old = self._state(cluster)
         self.world.step("stop old")

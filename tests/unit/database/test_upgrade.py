@@ -106,6 +106,17 @@ def test_a_stopped_cluster_is_not_taken_for_empty(paths: Paths, world: World) ->
     assert world.clock.steps == 0
 
 
+def test_a_database_with_code_in_it_is_not_moved(paths: Paths, world: World) -> None:
+    world.code = [f"function evil.f{number}(text)" for number in range(5)] + ["domain x\x1b[2J\n"]
+    for action in (command(paths, world).run, command(paths, world).rehearse):
+        said = refusal(lambda action=action: action(None))  # type: ignore[misc]
+        assert said.startswith("PostgreSQL database synapse: function evil.f0(text), ")
+        assert "and 3 more" in said and "run it as superuser" in said
+        assert said.isprintable()
+    assert world.clock.steps == 0
+    assert_serves_untouched(world)
+
+
 def test_an_empty_cluster_gives_way(paths: Paths, world: World) -> None:
     world.add(17, 5433, {})
     assert command(paths, world).run(None)
