@@ -9,7 +9,7 @@ from altpeter_matrix.apply.transaction import apply
 from altpeter_matrix.base.errors import HostError
 from altpeter_matrix.host.links import NGINX_AVAILABLE
 
-from ..apply.test_transaction import CONF_D, ENABLED, OPTIONS, settings, whats
+from ..active_files import CONF_D, ENABLED, OPTIONS, settings, whats
 from ..fake_host import FakeHost
 from ..host_fixtures import fresh, serving
 

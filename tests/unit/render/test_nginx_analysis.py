@@ -10,7 +10,7 @@ import pytest
 from altpeter_matrix.host.facts import HostFacts
 
 from ..samples import DEBIAN_12, DEBIAN_13, DELEGATED, WIKI
-from .test_nginx_site import site
+from .rendered_site import site
 
 # What gixy says of the site as it is meant to be, and why it is.
 EXPLAINED = {
