@@ -1,79 +1,13 @@
-"""The move to another PostgreSQL: refusals, the way back, and a kill before each single step."""
-
-import shutil
-from collections.abc import Callable
-from pathlib import Path
+"""The move to another PostgreSQL: refusals, the rehearsal, and the way back."""
 
 import pytest
 
 from altpeter_matrix.base.errors import HostError, Problem
 from altpeter_matrix.base.paths import Paths
-from altpeter_matrix.database.upgrade import DatabaseUpgrade
-from altpeter_matrix.postgresql import upgrade_journal
-from altpeter_matrix.postgresql.upgrade_journal import Journal, Move, Phase
+from altpeter_matrix.postgresql.upgrade_journal import Phase
 
-from .fake_clusters import Clock, FakeClusters, FakeJournal, Killed, World, host_on
-
-Make = Callable[[], tuple[Paths, World]]
-DATA = {"rows of public.users": "3", "newest event": "42", "schema version": "94"}
-CONFIGURATION = """\
-database:
-  name: psycopg2
-  args: {dbname: synapse, user: matrix-synapse, host: /var/run/postgresql}
-"""
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    paths = Paths(tmp_path)
-    for path, text in {
-        "etc/nginx/nginx.conf": "",
-        "etc/os-release": 'ID=debian\nVERSION_ID="13"\n',
-        "etc/altpeter-matrix/settings.yaml": "server_name: example.org\n",
-        "var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml": CONFIGURATION,
-    }.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    return paths
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.add(15, 5432, dict(DATA))
-    return world
-
-
-def command(paths: Paths, world: World, servers: tuple[int, ...] = (15, 17)) -> DatabaseUpgrade:
-    upgrade = DatabaseUpgrade(
-        host_on(paths, world), lambda _text: None, FakeClusters(paths, world, servers)
-    )
-    upgrade.journal = FakeJournal(paths, world)
-    return upgrade
-
-
-def refusal(action: Callable[[], object]) -> str:
-    with pytest.raises(HostError) as caught:
-        action()
-    return str(caught.value)
-
-
-def assert_serves(world: World, paths: Paths, version: int) -> None:
-    """Synapse runs, on that version's cluster with all data, and this outlasts a reboot."""
-    serving = world.on_port(5432)
-    assert serving is not None
-    assert (serving.cluster.version, serving.cluster.name) == (version, "main")
-    assert serving.data == DATA
-    assert serving.start_mode == "auto\n"
-    assert world.synapse
-    assert not paths.database_standstill.exists()
-    autostarted = [s for s in world.clusters.values() if s.start_mode == "auto\n"]
-    assert autostarted == [serving]
-
-
-def phase(paths: Paths) -> Phase | None:
-    move = Journal(paths).read()
-    return move.phase if move else None
+from .fake_clusters import FakeClusters, World
+from .moves import DATA, assert_serves, assert_serves_untouched, command, phase, refusal
 
 
 def test_upgrade_serves_from_the_new_cluster_and_keeps_the_old(paths: Paths, world: World) -> None:
@@ -121,12 +55,6 @@ def test_an_empty_cluster_gives_way(paths: Paths, world: World) -> None:
     world.add(17, 5433, {})
     assert command(paths, world).run(None)
     assert_serves(world, paths, 17)
-
-
-def assert_serves_untouched(world: World) -> None:
-    serving = world.on_port(5432)
-    assert serving is not None and serving.cluster.version == 15 and serving.data == DATA
-    assert world.synapse and world.served_by == []
 
 
 def test_a_short_disk_is_told_in_bytes(paths: Paths, world: World) -> None:
@@ -263,112 +191,3 @@ def test_finish_never_removes_the_cluster_that_serves(paths: Paths, world: World
     clusters.start(world.clusters[15, "main"].cluster)
     assert "nothing was removed" in refusal(lambda: command(paths, world).finish())
     assert set(world.clusters) == {(15, "main"), (17, "main")}
-
-
-def killed_at_each_step(
-    make: Make, action: Callable[[DatabaseUpgrade], object]
-) -> "list[tuple[Paths, World]]":
-    """The world as a kill before each step of an action leaves it."""
-    left = []
-    for number in range(1, 100):
-        paths, world = make()
-        world.clock = Clock(kill_before=number)
-        try:
-            action(command(paths, world))
-        except Killed:
-            world.clock = Clock()
-            left.append((paths, world))
-        else:
-            assert number > 3, "the action took no steps"
-            return left
-    raise AssertionError("no end")
-
-
-@pytest.fixture
-def make(tmp_path_factory: pytest.TempPathFactory, paths: Paths) -> Make:
-    def made() -> tuple[Paths, World]:
-        root = tmp_path_factory.mktemp("host") / "root"
-        shutil.copytree(paths.root, root)
-        world = World()
-        world.add(15, 5432, dict(DATA))
-        return Paths(root), world
-
-    return made
-
-
-def test_a_killed_upgrade_is_undone_by_undo(make: Make) -> None:
-    worlds = killed_at_each_step(make, lambda upgrade: upgrade.run(None))
-    assert len(worlds) > 10
-    for paths, world in worlds:
-        interrupted = phase(paths)
-        assert world.synapse or interrupted is not None, "the next run would not know"
-        command(paths, world).undo(yes=True)
-        assert_serves(world, paths, 15)
-
-
-def test_a_killed_upgrade_is_completed_by_the_next(make: Make) -> None:
-    for paths, world in killed_at_each_step(make, lambda upgrade: upgrade.run(None)):
-        users_came = "17/main" in world.served_by
-        command(paths, world).run(None)
-        assert_serves(world, paths, 17)
-        if users_came:
-            assert "15/main" not in world.served_by, "what they wrote would be lost"
-
-
-def test_a_killed_recovery_is_completed_by_the_next(
-    make: Make,
-) -> None:
-    """A second kill, while the first one's remains are cleared up."""
-
-    def interrupted() -> tuple[Paths, World]:
-        paths, world = make()
-        world.clock = Clock(kill_before=9)
-        with pytest.raises(Killed):
-            command(paths, world).run(None)
-        world.clock = Clock()
-        return paths, world
-
-    for paths, world in killed_at_each_step(interrupted, lambda upgrade: upgrade.undo(yes=False)):
-        command(paths, world).undo(yes=False)
-        assert_serves(world, paths, 15)
-
-
-def test_a_killed_undo_is_completed(make: Make) -> None:
-    def moved() -> tuple[Paths, World]:
-        paths, world = make()
-        command(paths, world).run(None)
-        return paths, world
-
-    for paths, world in killed_at_each_step(moved, lambda upgrade: upgrade.undo(yes=True)):
-        command(paths, world).undo(yes=True)
-        assert_serves(world, paths, 15)
-        assert (17, "main") in world.clusters, "what was written since is kept"
-
-
-def test_a_killed_rehearsal_leaves_the_server_alone(
-    make: Make,
-) -> None:
-    for paths, world in killed_at_each_step(make, lambda upgrade: upgrade.rehearse(None)):
-        assert_serves_untouched(world)
-        command(paths, world).run(None)
-        assert_serves(world, paths, 17)
-        assert set(world.clusters) == {(15, "main"), (17, "main")}
-
-
-def test_an_interrupted_move_holds_apply_back(paths: Paths) -> None:
-    assert upgrade_journal.interruption(paths) is None
-    move = Move(Phase.MOVING, 15, 17, "main", 5432, "auto\n", synapse_ran=True)
-    Journal(paths).write(move)
-    assert paths.database_standstill.exists()
-    problem = upgrade_journal.interruption(paths)
-    assert problem is not None and "--undo" in problem.remedy
-    Journal(paths).write(move.now(Phase.MOVED))
-    assert upgrade_journal.interruption(paths) is None
-    assert not paths.database_standstill.exists()
-
-
-def test_a_damaged_journal_stops_everything(paths: Paths, world: World) -> None:
-    for text in ("{", "[]", '{"format": 2}', '{"format": 1, "phase": "odd"}'):
-        paths.database_move.write_text(text)
-        assert "cannot be read" in refusal(lambda: command(paths, world).run(None))
-    assert world.clock.steps == 0
