@@ -172,17 +172,19 @@ def _is_new(repository: Path, package: Path) -> bool:
 
 def _same_key_as_before(repository: Path, key: Key) -> None:
     published = repository / KEY_NAME
-    if published.exists() and not openpgp.key_with_fingerprint(
-        published.read_bytes(), key.fingerprint
-    ):
+    if not published.exists():
+        return
+    try:
+        openpgp.key_with_fingerprint(published.read_bytes(), key.fingerprint)
+    except openpgp.NoSuchKey as error:
         raise HostError(
             Problem(
                 str(published),
-                f"is not the key {key.fingerprint} that would sign now, and hosts trust only the"
-                " published one",
+                f"is not the key {key.fingerprint} that would sign now ({error}), and hosts trust"
+                " only the published one",
                 "use the key of before (REPO_KEY_HOME, REPO_KEY)",
             )
-        )
+        ) from error
 
 
 def address_of(repository: Path, uri: str | None) -> str:

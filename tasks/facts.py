@@ -11,6 +11,7 @@ from pathlib import Path
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.exceptions import FactProcessError
 
+from . import openpgp
 from .host_state import HostState
 from .observed import parse
 
@@ -66,10 +67,10 @@ def _download(url: str, then: str) -> StringCommand:
 
 
 class SigningKey(FactBase[bytes | None]):
-    """The keyring at a URL, as the host gets it."""
+    """The keyring at a URL, as the host gets it; of what is too large for one, the beginning."""
 
     def command(self, url: str) -> StringCommand:
-        return _download(url, "base64 -w 0 $file")
+        return _download(url, f"head -c {openpgp.LARGEST + 1} $file | base64 -w 0")
 
     def process(self, output: list[str]) -> bytes | None:
         try:

@@ -52,17 +52,20 @@ def checked_key(
     ask: gets a fact of the host. A key and an entry that are there already are believed.
     """
     present = state.keyrings.get(source.keyring)
-    key = present and openpgp.key_with_fingerprint(present, source.key_fingerprint)
-    if not key or key != present:
+    if present and openpgp.holds_only(present, source.key_fingerprint):
+        key = present
+    else:
         fetched = ask(SigningKey, url=source.key_url)
-        key = fetched and openpgp.key_with_fingerprint(fetched, source.key_fingerprint)
-    if not key:
-        return Problem(
-            f"{host}: {source.key_url}",
-            f"does not give the host the key {source.key_fingerprint}, so what it signs cannot "
-            "be trusted",
-            f"check {source.setting} and the host's way to the network",
-        )
+        try:
+            key = openpgp.key_with_fingerprint(fetched or b"", source.key_fingerprint)
+        except openpgp.NoSuchKey as error:
+            reason = f" ({error})" if fetched else ""
+            return Problem(
+                f"{host}: {source.key_url}",
+                f"does not give the host the key {source.key_fingerprint}{reason}, so what it "
+                "signs cannot be trusted",
+                f"check {source.setting} and the host's way to the network",
+            )
     release = f"dists/{source.suite}/InRelease"
     if state.files.get(source.path) == digest(source.content) or (
         ask(Downloadable, url=f"{source.uri}/{release}") is True

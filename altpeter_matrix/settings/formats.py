@@ -257,8 +257,9 @@ def check_port_rule(value: str) -> None:
 def check_fingerprint(value: str) -> None:
     """The fingerprint of an OpenPGP key of version 4."""
     if not re.fullmatch(r"[0-9A-F]{40}", value):
+        newer = re.fullmatch(r"[0-9A-Fa-f]{64}", value)
         raise NotInFormat(
-            "is not in the right form",
+            "is of a v6 key, which gpgv does not know" if newer else "is not in the right form",
             check_fingerprint,
             (visible(value).upper().removeprefix("0X").replace(":", ""),),
             "40 digits and letters from A to F, without spaces, "

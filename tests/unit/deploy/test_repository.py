@@ -152,7 +152,9 @@ def test_a_key_with_another_fingerprint_is_refused_before_anything_changes() -> 
         [host] = state.inventory
         answers(host, BARE)
         with pytest.raises(
-            Refused, match=r"altpeter-matrix\.asc: does not give the host the key 00"
+            Refused,
+            match=r"altpeter-matrix\.asc: does not give the host the key 0{40} "
+            rf"\(it has the v4 key {FINGERPRINT}\), so what it signs cannot be trusted",
         ):
             run(state)
         assert not any(".new" in command for command in told(host))

@@ -74,6 +74,12 @@ from .refusals import GOOD, MAIL, refused
             "as in AAF9AE843A7584B5A3E4CD2BCF45A512DE2DA058",
         ),
         (
+            GOOD + f"synapse_repository: {{key_fingerprint: {'AB' * 32}}}",
+            f'settings.yaml: synapse_repository.key_fingerprint: "{"AB" * 29}A… is of a v6 key, '
+            "which gpgv does not know; write 40 digits and letters from A to F, without spaces, "
+            "as in AAF9AE843A7584B5A3E4CD2BCF45A512DE2DA058",
+        ),
+        (
             GOOD + "aliases: [a.org, a.org]",
             "settings.yaml: aliases: names something twice; remove one of them",
         ),
