@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from altpeter_matrix.host.requirements import os_release
+
 from .observed import (
     Values,
     after,
@@ -47,10 +49,8 @@ class Listener:
     unit: str
 
 
-def _assignments(values: Values) -> Mapping[str, str]:
-    """Shell assignments such as those of os-release(5)."""
-    found = re.findall(r'^(\w+)="?([^"\n]*)"?$', "\n".join(values), re.MULTILINE)
-    return dict(found)
+def _release(values: Values) -> Mapping[str, str]:
+    return os_release("\n".join(values))
 
 
 def _packages(values: Values) -> Mapping[str, Package]:
@@ -161,7 +161,7 @@ class HostState:
     """One observation of a host: each field with the key that it is printed under."""
 
     lock_holder: str | None = observed("lock", first)
-    release: Mapping[str, str] = observed("release", _assignments)
+    release: Mapping[str, str] = observed("release", _release)
     systemd: bool = observed("systemd", any_value)
     free_kib: Mapping[str, int] = observed("disk", numbers)  # by mount point
     free_inodes: Mapping[str, int] = observed("inodes", numbers)

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from altpeter_matrix.base.errors import Problem
+from altpeter_matrix.host.requirements import (
+    FREE_TO_DEPLOY,
+    FREE_TO_INSTALL,
+    INODES_TO_DEPLOY,
+    MIB,
+    release_problem,
+)
 
 from . import ufw
 from .host_state import HostState
 from .target import Target
-
-SUPPORTED = ("bookworm", "trixie", "forky", "sid")
-_MIB = 1024
-_FREE_FOR_PACKAGES = 1500 * _MIB
-_FREE_FOR_CHANGES = 200 * _MIB
-_FREE_INODES = 10_000
 
 
 def problems(target: Target, state: HostState) -> tuple[Problem, ...]:
@@ -31,11 +32,8 @@ def problems(target: Target, state: HostState) -> tuple[Problem, ...]:
 
 
 def _system(state: HostState) -> Iterator[Problem]:
-    name = state.release.get("PRETTY_NAME", "this system")
-    if state.release.get("ID") != "debian" or state.codename not in SUPPORTED:
-        yield Problem(
-            "/etc/os-release", f"{name} is not supported", "use Debian 12, Debian 13 or sid"
-        )
+    if problem := release_problem(state.release):
+        yield problem
     if not state.systemd:
         yield Problem(
             "/run/systemd/system",
@@ -60,17 +58,19 @@ def _packages(state: HostState) -> Iterator[Problem]:
 
 
 def _disk(state: HostState) -> Iterator[Problem]:
-    needed = _FREE_FOR_CHANGES if state.synapse_installed else _FREE_FOR_PACKAGES
+    needed = FREE_TO_DEPLOY if state.synapse_installed else FREE_TO_INSTALL
     for mount, free in state.free_kib.items():
-        if free < needed:
+        if free * 1024 < needed:
             yield Problem(
                 mount,
-                f"has {free // _MIB} MiB free, {needed // _MIB} MiB are needed",
+                f"has {free * 1024 // MIB} MiB free, {needed // MIB} MiB are needed",
                 "free some space or enlarge the disk",
             )
     for mount, free in state.free_inodes.items():
-        if free < _FREE_INODES:
-            yield Problem(mount, f"has {free} inodes free", f"free some: {_FREE_INODES} are needed")
+        if free < INODES_TO_DEPLOY:
+            yield Problem(
+                mount, f"has {free} inodes free", f"free some: {INODES_TO_DEPLOY} are needed"
+            )
 
 
 def _ports(target: Target, state: HostState) -> Iterator[Problem]:

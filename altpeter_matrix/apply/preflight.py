@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from ..base import untrusted_files
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
+from ..host import requirements
 from ..host.facts import HostFacts, Synapse
+from ..host.requirements import FREE_TO_APPLY, INODES_TO_APPLY, MIB
 from ..postgresql import database_record, synapse_database, upgrade_journal
 from ..settings.model import Settings
 from ..synapse import identity
@@ -21,9 +23,6 @@ from ..synapse import identity
 if TYPE_CHECKING:
     from .prepared import Rendered
 
-SUPPORTED = ("12", "13")
-UNRELEASED = ("forky", "sid")
-LEAST_FREE = 64 * 1024**2
 SOCKET = re.compile(r"socket:\[(\d+)\]")
 SECOND_LOOK = 0.5  # seconds
 
@@ -34,15 +33,8 @@ def release_problems(paths: Paths) -> list[Problem]:
         text = paths.on_host("/etc/os-release").read_text(encoding="utf-8")
     except OSError:
         text = ""
-    values = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text, re.MULTILINE))
-    if values.get("ID") == "debian":
-        if values.get("VERSION_ID") in SUPPORTED:
-            return []
-        codename = values.get("VERSION_CODENAME", "")
-        if codename in UNRELEASED or "sid" in values.get("PRETTY_NAME", ""):
-            return []
-    name = values.get("PRETTY_NAME") or "this system"
-    return [Problem("/etc/os-release", f"{name} is not supported", "use Debian 12, 13 or unstable")]
+    problem = requirements.release_problem(requirements.os_release(text))
+    return [problem] if problem else []
 
 
 def disk_problems(paths: Paths) -> list[Problem]:
@@ -61,11 +53,11 @@ def disk_problems(paths: Paths) -> list[Problem]:
             found[device] = Problem(
                 str(existing), "is on a read-only file system", "look at `dmesg`, then repair it"
             )
-        elif free < (LEAST_FREE if place != paths.runtime else 1024**2):
+        elif free < (FREE_TO_APPLY if place != paths.runtime else MIB):
             found[device] = Problem(
-                str(existing), f"its disk has only {free // 1024**2} MiB left", "free some space"
+                str(existing), f"its disk has only {free // MIB} MiB left", "free some space"
             )
-        elif state.f_files and state.f_favail < 200:
+        elif state.f_files and state.f_favail < INODES_TO_APPLY:
             found[device] = Problem(str(existing), "its disk has no inodes left", "remove files")
     return list(found.values())
 

@@ -1,1 +1,4 @@
-"""The host under the programs: links in /etc, drop-ins, certificates, addresses, backups."""
+"""The host under the programs: links in /etc, drop-ins, certificates, addresses, backups.
+
+And what a host must be.
+"""

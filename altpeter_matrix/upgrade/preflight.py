@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..apply.activation import Host
-from ..apply.preflight import LEAST_FREE, disk_problems
+from ..apply.preflight import disk_problems
 from ..apply.prepared import read_settings, render_host
 from ..apt import candidates, keyrings
 from ..apt.candidates import Candidate
@@ -25,6 +25,7 @@ from ..base.resources import document
 from ..host import last_backup
 from ..host.facts import Synapse
 from ..host.links import SYNAPSE as OUR_LINK
+from ..host.requirements import FREE_TO_APPLY
 from ..synapse import conffile_edits, config_files, schema_numbers
 from . import candidate_code
 from .preflight_result import Verdict
@@ -131,11 +132,11 @@ def _disk(paths: Paths, synapse: Synapse, version: str, size: int) -> Iterator[F
         yield Finding("error", problem)
     for place in (paths.state, paths.on_host("/opt" if synapse.bundled else "/usr")):
         free = _free(place)
-        if free < size + LEAST_FREE:
+        if free < size + FREE_TO_APPLY:
             yield error(
                 str(place),
                 f"its disk has {free // 1024**2} MiB left, and Synapse {version} needs"
-                f" {(size + LEAST_FREE) // 1024**2}",
+                f" {(size + FREE_TO_APPLY) // 1024**2}",
                 f"free some space (`apt-get clean`, old logs), {_AGAIN}",
             )
 
