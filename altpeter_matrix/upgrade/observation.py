@@ -25,7 +25,8 @@ _PROPERTIES = (
 )
 _TELLING = re.compile(r"error|exception|fatal|\bkilled\b|out of memory", re.IGNORECASE)
 _ORDINARY = re.compile(r" - (INFO|DEBUG) - ")
-# struct flock, see fcntl(2): type, whence, start, length, and the process that holds it.
+# struct flock, see fcntl(2): type, whence, start, length, and the process that holds it. Python is
+# built for files of 64 bits on every architecture, and aligns as C does.
 _FLOCK = "hhqqi"
 _LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock")
 # A process that leaves the host less than this, and has most of it itself, is about to fall.
