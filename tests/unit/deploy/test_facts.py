@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tasks import facts
 from tasks.host_state import HostState
 from tasks.observed import BEGIN, END, parse
-from tests.unit.deploy.observing import told
+from tests.unit.deploy.observing import TASKS, told
 
 
 def test_the_script_prints_what_the_parser_reads(tmp_path: Path) -> None:
@@ -58,6 +58,26 @@ def test_the_script_finds_a_different_password(tmp_path: Path) -> None:
         ["sh", "-c", script], input="se'cret\n", capture_output=True, text=True, check=True
     )
     assert not parse(HostState, result.stdout.splitlines()).smtp_password_same
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_who_holds_dpkgs_lock_has_it_open(opened: bool, tmp_path: Path) -> None:
+    """The kernel names it by device and inode, of which either may be another file's elsewhere."""
+    lock, locks = tmp_path / "lock-frontend", tmp_path / "locks"
+    lock.touch()
+    row = f"7: POSIX  ADVISORY  WRITE {os.getpid()} 00:2a:{lock.stat().st_ino} 0 EOF"
+    locks.write_text(f"{row}\n7: -> {row[3:]}\n")
+    head = (TASKS / "observe.sh").read_text()
+    for real, fake in (("/var/lib/dpkg/lock-frontend", lock), ("/proc/locks", locks)):
+        assert real in head
+        head = head.replace(real, str(fake))
+    with (lock if opened else locks).open():
+        done = subprocess.run(
+            ["sh", "-c", f"LOCK_TIMEOUT=0\n{head}\necho yes | tell end"],
+            capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    name = Path("/proc/self/comm").read_text().strip()
+    assert parse(HostState, done.stdout.splitlines()).lock_holder == (name if opened else None)
 
 
 @pytest.mark.parametrize(
