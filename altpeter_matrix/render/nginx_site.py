@@ -51,8 +51,8 @@ LONGEST_ADDRESS = 14000
 LONGEST_HOLD = 90
 
 # Requests for Synapse that nginx has open at a time, each on two of the connections that one worker
-# process has (nginx/main_file.CONNECTIONS), even if one process got them all: the rest is for what needs
-# no Synapse.
+# process has (nginx/main_file.CONNECTIONS), even if one process got them all: the rest is for what
+# needs no Synapse.
 MOST_REQUESTS = 12000
 # Of one address. Behind one may be a whole campus, or another proxy.
 MOST_REQUESTS_OF_ADDRESS = 2000
