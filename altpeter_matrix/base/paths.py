@@ -102,7 +102,7 @@ class Paths:
         return self.state / "held-back.json"
 
     @property
-    def upgrade_verdicts(self) -> Path:
+    def preflight_results(self) -> Path:
         """What the checks of candidates found last."""
         return self.state / "upgrade-checks.json"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .yaml_scalars import as_yaml
 
-Finding = tuple[tuple[str, ...], str, str]  # the way to the value, what is wrong, remedy
+Unsayable = tuple[tuple[str, ...], str, str]  # the way to the value, what is wrong, remedy
 
 # A configuration has a dozen levels; Python's own writers end at some hundreds.
 DEEPEST = 50
@@ -95,7 +95,7 @@ def _parts_of(value: object) -> Iterable[tuple[str, object]] | None:
     return None
 
 
-def not_json(value: object, at: tuple[str, ...] = ()) -> Iterator[Finding]:
+def not_json(value: object, at: tuple[str, ...] = ()) -> Iterator[Unsayable]:
     """What of a value JSON cannot say, or not so that each reader understands the same."""
     if isinstance(value, Mapping):
         for key in value:
@@ -120,7 +120,7 @@ def not_json(value: object, at: tuple[str, ...] = ()) -> Iterator[Finding]:
         yield at, f"is {_kind(value)}, which JSON cannot say", f"write {_for_json(value)}"
 
 
-def not_synapse(value: object, at: tuple[str, ...] = ()) -> Iterator[Finding]:
+def not_synapse(value: object, at: tuple[str, ...] = ()) -> Iterator[Unsayable]:
     """What of a value cannot be handed on to Synapse as it is."""
     if isinstance(value, Mapping):
         for key in value:
@@ -142,20 +142,20 @@ def not_synapse(value: object, at: tuple[str, ...] = ()) -> Iterator[Finding]:
 def _parts(
     value: object,
     at: tuple[str, ...],
-    check: Callable[[object, tuple[str, ...]], Iterator[Finding]],
-) -> Iterator[Finding]:
+    check: Callable[[object, tuple[str, ...]], Iterator[Unsayable]],
+) -> Iterator[Unsayable]:
     for name, part in _parts_of(value) or ():
         yield from check(part, (*at, name))
 
 
-def _odd_key(key: object, mapping: Mapping[Any, Any], at: tuple[str, ...]) -> Finding:
+def _odd_key(key: object, mapping: Mapping[Any, Any], at: tuple[str, ...]) -> Unsayable:
     name = shown_key(key)
     if name in mapping:
         return (*at, name), "is there twice: as text and not as text", "remove one of them"
     return (*at, name), "is a key that is no text, as it is in JSON", f"write {as_yaml(name)}"
 
 
-def _halves(text: str, at: tuple[str, ...]) -> Iterator[Finding]:
+def _halves(text: str, at: tuple[str, ...]) -> Iterator[Unsayable]:
     """YAML can write the two halves by which UTF-16 says a character; UTF-8 cannot."""
     try:
         text.encode()

@@ -55,16 +55,16 @@ def _check(deb: Path, package: str) -> int:
     from .support import host, say  # noqa: PLC0415
 
     try:
-        verdict = check_file(host(), deb, anew=False)
+        result = check_file(host(), deb, anew=False)
     except (MatrixConfigError, OSError) as error:
         # Nothing is known against it, and a host on which apt does nothing cannot be repaired.
         say("warning", problems_of(error))
         return 0
-    if verdict is None or verdict.ok:
+    if result is None or result.ok:
         _answer_questions(package)
         return 0
-    say("error", verdict.errors)
-    what = f"{verdict.package} {verdict.version}"
+    say("error", result.errors)
+    what = f"{result.package} {result.version}"
     print(
         f"altpeter-matrix: {what} would not serve here, so it is held back from now on.\n"
         "Nothing was installed. Run the same command again: it leaves this version out.",

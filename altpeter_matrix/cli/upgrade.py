@@ -11,7 +11,7 @@ from ..base.errors import MatrixConfigError, Problem
 from .support import host, reporting, say, say_json
 
 if TYPE_CHECKING:
-    from ..upgrade.preflight_result import Verdict
+    from ..upgrade.preflight_result import PreflightResult
 
 
 @click.group()
@@ -34,22 +34,22 @@ def check(version: str | None, as_json: bool, automatic: bool) -> None:
     progress = (lambda text: click.echo(text, err=True)) if not as_json else (lambda text: None)
     try:
         if automatic:
-            verdicts = check_automatically(host(), say=progress)
+            results = check_automatically(host(), say=progress)
         else:
-            verdicts = check_offered(host(), version, say=progress)
+            results = check_offered(host(), version, say=progress)
     finally:
         _renew_key(daily=automatic)
     if as_json:
         say_json(
-            {"ok": all(one.ok for one in verdicts), "checked": [v.as_json() for v in verdicts]}
+            {"ok": all(one.ok for one in results), "checked": [one.as_json() for one in results]}
         )
     else:
-        for verdict in verdicts:
-            _show(verdict)
-        if not verdicts and not automatic:
+        for result in results:
+            _show(result)
+        if not results and not automatic:
             click.echo("apt offers no newer Synapse.")
     # The service has done its work when it has held something back.
-    sys.exit(0 if automatic or all(one.ok for one in verdicts) else 1)
+    sys.exit(0 if automatic or all(one.ok for one in results) else 1)
 
 
 def _renew_key(*, daily: bool) -> None:
@@ -66,17 +66,17 @@ def _renew_key(*, daily: bool) -> None:
             renew(paths, repository)
 
 
-def _show(verdict: "Verdict") -> None:
-    kind = "security update " if verdict.security else ""
-    answer = "would serve here" if verdict.ok else "would NOT serve here and is held back"
-    click.echo(f"{kind}{verdict.package} {verdict.version} (now {verdict.installed}) {answer}.")
-    if verdict.way_back is not None:
-        way = "possible" if verdict.way_back else "NOT possible without restoring a backup"
-        click.echo(f"  going back to {verdict.installed} afterwards: {way}")
-    for what in verdict.unchecked:
+def _show(result: "PreflightResult") -> None:
+    kind = "security update " if result.security else ""
+    answer = "would serve here" if result.ok else "would NOT serve here and is held back"
+    click.echo(f"{kind}{result.package} {result.version} (now {result.installed}) {answer}.")
+    if result.way_back is not None:
+        way = "possible" if result.way_back else "NOT possible without restoring a backup"
+        click.echo(f"  going back to {result.installed} afterwards: {way}")
+    for what in result.unchecked:
         click.echo(f"  not checked: {what}")
-    say("error", verdict.errors)
-    say("warning", verdict.warnings)
+    say("error", result.errors)
+    say("warning", result.warnings)
 
 
 @upgrade.command()

@@ -28,7 +28,7 @@ from ..host.links import SYNAPSE as OUR_LINK
 from ..host.requirements import FREE_TO_APPLY
 from ..synapse import conffile_edits, config_files, schema_numbers
 from . import candidate_code
-from .preflight_result import Verdict
+from .preflight_result import PreflightResult
 
 # Older ones have holes that are known: whatever replaces them is a security update.
 SAFE_SINCE = "1.157.2"
@@ -41,7 +41,7 @@ _BACKUP = (
 _AGAIN = "then `altpeter-matrix upgrade check`"
 
 
-def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
+def check(host: Host, synapse: Synapse, deb: Path) -> PreflightResult:
     """Every check on a package file. HostError when it cannot be looked at at all."""
     paths = host.paths
     version = candidates.field(deb, "Version")
@@ -49,7 +49,7 @@ def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
     findings = list(_disk(paths, synapse, version, size))
     if findings:
         late, skipped = _backup(paths, version, None, security=False)
-        return Verdict(
+        return PreflightResult(
             synapse.package,
             version,
             synapse.version,
@@ -63,7 +63,7 @@ def check(host: Host, synapse: Synapse, deb: Path) -> Verdict:
         return _examine(paths, candidate)
 
 
-def _examine(paths: Paths, candidate: Candidate) -> Verdict:
+def _examine(paths: Paths, candidate: Candidate) -> PreflightResult:
     unchecked: list[str] = []
     options = _options(paths)
     findings: list[Finding] = []
@@ -103,7 +103,7 @@ def _examine(paths: Paths, candidate: Candidate) -> Verdict:
     findings += found
     unchecked += skipped
     clean = tuple(_redacted(one, options) for one in dict.fromkeys(findings))
-    return Verdict(
+    return PreflightResult(
         candidate.synapse.package, candidate.version, candidate.synapse.version,
         security, way_back, clean, tuple(unchecked),
     )  # fmt: skip

@@ -17,7 +17,7 @@ _VALID = 20 * 3600.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PreflightResult:
     """findings: an error holds the candidate back, a warning is told.
 
     way_back: whether the installed version can run on the database that the candidate leaves;
@@ -84,7 +84,7 @@ class Check:
 def checks(paths: Paths) -> tuple[Check, ...]:
     """The last checks, the newest first."""
     try:
-        data: dict[str, Any] = json.loads(paths.upgrade_verdicts.read_bytes())
+        data: dict[str, Any] = json.loads(paths.preflight_results.read_bytes())
         if data["format"] != FORMAT:
             return ()
         return tuple(Check(**one) for one in data["checks"])
@@ -92,11 +92,9 @@ def checks(paths: Paths) -> tuple[Check, ...]:
         return ()
 
 
-def note(paths: Paths, verdict: Verdict, inputs: str) -> None:
+def note(paths: Paths, result: PreflightResult, inputs: str) -> None:
     """Remember a check, in the place of an earlier one of the same version."""
-    check = Check(
-        verdict.package, verdict.version, inputs, verdict.ok, verdict.way_back, time.time()
-    )
+    check = Check(result.package, result.version, inputs, result.ok, result.way_back, time.time())
     others = [one for one in checks(paths) if not _same(one, check)]
     _write(paths, [check, *others][:_KEPT])
 
@@ -112,4 +110,4 @@ def _same(one: Check, other: Check) -> bool:
 
 def _write(paths: Paths, kept: Iterable[Check]) -> None:
     text = json.dumps({"format": FORMAT, "checks": [asdict(one) for one in kept]}, indent=2)
-    disk.replace(paths.upgrade_verdicts, f"{text}\n".encode(), 0o644)
+    disk.replace(paths.preflight_results, f"{text}\n".encode(), 0o644)

@@ -21,7 +21,7 @@ from ..base.locks import UPGRADE_CHECK, exclusive, locked
 from ..base.paths import Paths
 from ..host.facts import Synapse
 from . import preflight, preflight_result
-from .preflight_result import Verdict
+from .preflight_result import PreflightResult
 
 Say = Callable[[str], None]
 _ROUNDS = 5
@@ -31,7 +31,7 @@ _PATIENCE = 300.0
 
 def check_offered(
     host: Host, version: str | None = None, *, anew: bool = True, say: Say = lambda _: None
-) -> tuple[Verdict, ...]:
+) -> tuple[PreflightResult, ...]:
     """Check the version that apt would install and those that wait for a cause to go away.
 
     version: check this one instead. anew: also one that was cleared before.
@@ -45,7 +45,7 @@ def check_offered(
             return ()
         offer = candidates.offer(synapse.package)
         _forget(host.paths, synapse, offer)
-        verdicts: list[Verdict] = []
+        results: list[PreflightResult] = []
         problems: list[Problem] = []
         state = _inputs(host.paths)
         for one in [version] if version else _due(host.paths, synapse, offer):
@@ -54,12 +54,12 @@ def check_offered(
             say(f"Checking Synapse {one}.")
             try:
                 with candidates.downloaded(host.paths, synapse.package, one) as deb:
-                    verdicts.append(_decide(host, synapse, deb, state))
+                    results.append(_decide(host, synapse, deb, state))
             except HostError as error:
                 problems += error.problems
         if problems:
             raise HostError(problems)
-        return tuple(verdicts)
+        return tuple(results)
 
 
 def _is_cleared(paths: Paths, synapse: Synapse, version: str, state: str) -> bool:
@@ -77,20 +77,20 @@ def _is_cleared(paths: Paths, synapse: Synapse, version: str, state: str) -> boo
     )
 
 
-def check_automatically(host: Host, *, say: Say) -> tuple[Verdict, ...]:
+def check_automatically(host: Host, *, say: Say) -> tuple[PreflightResult, ...]:
     """What is new, and again for as long as something changes meanwhile.
 
     systemd starts the service once: a settings file or a list of packages that changes while it
     runs would otherwise wait for the next day.
     """
     _forget_secrets(host.paths)
-    verdicts: tuple[Verdict, ...] = ()
+    results: tuple[PreflightResult, ...] = ()
     for _ in range(_ROUNDS):
         before = _situation(host.paths)
-        verdicts += check_offered(host, anew=False, say=say)
+        results += check_offered(host, anew=False, say=say)
         if _situation(host.paths) == before:
             break
-    return verdicts
+    return results
 
 
 def _forget_secrets(paths: Paths) -> None:
@@ -109,7 +109,7 @@ def _situation(paths: Paths) -> tuple[str, str | None]:
     return state, None if synapse is None else candidates.offer(synapse.package).newest
 
 
-def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
+def check_file(host: Host, deb: Path, *, anew: bool = True) -> PreflightResult | None:
     """Check a package file that is about to be installed.
 
     None: nothing speaks against it: it is not an upgrade, or was checked already.
@@ -129,41 +129,41 @@ def check_file(host: Host, deb: Path, *, anew: bool = True) -> Verdict | None:
         return _decide(host, synapse, deb, state)
 
 
-def _decide(host: Host, synapse: Synapse, deb: Path, state: str) -> Verdict:
+def _decide(host: Host, synapse: Synapse, deb: Path, state: str) -> PreflightResult:
     paths = host.paths
-    verdict = preflight.check(host, synapse, deb)
+    result = preflight.check(host, synapse, deb)
     try:
-        _act_on(paths, synapse, verdict, state)
+        _act_on(paths, synapse, result, state)
     except (HostError, OSError) as error:
-        # A full disk, a lock: the verdict itself is what counts, for apt's hook acts on it.
+        # A full disk, a lock: the result itself is what counts, for apt's hook acts on it.
         for problem in problems_of(error):
             notify.journal(str(problem), error=True)
-    return verdict
+    return result
 
 
-def _act_on(paths: Paths, synapse: Synapse, verdict: Verdict, state: str) -> None:
-    preflight_result.note(paths, verdict, state)
-    if not is_newer(verdict.version, synapse.version):
+def _act_on(paths: Paths, synapse: Synapse, result: PreflightResult, state: str) -> None:
+    preflight_result.note(paths, result, state)
+    if not is_newer(result.version, synapse.version):
         return  # apt does not install it by itself
-    if verdict.ok:
-        held = [one for one in pins.held(paths) if one.version == verdict.version]
+    if result.ok:
+        held = [one for one in pins.held(paths) if one.version == result.version]
         if any(one.retried for one in held):
-            pins.release(paths, verdict.package, verdict.version)
-        what = f"{verdict.package} {verdict.version}"
+            pins.release(paths, result.package, result.version)
+        what = f"{result.package} {result.version}"
         notify.journal(f"{what} was checked and may be installed", error=False)
-    elif not _is_judged(paths, verdict):
+    elif not _is_judged(paths, result):
         pins.hold_back(
-            paths, verdict.package, verdict.version, verdict.reason, verdict.security,
+            paths, result.package, result.version, result.reason, result.security,
             retried=True,
         )  # fmt: skip
 
 
-def _is_judged(paths: Paths, verdict: Verdict) -> bool:
+def _is_judged(paths: Paths, result: PreflightResult) -> bool:
     """Held back for good, by the health gate: this check must not make that temporary."""
     return any(
-        one.version == verdict.version and not one.retried
+        one.version == result.version and not one.retried
         for one in pins.held(paths)
-        if one.package == verdict.package
+        if one.package == result.package
     )
 
 

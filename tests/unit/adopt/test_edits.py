@@ -102,9 +102,9 @@ def test_debians_own_synapse_is_held_back_likewise(
     new = candidate.root / HOMESERVER
     new.parent.mkdir(parents=True)
     new.write_text(f"{packaged}# Changed by Debian.\n")
-    verdict = preflight._examine(edited.paths, candidate)
-    assert [one.where for one in verdict.errors] == [str(edited.root / HOMESERVER)]
-    assert verdict.package == "matrix-synapse" and "own code" in "".join(verdict.unchecked)
+    result = preflight._examine(edited.paths, candidate)
+    assert [one.where for one in result.errors] == [str(edited.root / HOMESERVER)]
+    assert result.package == "matrix-synapse" and "own code" in "".join(result.unchecked)
     edited.write(HOMESERVER, packaged)
     assert preflight._examine(edited.paths, candidate).ok
 

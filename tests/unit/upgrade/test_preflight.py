@@ -21,7 +21,7 @@ from altpeter_matrix.render import apt_options
 from altpeter_matrix.settings.model import parse_settings_text
 from altpeter_matrix.synapse.schema_numbers import FILE
 from altpeter_matrix.upgrade import preflight, preflight_result
-from altpeter_matrix.upgrade.preflight_result import Verdict
+from altpeter_matrix.upgrade.preflight_result import PreflightResult
 
 from ..fake_host import NAME, FakeHost
 from ..host_fixtures import fresh, serving
@@ -48,8 +48,8 @@ def candidate(root: Path, installed: str = "1.163.2+b1") -> Candidate:
     return Candidate(synapse, "1.164.0+b1", root)
 
 
-def verdict(*findings: Finding) -> Verdict:
-    return Verdict("matrix-synapse-py3", "1.164", "1.163", False, True, findings)
+def result(*findings: Finding) -> PreflightResult:
+    return PreflightResult("matrix-synapse-py3", "1.164", "1.163", False, True, findings)
 
 
 def whats(findings: Any) -> str:
@@ -148,7 +148,7 @@ def test_a_verdict_holds_for_the_same_host_and_not_for_ever(
 ) -> None:
     paths = Paths(tmp_path)
     paths.state.mkdir(parents=True)
-    preflight_result.note(paths, verdict(), "as it is")
+    preflight_result.note(paths, result(), "as it is")
     check = preflight_result.last_check(paths, "matrix-synapse-py3", "1.164")
     assert check is not None and check.ok
     assert check.still_holds("as it is") and not check.still_holds("changed")
@@ -159,7 +159,7 @@ def test_a_verdict_holds_for_the_same_host_and_not_for_ever(
 
 
 def test_all_reasons_are_told_at_once() -> None:
-    found = verdict(error("A", "first", "do"), warning("B", "w", "x"), error("C", "second", "y"))
+    found = result(error("A", "first", "do"), warning("B", "w", "x"), error("C", "second", "y"))
     assert found.reason == Problem("A", "first; C: second", "do")
     assert json.loads(json.dumps(found.as_json()))["ok"] is False
 

@@ -15,7 +15,7 @@ from altpeter_matrix.base.errors import HostError, Problem, error
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.host.facts import SYNAPSE_PACKAGES, Synapse
 from altpeter_matrix.upgrade import preflight, preflight_result, preflight_run
-from altpeter_matrix.upgrade.preflight_result import Verdict
+from altpeter_matrix.upgrade.preflight_result import PreflightResult
 
 CAUSE = Problem("Synapse", "no good", "mend it")
 
@@ -46,11 +46,11 @@ class World:
             raise HostError(Problem(version, "cannot be downloaded", "wait"))
         yield Path(version)
 
-    def check(self, _host: Host, synapse: Synapse, deb: Path) -> Verdict:
+    def check(self, _host: Host, synapse: Synapse, deb: Path) -> PreflightResult:
         self.checked.append(str(deb))
         self.during()
         found = (error(CAUSE.where, CAUSE.what, CAUSE.remedy),) if str(deb) in self.bad else ()
-        return Verdict(synapse.package, str(deb), synapse.version, False, True, found)
+        return PreflightResult(synapse.package, str(deb), synapse.version, False, True, found)
 
     def field(self, deb: Path, name: str) -> str:
         return {"Package": self.package, "Version": str(deb)}[name]
@@ -158,8 +158,8 @@ def test_what_changes_during_a_check_is_looked_at_before_it_ends(world: World) -
 
 def test_apt_is_refused_a_package_that_would_not_serve(world: World) -> None:
     world.bad = {"2.0"}
-    verdict = preflight_run.check_file(world.host, Path("2.0"), anew=False)
-    assert verdict is not None and not verdict.ok and world.held == ["2.0"]
+    result = preflight_run.check_file(world.host, Path("2.0"), anew=False)
+    assert result is not None and not result.ok and world.held == ["2.0"]
 
 
 def test_apt_may_go_back_to_an_older_version_whatever_that_says(world: World) -> None:
@@ -209,5 +209,5 @@ def test_a_full_disk_does_not_let_a_refused_package_through(
         raise OSError(28, "No space left on device", "/var/lib")
 
     monkeypatch.setattr(preflight_result, "note", full)
-    verdict = preflight_run.check_file(world.host, Path("2.0"))
-    assert verdict is not None and not verdict.ok
+    result = preflight_run.check_file(world.host, Path("2.0"))
+    assert result is not None and not result.ok
