@@ -61,7 +61,7 @@ class Edits:
         return _HEADER + yaml.safe_dump(dict(self.carried), sort_keys=True, allow_unicode=True)
 
 
-def survey(paths: Paths) -> Edits:
+def decide(paths: Paths) -> Edits:
     """Decide. Raises MatrixConfigError with everything that forbids it; changes nothing."""
     files = conffile_edits.edited(paths)
     if not files:
@@ -124,7 +124,7 @@ def adopt(host: Host) -> tuple[Report, Path]:
     """Do it; what was done, and where the edited files are. MatrixConfigError: nothing changed."""
     paths = host.paths
     with exclusive(paths):
-        edits = survey(paths)
+        edits = decide(paths)
         store = Store(paths, edits.rendered.accounts)
         _require_same(paths, store, edits)
         kept = _keep(store, edits)

@@ -43,7 +43,7 @@ def _sources(paths: Paths, conffiles: list[Path]) -> Iterator[dict[Path, bytes]]
     """Cheapest first."""
     for suffix in ("", ".dpkg-dist", ".dpkg-new"):
         beside = {path: path.with_name(path.name + suffix) for path in conffiles}
-        found = untrusted_files.look(paths, beside.values())
+        found = untrusted_files.contents_or_problems(paths, beside.values())
         yield {
             path: text for path, one in beside.items() if isinstance(text := found.get(one), bytes)
         }

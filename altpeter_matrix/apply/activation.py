@@ -45,7 +45,7 @@ def activate(  # noqa: PLR0917 - keyword names would only repeat the types
     fallback: Generation | None,
     work: Work,
 ) -> None:
-    """Flip, settle the services, ask for health; any failure goes back."""
+    """Flip, have the services follow, ask for health; any failure goes back."""
     try:
         _replace_hand_made_changes(host, store, work)
         if store.current_number() != number:
@@ -56,7 +56,7 @@ def activate(  # noqa: PLR0917 - keyword names would only repeat the types
         # Only now: before, they would hold back a Synapse that served without us.
         if drop_ins.unmask(host.paths):
             host.services.reload_units()
-        actions = host.services.settle()
+        actions = host.services.follow_generation()
         work.done += [
             _past(program, action)
             for program, action in actions.items()
@@ -94,7 +94,7 @@ def _go_back(
             note = f"generation {fallback.number} is active again"
             try:
                 store.activate(fallback.number)
-                host.services.settle()
+                host.services.follow_generation()
             except (MatrixConfigError, OSError) as second:
                 note += f", but: {'; '.join(map(str, problems_of(second)))}"
             if number > fallback.number:

@@ -22,7 +22,7 @@ def prepare(paths: Paths, rendered: Rendered) -> Rendered:
     certificate.ensure_placeholder(paths, rendered.settings.certificate_names)
     disk.ensure_directory(paths.acme_webroot, 0o755)
     disk.ensure_directory(paths.runtime, 0o755)
-    identity.settle(paths, rendered.settings, rendered.synapse, missing_only=True)
+    identity.follow_settings(paths, rendered.settings, rendered.synapse, missing_only=True)
     return rendered
 
 

@@ -99,7 +99,7 @@ def _of_synapse(paths: Paths) -> Iterator[str]:
             yield f"{directory} {error}"
             continue
         files += (directory / name for name in names if name.endswith(".yaml"))
-    for path, found in untrusted_files.look(paths, files).items():
+    for path, found in untrusted_files.contents_or_problems(paths, files).items():
         yield f"{path.name}\n{found if isinstance(found, Problem) else _text(found)}"
 
 

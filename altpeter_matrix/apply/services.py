@@ -212,7 +212,7 @@ class Services:
         if self.present:
             run("systemctl", "daemon-reload")
 
-    def settle(self) -> dict[str, Action]:
+    def follow_generation(self) -> dict[str, Action]:
         """Bring both services to the current generation; what was done."""
         if not self.present:
             return dict.fromkeys(UNITS, Action.NOTHING)

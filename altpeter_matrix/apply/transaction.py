@@ -19,7 +19,7 @@ from .generations import Generation, Store, records_of
 from .last_apply import Outcome, Record
 from .prepared import Rendered, render_host, settings_text
 from .services import NGINX
-from .up_to_date import Report, look, nothing_to_do, standing_notices
+from .up_to_date import Report, nothing_to_do, observe, standing_notices
 
 
 def apply(
@@ -32,7 +32,7 @@ def apply(
     with exclusive(host.paths, wait):
         record = Record(host.paths)
         last = record.read()
-        state = look(host.paths, host.services, last)
+        state = observe(host.paths, host.services, last)
         if state.settled:
             return nothing_to_do(host.paths, last, state)
         written = input_fingerprint.written_fingerprint(host.paths)
@@ -88,7 +88,7 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     local = rendered.local_database
     if host.services.present and local is not None and synapse_database.ensure(local):
         work.done.append(f"made the database {local}")
-    changed = identity.settle(paths, settings, rendered.synapse, missing_only=False)
+    changed = identity.follow_settings(paths, settings, rendered.synapse, missing_only=False)
     work.done += [f"set Synapse's {name}" for name in changed]
 
     _notice_new_certificate(host, rendered)

@@ -39,7 +39,7 @@ def report_if_settled(paths: Paths, services: Services) -> Report | None:
     """The report of an apply with nothing to do; None when there is something."""
     with exclusive(paths):
         last = Record(paths).read()
-        state = look(paths, services, last)
+        state = observe(paths, services, last)
         return nothing_to_do(paths, last, state) if state.settled else None
 
 
@@ -52,7 +52,7 @@ def nothing_to_do(paths: Paths, last: Outcome, state: State) -> Report:
     return Report(last.generation, notices=state.notices)
 
 
-def look(paths: Paths, services: Services, last: Outcome) -> State:
+def observe(paths: Paths, services: Services, last: Outcome) -> State:
     """Whether inputs, generated files, links and processes are as the last apply left them."""
     if not last.ok or last.inputs != input_fingerprint.fingerprint(paths, last.watched):
         return State(False)

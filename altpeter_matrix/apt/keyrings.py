@@ -30,12 +30,13 @@ class State:
 
 def findings(paths: Paths) -> tuple[list[Finding], list[str]]:
     """Keys that have expired or soon will, and what could not be checked."""
-    states, unchecked = look(paths)
-    return [Finding("warning", state.problem) for state in states], unchecked
+    found, unchecked = states(paths)
+    return [Finding("warning", state.problem) for state in found], unchecked
 
 
-def look(paths: Paths) -> tuple[list[State], list[str]]:
-    states: list[State] = []
+def states(paths: Paths) -> tuple[list[State], list[str]]:
+    """The keys of the repositories that expire, and what could not be checked."""
+    found: list[State] = []
     unchecked: list[str] = []
     for files, sources in _repositories(paths, unchecked).items():
         try:
@@ -48,10 +49,10 @@ def look(paths: Paths) -> tuple[list[State], list[str]]:
                     continue
                 known, unknown = _signers(paths, keys, sources)
         except HostError:
-            return states, [*unchecked, _UNKNOWN]
-        states += _expiry(files[-1], signing, known)
-        states += _announced(files[-1], unknown)
-    return states, list(dict.fromkeys(unchecked))
+            return found, [*unchecked, _UNKNOWN]
+        found += _expiry(files[-1], signing, known)
+        found += _announced(files[-1], unknown)
+    return found, list(dict.fromkeys(unchecked))
 
 
 def _repositories(paths: Paths, unchecked: list[str]) -> dict[tuple[Path, ...], list[Source]]:

@@ -113,7 +113,7 @@ def release(paths: Paths, package: str, version: str | None = None) -> tuple[Hel
     return gone
 
 
-def settle(paths: Paths) -> None:
+def complete(paths: Paths) -> None:
     """Make the pin and the login message what the record says, after a run that was killed."""
     with locked(paths, HELD_BACK, _PATIENCE):
         _show(paths, held(paths))
@@ -183,7 +183,7 @@ def _tell_alone(paths: Paths, entry: HeldBack) -> None:
             " or\n`apt update`. `altpeter-matrix upgrade check` tries it now.\n"
         )
     if not notify.mail(f"{kind} of {entry.package} to {entry.version} is held back", text):
-        return  # the next settle tries again
+        return  # the next run tries again
     with locked(paths, HELD_BACK, _PATIENCE):
         _write(paths, [_told(one) if _same(one, entry) else one for one in held(paths)])
 

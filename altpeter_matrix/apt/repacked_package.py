@@ -67,7 +67,7 @@ def _conffiles(paths: Paths) -> tuple[dict[str, bytes], set[str]]:
     edited = set()
     for name, recorded in recorded_md5(paths).items():
         file = paths.on_host(name)
-        text = untrusted_files.look(paths, [file]).get(file)
+        text = untrusted_files.contents_or_problems(paths, [file]).get(file)
         if isinstance(text, bytes) and md5(text) == recorded:
             whole[name] = text
         else:

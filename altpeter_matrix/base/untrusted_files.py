@@ -46,7 +46,7 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 )
 
 
-def look(
+def contents_or_problems(
     paths: Paths, files: Iterable[Path], user: str = SYNAPSE_USER
 ) -> Mapping[Path, bytes | Problem]:
     """The content of each file that is there, or why it is not to be had."""
@@ -64,7 +64,7 @@ def look(
 
 def contents(paths: Paths, files: Iterable[Path], user: str = SYNAPSE_USER) -> Mapping[Path, bytes]:
     """The content of each file that is there. HostError names all that is none, or hostile."""
-    found = look(paths, files, user)
+    found = contents_or_problems(paths, files, user)
     if wrong := [one for one in found.values() if isinstance(one, Problem)]:
         raise HostError(wrong)
     return {path: one for path, one in found.items() if isinstance(one, bytes)}

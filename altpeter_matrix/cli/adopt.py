@@ -31,12 +31,12 @@ def _is_ours() -> bool:
 
 
 def _show_edits() -> None:
-    from ..adopt.edits import report, survey
+    from ..adopt.edits import decide, report
     from ..base.locks import exclusive
 
     paths = host().paths
     with exclusive(paths):
-        for line in report(paths, survey(paths)):
+        for line in report(paths, decide(paths)):
             click.echo(line)
     click.echo("\nNothing was changed. `altpeter-matrix adopt` does it.")
 

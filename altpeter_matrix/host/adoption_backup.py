@@ -115,7 +115,7 @@ def _keep(paths: Paths, directory: Path, path: Path) -> Entry:
 
 
 def _present(paths: Paths, path: Path) -> bytes | None:
-    found = untrusted_files.look(paths, [path], _owner(paths, path)).get(path)
+    found = untrusted_files.contents_or_problems(paths, [path], _owner(paths, path)).get(path)
     return found if isinstance(found, bytes) else None
 
 

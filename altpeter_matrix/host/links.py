@@ -53,7 +53,7 @@ class Links:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
 
-    def survey(self) -> dict[str, Link]:
+    def states(self) -> dict[str, Link]:
         """Every link that belongs on this host, and what is to be done about it."""
         manifest = self._read()
         return {
@@ -71,45 +71,45 @@ class Links:
         The link comes before its entry in the manifest: a run that is killed in between finds a
         link of ours and enters it. The other order would look like a deletion.
         """
-        survey = self.survey()
+        states = self.states()
         foreign = self.foreign()
         if foreign:
             raise HostError(foreign)
         made = []
-        for link in survey.values():
+        for link in states.values():
             if link.action in {"make", "replaced", "restore"}:
                 with disk.opened(link.path.parent, make=True):
                     pass
                 disk.replace_link(link.path, link.target)
                 made.append(link.path)
         manifest = self._read()
-        if not survey.keys() <= manifest:
-            self._write(manifest | survey.keys())
+        if not states.keys() <= manifest:
+            self._write(manifest | states.keys())
         return made
 
     def replaced(self) -> list[Link]:
-        return [link for link in self.survey().values() if link.action == "replaced"]
+        return [link for link in self.states().values() if link.action == "replaced"]
 
     def foreign(self) -> list[Problem]:
         """Why `ensure` would refuse."""
-        return [self._foreign(link) for link in self.survey().values() if link.action == "foreign"]
+        return [self._foreign(link) for link in self.states().values() if link.action == "foreign"]
 
     def deleted(self) -> list[Link]:
-        return [link for link in self.survey().values() if link.action == "deleted"]
+        return [link for link in self.states().values() if link.action == "deleted"]
 
     def to_restore(self) -> list[Link]:
-        return [link for link in self.survey().values() if link.action == "restore"]
+        return [link for link in self.states().values() if link.action == "restore"]
 
     def is_settled(self) -> bool:
         """Whether `ensure` would change nothing."""
         manifest = self._read()
         return all(
             link.action == "deleted" or (link.action == "present" and name in manifest)
-            for name, link in self.survey().items()
+            for name, link in self.states().items()
         )
 
     def nginx_site_wanted(self) -> bool:
-        return self.survey()[NGINX_SITE].action != "deleted"
+        return self.states()[NGINX_SITE].action != "deleted"
 
     def _wanted(self, name: str) -> bool:
         if name == CERTBOT_HOOK:

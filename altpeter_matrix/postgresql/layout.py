@@ -16,7 +16,9 @@ def ports(paths: Paths) -> dict[tuple[int, str], int]:
     """The port of each cluster, by version and name."""
     found = {}
     files = sorted(paths.on_host("/etc/postgresql").glob("*/*/postgresql.conf"))
-    for configuration, content in untrusted_files.look(paths, files, "postgres").items():
+    for configuration, content in untrusted_files.contents_or_problems(
+        paths, files, "postgres"
+    ).items():
         version, name = configuration.parts[-3:-1]
         if not isinstance(content, bytes):
             continue

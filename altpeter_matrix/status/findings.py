@@ -141,7 +141,7 @@ class Survey:
     def _links(self) -> Iterator[Finding]:
         if self.store.current_number() is None:
             return  # nothing was applied, which is said already
-        for link in Links(self.paths).survey().values():
+        for link in Links(self.paths).states().values():
             if link.action == "deleted":
                 yield warning(
                     str(link.path), "was deleted, so it stays away",
@@ -172,7 +172,7 @@ class Survey:
                 yield error(
                     unit.name, "runs with an older configuration", "run `altpeter-matrix apply`"
                 )
-        wanted = Links(self.paths).survey().get(NGINX_MAIN)
+        wanted = Links(self.paths).states().get(NGINX_MAIN)
         if wanted and wanted.action == "present" and self.host.services.nginx_has_room() is False:
             yield warning(
                 UNITS[NGINX], "was started before it had room for more than some hundred clients",
@@ -215,7 +215,7 @@ class Survey:
             yield Finding("warning", problem)
 
     def _keys(self) -> Iterator[Finding]:
-        for state in keyrings.look(self.paths)[0]:
+        for state in keyrings.states(self.paths)[0]:
             yield Finding("error" if state.stopped else "warning", state.problem)
         for problem in keyring_renewal.last_problems(self.paths):
             yield Finding("warning", problem)

@@ -95,7 +95,7 @@ def _register(client: Client, paths: Paths, name: str, password: str) -> tuple[i
     return client.answer("POST", _REGISTER, body)
 
 
-def settle(paths: Paths, settings: Settings) -> None:
+def retire_former(paths: Paths, settings: Settings) -> None:
     """Put an account of this kind in the place of a former one, which is deactivated.
 
     Best effort, to be tried again: strangers may just be using up the logins of that one.

@@ -60,7 +60,7 @@ def _edited(paths: Paths) -> Iterator[tuple[Path, str]]:
 
 
 def _present(paths: Paths, path: Path) -> str | None:
-    found = untrusted_files.look(paths, [path]).get(path)
+    found = untrusted_files.contents_or_problems(paths, [path]).get(path)
     return md5(found) if isinstance(found, bytes) else None
 
 

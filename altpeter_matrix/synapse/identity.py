@@ -133,7 +133,9 @@ def keep(paths: Paths, key: str, value: Any) -> None:
         disk.replace(file, text.encode(), 0o644)
 
 
-def settle(paths: Paths, settings: Settings, synapse: Synapse, *, missing_only: bool) -> list[str]:
+def follow_settings(
+    paths: Paths, settings: Settings, synapse: Synapse, *, missing_only: bool
+) -> list[str]:
     """Make Synapse's own files and debconf say what the settings say; what was changed.
 
     missing_only: before the candidate is checked, only what Synapse cannot be parsed without.

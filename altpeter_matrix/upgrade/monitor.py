@@ -64,7 +64,7 @@ class Gate:
             self._repair(found.release)
         elif trial is None and found.configured and found.release == book.good:
             self._keep(found.release)
-            canary_account.settle(self.paths, self.examination.settings)
+            canary_account.retire_former(self.paths, self.examination.settings)
         else:
             self._watch(self.trials.opened(found.release))
 
@@ -137,7 +137,7 @@ class Gate:
         self._release(trial.release)
         notify.journal(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
-        canary_account.settle(self.paths, self.examination.settings)
+        canary_account.retire_former(self.paths, self.examination.settings)
 
     def _release(self, release: Release) -> None:
         """Take the pins away that versions before this one got here; not those of the check of

@@ -39,7 +39,7 @@ def check_offered(
     """
     with locked(host.paths, UPGRADE_CHECK, _PATIENCE):
         candidates.tidy(host.paths)
-        pins.settle(host.paths)
+        pins.complete(host.paths)
         synapse = _served(host.paths)
         if synapse is None:
             return ()

@@ -156,7 +156,7 @@ def test_a_packaged_option_that_was_removed_is_told_and_nothing_is_done(
 ) -> None:
     serving.write(HOMESERVER, "database: {name: sqlite3}\n")
     with pytest.raises(HostError, match="signing_key_path: was removed"):
-        edits.survey(serving.paths)
+        edits.decide(serving.paths)
 
 
 def test_an_apply_that_fails_leaves_the_edit_in_force(

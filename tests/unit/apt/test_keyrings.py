@@ -150,7 +150,7 @@ def test_a_second_signature_by_a_key_that_is_not_trusted_announces_a_change(
     (lists / "packages.example.org_dists_b_InRelease").write_text("signed twice")
     answers = FakeKeyring({"matrix-org.gpg": (key(400),)}, ((FIRST,), (OTHER,)))
     monkeypatch.setattr(gpg, "keyring", answers)
-    found, unchecked = keyrings.look(paths)
+    found, unchecked = keyrings.states(paths)
     assert unchecked == []
     ((stopped, what),) = whats(found)
     assert not stopped and f"also signed by {OTHER}, which is not trusted here" in what

@@ -49,7 +49,7 @@ def test_exactly_this_version_is_pinned_away(paths: Paths, mails: list[str]) -> 
 def test_reason_and_remedy_reach_the_administrator_once(paths: Paths, mails: list[str]) -> None:
     for _ in range(3):
         pins.hold_back(paths, PACKAGE, "1.2", REASON, security=True, retried=True)
-        pins.settle(paths)
+        pins.complete(paths)
     (mail,) = mails
     for text in (mail, paths.login_message.read_text()):
         assert "SECURITY" in text and "no good" in text and "correct it" in text
@@ -64,14 +64,14 @@ def test_a_security_update_is_shouted_each_day(
     for day in (1, 2):
         monkeypatch.setattr(time, "time", lambda day=day: now + day * 86400)
         for _ in range(2):
-            pins.settle(paths)
+            pins.complete(paths)
     assert ["SECURITY" in mail for mail in mails] == [True, False, True, True]
 
 
 def test_two_programs_do_not_tell_the_same(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check settles what the health gate is just telling."""
     sent: list[str] = []
-    check = threading.Thread(target=pins.settle, args=(paths,))
+    check = threading.Thread(target=pins.complete, args=(paths,))
 
     def mail(subject: str, text: str) -> bool:
         sent.append(subject)
@@ -112,8 +112,8 @@ def test_a_mail_that_was_refused_is_sent_later(
     monkeypatch.undo()
     sent: list[str] = []
     monkeypatch.setattr(notify, "mail", lambda subject, text: not sent.append(subject))  # type: ignore[func-returns-value]
-    pins.settle(paths)
-    pins.settle(paths)
+    pins.complete(paths)
+    pins.complete(paths)
     assert len(sent) == 1
 
 
@@ -132,14 +132,14 @@ def test_release_leaves_no_trace(paths: Paths, mails: list[str]) -> None:
 def test_a_run_killed_before_the_pin_is_completed(paths: Paths, mails: list[str]) -> None:
     pins.hold_back(paths, PACKAGE, "1.2", REASON)
     paths.held_back_pin.unlink()
-    pins.settle(paths)
+    pins.complete(paths)
     assert "1.2" in paths.held_back_pin.read_text()
 
 
 def test_a_run_killed_while_releasing_is_completed(paths: Paths, mails: list[str]) -> None:
     pins.hold_back(paths, PACKAGE, "1.2", REASON)
     paths.held_back.unlink()
-    pins.settle(paths)
+    pins.complete(paths)
     assert not paths.held_back_pin.exists() and not paths.login_message.exists()
 
 

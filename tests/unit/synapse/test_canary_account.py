@@ -61,13 +61,13 @@ def test_an_account_of_an_older_version_is_deactivated(
     homeserver.accounts["altpeter-matrix-canary-abc123"] = "pw"
     homeserver.instead["POST /_matrix/client/v3/login"] = TOO_MANY
     settings = settings_for(homeserver)
-    canary_account.settle(paths, settings)
+    canary_account.retire_former(paths, settings)
     assert len(homeserver.accounts) == 2, "strangers were just using up its logins"
     homeserver.instead.clear()
     token = canary_account.read(paths).token
-    canary_account.settle(paths, settings)
+    canary_account.retire_former(paths, settings)
     assert "altpeter-matrix-canary-abc123" not in homeserver.accounts
     assert canary_account.read(paths).token == token and "pw" not in paths.canary.read_text()
     asked = len(homeserver.asked)
-    canary_account.settle(paths, settings)
+    canary_account.retire_former(paths, settings)
     assert len(homeserver.asked) == asked
