@@ -15,22 +15,20 @@ import argparse
 import fcntl
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from altpeter_matrix.base.disk import replace
 from altpeter_matrix.base.errors import HostError, MatrixConfigError, Problem
+from scripts.programs import checked
+from scripts.repository_key import Key, no_agent_left, signing_key
 from tasks import openpgp
 from tasks.repository import COMPONENT, KEY_NAME, LABEL, ORIGIN, SUITE, sources
+from tasks.target import PACKAGE
 
-TOP = Path(__file__).resolve().parent.parent
-PACKAGE = "altpeter-matrix-config"
 SOURCES_NAME = "altpeter-matrix.sources"
 POOL = Path("pool", COMPONENT, PACKAGE)
 SUITE_DIRECTORY = Path("dists", SUITE)
@@ -46,59 +44,6 @@ RELEASE = {
     # apt asks for an index by its hash, so one that was just replaced is still found.
     "Acquire-By-Hash": "yes",
 }
-
-
-@dataclass(frozen=True)
-class Key:
-    """What signs the repository: a secret key in a GnuPG home directory of its own."""
-
-    home: Path
-    fingerprint: str
-    made_now: bool = False
-
-    def public(self) -> str:
-        return _gpg(self.home, "--armor", "--export-options", "export-minimal", "--export",
-                    self.fingerprint)  # fmt: skip
-
-    def sign(self, text: str) -> str:
-        return _gpg(self.home, "--local-user", self.fingerprint, "--clearsign", text=text)
-
-
-def signing_key(home: Path, wanted: str | None, repository: Path) -> Key:
-    """The key to sign with, made on first use; HostError when it is unclear or unsafe which.
-
-    home: the GnuPG home directory, outside of the repository, since that is served to everybody.
-    wanted: the key's ID, when the home has several.
-    """
-    for public in (repository.resolve(), TOP):
-        if home.resolve().is_relative_to(public):
-            raise HostError(
-                Problem(
-                    f"REPO_KEY_HOME={home}",
-                    f"is inside {public}, from where the secret key would get into other hands",
-                    "name a directory elsewhere",
-                )
-            )
-    if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        home.mkdir(mode=0o700)
-    if home.stat().st_mode & 0o077:
-        raise HostError(
-            Problem(str(home), "is open to other users", f"run `chmod 700 {home}`, and consider"
-                    " whether somebody has copied the key")
-        )  # fmt: skip
-    found = _secret_keys(home, wanted)
-    if len(found) > 1:
-        raise HostError(
-            Problem(str(home), f"has several keys: {', '.join(found)}", "name one with REPO_KEY")
-        )
-    if found:
-        return Key(home, found[0])
-    if wanted is not None:
-        raise HostError(Problem(f"REPO_KEY={wanted}", f"is not in {home}", "correct one of them"))
-    name = f"{PACKAGE} repository"
-    _gpg(home, "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never")
-    return Key(home, _secret_keys(home, None)[0], made_now=True)
 
 
 def publish(repository: Path, packages: Sequence[Path], key: Key, address: str) -> tuple[str, ...]:
@@ -220,63 +165,9 @@ def _alone(repository: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _secret_keys(home: Path, wanted: str | None) -> list[str]:
-    """Fingerprints of the secret keys."""
-    if wanted and _run(["gpg", "--homedir", str(home), "--batch", "--list-secret-keys", wanted])[0]:
-        return []
-    listing = _gpg(home, "--with-colons", "--list-secret-keys", *([wanted] if wanted else []))
-    # The first fingerprint after each secret key is its own, further ones are its subkeys'.
-    return re.findall(r"^sec:.*?^fpr:+([0-9A-F]{40}):", listing, re.MULTILINE | re.DOTALL)
-
-
-def _gpg(home: Path, *arguments: str, text: str = "") -> str:
-    command = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--no-tty", "--yes", *arguments]
-    return _checked(command, text=text)
-
-
 def _ftparchive(*arguments: str, cwd: Path, options: Sequence[str] = ()) -> str:
     words = [word for option in options for word in ("-o", option)]
-    return _checked(["apt-ftparchive", *words, *arguments], cwd=cwd)
-
-
-def _checked(command: list[str], *, text: str = "", cwd: Path | None = None) -> str:
-    status, output, errors = _run(command, text=text, cwd=cwd)
-    if status:
-        raise HostError(
-            Problem(
-                command[0],
-                f"failed with status {status}: {errors.strip() or output.strip()}",
-                "remove the cause, then run `make repo` again",
-            )
-        )
-    return output
-
-
-def _run(command: list[str], *, text: str = "", cwd: Path | None = None) -> tuple[int, str, str]:
-    if shutil.which(command[0]) is None:
-        raise HostError(Problem(command[0], "is missing", "run `apt-get install apt-utils gnupg`"))
-    done = subprocess.run(
-        command,
-        input=text,
-        cwd=cwd,
-        check=False,
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-@contextmanager
-def no_agent_left(home: Path) -> Iterator[None]:
-    """End the agent that gpg starts for its home, unless it was running before."""
-    socket = ["gpg-connect-agent", "--homedir", str(home), "--no-autostart", "/bye"]
-    before = home.exists() and _run(socket)[0] == 0 and not _run(socket)[2]
-    try:
-        yield
-    finally:
-        if home.exists() and not before:
-            _run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"])
+    return checked(["apt-ftparchive", *words, *arguments], cwd=cwd)
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts import publish
+from scripts import publish, repository_key
 from tests.hosts.deployments import TOP, Deployment, operations_changed, run_pyinfra
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Lab
@@ -37,15 +37,15 @@ class Publisher:
 
     @property
     def fingerprint(self) -> str:
-        return publish.signing_key(self.home, None, self.directory).fingerprint
+        return repository_key.signing_key(self.home, None, self.directory).fingerprint
 
     @property
     def directory(self) -> Path:
         return self.lab.services.host.root / "srv/www" / self.name
 
     def publish(self, package: Path) -> None:
-        with publish.no_agent_left(self.home):
-            key = publish.signing_key(self.home, None, self.directory)
+        with repository_key.no_agent_left(self.home):
+            key = repository_key.signing_key(self.home, None, self.directory)
             publish.publish(self.directory, [package], key, self.uri)
 
     def release(self, version: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import publish
+from scripts import publish, repository_key
 from tests.hosts.lab.commands import CONTAINED
 from tests.hosts.lab.layers import overlay_options
 from tests.hosts.lab.layout import LAB
@@ -44,8 +44,8 @@ def know_previous(package: Path, root: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="repo-") as place:
         folder = Path(place)
         older = release(package, "0.0.9-1", folder / "dist")
-        with publish.no_agent_left(folder / "key"):
-            key = publish.signing_key(folder / "key", None, root / "previous")
+        with repository_key.no_agent_left(folder / "key"):
+            key = repository_key.signing_key(folder / "key", None, root / "previous")
             publish.publish(root / "previous", [older], key, "file:///previous")
     entries = root / "etc/apt/sources.list.d"
     entries.mkdir(parents=True)

@@ -15,6 +15,7 @@ import pytest
 
 from altpeter_matrix.base.disk import replace
 from scripts import publish as module
+from scripts import repository_key
 from tests.package.builds import TOP
 from tests.package.releases import release
 
@@ -228,8 +229,8 @@ def test_killed_at_any_write_a_client_sees_the_old_state_or_the_new(
     shutil.copytree(publisher.repository, pristine)
     seen: list[list[str]] = []
 
-    with module.no_agent_left(publisher.home):
-        key = module.signing_key(publisher.home, None, publisher.repository)
+    with repository_key.no_agent_left(publisher.home):
+        key = repository_key.signing_key(publisher.home, None, publisher.repository)
         for fatal in range(100):
             shutil.rmtree(publisher.repository)
             shutil.copytree(pristine, publisher.repository)
