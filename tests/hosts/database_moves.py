@@ -10,6 +10,15 @@ from tests.hosts.probes import assert_healthy, request, wait_until_serving
 
 UPGRADE = ("altpeter-matrix", "database", "upgrade")
 STANDSTILL = "/var/lib/altpeter-matrix/database-standstill"
+# Moments of an upgrade to kill it at, each by what is so then.
+KILLS = {
+    "Synapse stops": f"test -e {STANDSTILL}",
+    "the new cluster's data begin": "test -d /var/lib/postgresql/17/main/base/5",
+    "the new cluster is configured": "test -e /etc/postgresql/17/main/pg_hba.conf",
+    "pg_upgrade works": "pgrep -x pg_upgrade",
+    "the old cluster is not started any more": "grep -qx manual /etc/postgresql/15/main/start.conf",
+    "statistics are made": "pgrep -x vacuumdb",
+}
 
 
 def clusters(host: Host) -> dict[str, tuple[int, str]]:
@@ -18,12 +27,14 @@ def clusters(host: Host) -> dict[str, tuple[int, str]]:
     return {f"{row[0]}/{row[1]}": (int(row[2]), row[3]) for row in rows}
 
 
+def asked(host: Host, query: str, port: int = 5432) -> str:
+    """What the cluster at a port answers to a query."""
+    psql = ("runuser", "-u", "postgres", "--", "psql", "-p", str(port), "-Atc", query)
+    return host.run(*psql).stdout.strip()
+
+
 def databases(host: Host, port: int) -> set[str]:
-    listed = host.run(
-        "runuser", "-u", "postgres", "--", "psql", "-p", str(port), "-Atc",
-        "select datname from pg_database",
-    )  # fmt: skip
-    return set(listed.stdout.split())
+    return set(asked(host, "select datname from pg_database", port).split())
 
 
 def upgrade(host: Host, *options: str, check: bool = True) -> Result:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
+from tests.hosts.adoptions import is_logged_in
 from tests.hosts.attacks import STATUS, as_synapse, run_all
 from tests.hosts.deployments import operations_changed
 from tests.hosts.effective_options import CONF_D, options_of, unannounced
@@ -14,7 +15,6 @@ from tests.hosts.lab import Host, Lab
 from tests.hosts.probes import difference, state_of
 from tests.hosts.test_adoption import SYNAPSE, Cloning, clone, wiki  # noqa: F401 - fixtures
 from tests.hosts.test_adoption_by_deploy import Deploying, adopted_while_people_talk, agreeing
-from tests.hosts.test_adoption_variants import is_logged_in
 
 pytestmark = pytest.mark.upgrades
 

@@ -4,40 +4,42 @@ Each test works on a clone of the wiki page's server, to which it does what year
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.clients.accounts import Account
 from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
+from tests.hosts.adoptions import (
+    SERVED_BY,
+    SYNAPSE,
+    changed,
+    comes_back,
+    is_logged_in,
+    keep_own_conffile,
+    keys_known,
+)
 from tests.hosts.deployments import Deployment
 from tests.hosts.effective_options import CARRIED, CONF_D, announced, options_of, unannounced
 from tests.hosts.handmade import (
     HOMESERVER,
     PROMPT,
     SECRETS,
-    SERVER_NAME,
     Handmade,
 )
 from tests.hosts.lab import Host, Lab
 from tests.hosts.people import new_account
-from tests.hosts.probes import difference, state_of
-from tests.hosts.terminal import converse
+from tests.hosts.probes import state_of
 from tests.hosts.test_adoption import Cloning, clone, wiki  # noqa: F401 - fixtures
 from tests.hosts.upgrades.cells import Upgrade
 from tests.hosts.upgrades.packages import Repository, field
 from tests.hosts.upgrades.stock import Stock
-from tests.hosts.upgrades.ways import CONFFILE, GO_ON, unattended
+from tests.hosts.upgrades.ways import unattended
 
 pytestmark = pytest.mark.upgrades
-
-SYNAPSE = "matrix-synapse-py3"
 ADOPTED = "/var/lib/altpeter-matrix/adopted"
-WHO_AM_I = "/_matrix/client/v3/account/whoami"
 TURN_SECRET, MAIL_PASSWORD = "secret-of-turn", "password-of-mail"
 OWN = {
     "turn_uris": ["turn:turn.altpeter.me?transport=udp"],
@@ -64,54 +66,6 @@ except subprocess.TimeoutExpired:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 """
-# What serves, and what apt is told.
-SERVED_BY = ("/etc/matrix-synapse", "/etc/nginx", "/etc/letsencrypt", "/etc/systemd", "/etc/apt")
-
-
-def changed(before: Mapping[str, str], after: Mapping[str, str], *tops: str) -> dict[str, Any]:
-    found = difference(before, after)
-    return {key: value for key, value in found.items() if not tops or key.startswith(tops)}
-
-
-def is_logged_in(server: Handmade, token: str) -> None:
-    server.wait_until_synapse_answers()
-    answer = server.homeserver.request("GET", WHO_AM_I, token=token).expect(200)
-    assert answer.json["user_id"].endswith(f":{SERVER_NAME}")
-
-
-def comes_back(server: Handmade, token: str) -> None:
-    """By itself. The hand-made site answers 502 for some seconds after Synapse is there again:
-    nginx does not ask for that long where it has met nobody."""
-    server.wait_until_synapse_answers()
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if server.homeserver.request("GET", WHO_AM_I, token=token).status != 502:
-            break
-        time.sleep(0.5)
-    is_logged_in(server, token)
-
-
-def keys_known(other: Deployment) -> set[str]:
-    """Every key of the adopted server that another one has ever learnt."""
-    return set(
-        other.host.run(
-            "runuser", "-u", "postgres", "--", "psql", "-At", "synapse", "-c",
-            "select distinct key_id, encode(verify_key, 'base64') from server_signature_keys"
-            f" where server_name = '{SERVER_NAME}'",
-        ).stdout.split()
-    )  # fmt: skip
-
-
-def keep_own_conffile(server: Handmade, package: Path) -> None:
-    """An upgrade that asked, as they all did, and was answered with "keep"."""
-    talk = converse(
-        server.host,
-        f"DEBIAN_FRONTEND=readline apt -o Dpkg::Progress-Fancy=0 install {SYNAPSE}",
-        {GO_ON: "y", CONFFILE: "N"},
-    )
-    assert talk.questions.count(CONFFILE) == 1, "nothing was to be kept"
-    installed = server.host.run("dpkg-query", "-W", "-f", "${Version}", SYNAPSE).stdout
-    assert installed == field(package, "Version")
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -22,9 +21,9 @@ from tests.hosts.attack_paths import GUARDED, METRICS, disclosed, variants
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host, Lab
 from tests.hosts.people import administrator, homeserver_of
+from tests.hosts.port_scans import OPEN, open_ports
 from tests.hosts.probes import wait_until_serving
 
-OPEN = {22, 80, 443, 8448}
 LOOPBACK_ONLY = {5432, 8008, 9000}
 FAMILIES = ["ipv4", "ipv6"]
 PROBER = Path(raw_http.__file__).read_text()
@@ -74,30 +73,6 @@ def ask_again_if_failed(host: Host, probe: Probe) -> RawAnswer:
 
 def authorized(token: str) -> tuple[tuple[str, str], ...]:
     return (("Authorization", f"Bearer {token}"),)
-
-
-def open_ports(scanner: Host, address: str) -> set[int]:
-    """The TCP ports, of all 65535, that accept a connection.
-
-    On a busy machine a scan in a hurry loses some answers: what is to be open is asked once more.
-    """
-    hurried = ("-p-", "-T4", "--min-rate", "20000", "--max-retries", "1")
-    patient = ("-p", ",".join(map(str, sorted(OPEN))))
-    return scan(scanner, address, *hurried) | scan(scanner, address, *patient)
-
-
-def scan(scanner: Host, address: str, *how: str) -> set[int]:
-    """The ports that nmap finds open."""
-    family = ["-6"] if ":" in address else []
-    argv = ["nmap", *family, "-n", "-Pn", *how, "-oX", "-", address]
-    report = ElementTree.fromstring(scanner.run(*argv, timeout=600).stdout)
-    ports = report.iter("port")
-    return {int(port.attrib["portid"]) for port in ports if state_of(port) == "open"}
-
-
-def state_of(port: ElementTree.Element) -> str | None:
-    state = port.find("state")
-    return None if state is None else state.get("state")
 
 
 @pytest.fixture(scope="session")

@@ -6,24 +6,17 @@ address, and the lab's host instead of the reader's. A command that no test here
 
 import http.client
 import json
-import os
-import pty
 import re
-import select
-import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from tests.bench import nothing_to_do
-from tests.hosts.deployments import TOP, Deployment, lab_settings
-from tests.hosts.lab import Host, Lab
+from tests.hosts.deployments import TOP, Deployment
+from tests.hosts.lab import Lab
 from tests.hosts.probes import (
     VERSIONS,
     assert_healthy,
@@ -33,72 +26,10 @@ from tests.hosts.probes import (
     wait_until_serving,
     well_known_client,
 )
+from tests.hosts.reader import SERVER_NAME, deploy_as_told, remove, run, typed
+from tests.hosts.readme import ELSEWHERE, REGISTER, proved, proves, readme_commands
 
-README = TOP / "README.md"
 RELEASE = "13"
-SERVER_NAME = "matrix.readme.test"
-# A command is anything in a shell block, in the table of day 2, or elsewhere in the text when it
-# begins like one of these.
-COMMAND = re.compile(
-    r"make |build/venv/bin/|altpeter-matrix |apt remove |pyinfra |/etc/altpeter-matrix/|register_"
-)
-# Synapse's own, as its manual has it but for the file.
-REGISTER = (
-    "register_new_matrix_user -c /etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml "
-    "http://localhost:8008"
-)
-# Commands that another test runs, or that run the tests.
-ELSEWHERE = {
-    "make test": "what is running now",
-    "make test-upgrades": "it takes a night",
-    "make test-all": "the two above",
-    "make lint": ".ci/run begins with it",
-    "make repo": "test_repository.py, by the command in the Makefile",
-    "build/venv/bin/pyinfra my-server/local.py deploy.py": "test_deploy.py, on a host",
-    "apt install postgresql ./altpeter-matrix-config_*_all.deb": "test_apt_install.py, by apt-get",
-    "altpeter-matrix user create alice --admin": "test_apt_install.py",
-}
-# A make that runs below another would take over its options.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if "MAKE" not in key}
-proved: set[str] = set()
-Test = TypeVar("Test", bound=Callable[..., None])
-
-
-def proves(*commands: str) -> Callable[[Test], Test]:
-    """Note which of README.md's commands a test runs."""
-    proved.update(commands)
-    return lambda test: test
-
-
-def readme_commands() -> set[str]:
-    """Every command that README.md tells its reader to run."""
-    text = README.read_text()
-    found: set[str] = set()
-    for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        lines = (re.sub(r"\s+#.*", "", line).strip() for line in block.splitlines())
-        found.update(line for line in lines if line)
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    spans = re.findall(r"`([^`\n]+)`", prose)
-    found.update(span for span in spans if COMMAND.match(span))
-    return found
-
-
-def run(
-    *argv: str, cwd: Path, input: str | None = None, timeout: float = 900
-) -> "subprocess.CompletedProcess[str]":
-    """Run a command of README.md on the controller; failure shows its output."""
-    done = subprocess.run(
-        argv,
-        cwd=cwd,
-        input=input or "",
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -115,49 +46,12 @@ def checkout(lab: Lab) -> Iterator[Path]:
     remove(top)
 
 
-def remove(top: Path) -> None:
-    """Remove the clone, and the demo that a killed run may have left in it."""
-    if (top / "build/lab/demo").is_dir():
-        run(sys.executable, "-m", "tests.hosts.lab", "clean", "demo", cwd=top)
-    shutil.rmtree(top.parent, ignore_errors=True)
-
-
 @pytest.fixture(scope="module")
 def server(lab: Lab, checkout: Path) -> Iterator[Deployment]:
     """The server that README.md's own steps make of a bare host."""
     host = lab.host("readme", debian=RELEASE, dns=(SERVER_NAME,))
     yield deploy_as_told(lab, checkout, host)
     lab.discard(host)
-
-
-def deploy_as_told(lab: Lab, checkout: Path, host: Host) -> Deployment:
-    """The section "Deploy to your own server", from ``make deb`` on."""
-    run("make", "deb", cwd=checkout)
-    run("cp", "-r", "examples", "my-server", cwd=checkout)
-    inventory = checkout / "my-server/inventory.py"
-    access = {
-        "ssh_user": "root",
-        "ssh_key": str(host.ssh_key),
-        "ssh_known_hosts_file": str(host.ssh_known_hosts),
-    }
-    mine = inventory.read_text()
-    assert '"matrix.example.org"' in mine
-    mine = mine.replace('"matrix.example.org"', f'"{host.ipv4}"')
-    mine = mine.replace('{"ssh_user": "root"}', repr(access))
-    inventory.write_text(mine)
-    group_data = checkout / "my-server/group_data/homeserver.py"
-    assert '"example.org"' in group_data.read_text()
-    settings = lab_settings(lab, SERVER_NAME)
-    group_data.write_text(f"matrix = {settings!r}\n")
-    done = run(
-        *("build/venv/bin/pyinfra", "my-server/inventory.py", "deploy.py"),
-        cwd=checkout,
-        input="\n",
-    )
-    output = done.stdout + done.stderr
-    assert f"https://{SERVER_NAME}" in output
-    assert "administrator_password" in output
-    return Deployment(host=host, settings=settings, ca_file=lab.ca_file)
 
 
 def test_every_command_in_the_readme_is_run_by_a_test() -> None:
@@ -301,35 +195,6 @@ def lets_in(server: Deployment, user: str, password: str) -> bool:
         },
     )
     return answer.status == http.client.OK
-
-
-def answered_within(seconds: float, pid: int, terminal: int) -> bytes:
-    """The next output of a program on a terminal; the program ends if there is none."""
-    ready, _, _ = select.select([terminal], [], [], seconds)
-    if not ready:
-        os.kill(pid, signal.SIGKILL)
-        return b""
-    return os.read(terminal, 4096)
-
-
-def typed(host: Host, command: str, *answers: str) -> str:
-    """Run a command on a terminal of the host; answer each question for an account."""
-    argv = [*host.ssh_argv[:1], "-tt", *host.ssh_argv[1:], command]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvp(argv[0], argv)
-    said, left = b"", list(answers)
-    with suppress(OSError):  # the terminal's end
-        while chunk := answered_within(60, pid, terminal):
-            said += chunk
-            # click writes the space last, when nothing typed is thrown away any more.
-            if left and re.search(rb"(?i:password|repeat|localpart|admin)[^\n]*: $", said):
-                os.write(terminal, left.pop(0).encode() + b"\n")
-                said += b"\n"
-    _, status = os.waitpid(pid, 0)
-    text = said.decode(errors="replace")
-    assert os.waitstatus_to_exitcode(status) == 0, text
-    return text
 
 
 @proves(

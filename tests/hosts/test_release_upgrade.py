@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.hosts.database_moves import (
-    STANDSTILL,
+    KILLS,
     Correspondence,
+    asked,
     clusters,
     databases,
     killed_when,
@@ -173,14 +174,6 @@ def test_upgrade_is_refused_when_the_new_cluster_is_in_use(
 
 
 # From here on the empty 17/main is there, as Debian's packages may make it.
-KILLS = {
-    "Synapse stops": f"test -e {STANDSTILL}",
-    "the new cluster's data begin": "test -d /var/lib/postgresql/17/main/base/5",
-    "the new cluster is configured": "test -e /etc/postgresql/17/main/pg_hba.conf",
-    "pg_upgrade works": "pgrep -x pg_upgrade",
-    "the old cluster is not started any more": "grep -qx manual /etc/postgresql/15/main/start.conf",
-    "statistics are made": "pgrep -x vacuumdb",
-}
 
 
 @pytest.mark.parametrize("point", KILLS)
@@ -254,16 +247,15 @@ def test_upgrade_keeps_everything_and_outlasts_a_reboot(correspondence: Correspo
     upgrade(host)
     correspondence.assert_served_by(17, "before")
     assert clusters(host)["15/main"][1] == "down"
-    work_mem = host.run("runuser", "-u", "postgres", "--", "psql", "-Atc", "show work_mem").stdout
-    assert work_mem == "12345kB\n"
+    assert asked(host, "show work_mem") == "12345kB"
     for file in ("pg_hba.conf", "pg_ident.conf"):
         host.run("cmp", f"/etc/postgresql/15/main/{file}", f"/etc/postgresql/17/main/{file}")
-    locale = host.run(
-        "runuser", "-u", "postgres", "--", "psql", "-Atc",
+    locale = asked(
+        host,
         "select pg_encoding_to_char(encoding), datcollate, datctype from pg_database"
         " where datname = 'synapse'",
-    ).stdout  # fmt: skip
-    assert locale.strip() == "UTF8|C|C"
+    )
+    assert locale == "UTF8|C|C"
     assert host.run("altpeter-matrix", "apply").stdout.startswith("Nothing to do")
     assert upgrade(host).stdout == "Nothing to do.\n"
     host.reboot()

@@ -5,144 +5,44 @@ with some of its code changed.
 """
 
 import json
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.hosts.deployments import Deployment, run_pyinfra
 from tests.hosts.fleet import Fleet
-from tests.hosts.lab import Host, Services
-from tests.hosts.lab.synapse_deb import VERSIONS, package
 from tests.hosts.pages import commands
-from tests.hosts.people import SETTINGS, change_settings
+from tests.hosts.people import change_settings
 from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
+from tests.hosts.updated import (
+    GUARD,
+    MSMTP,
+    OURS,
+    PIN,
+    SYNAPSE,
+    Updated,
+    mails,
+    seen_at_login,
+    wait_until,
+    without,
+)
 from tests.hosts.upgrades.cells import Upgrade
-from tests.hosts.upgrades.packages import Change, Repository, field, repack
+from tests.hosts.upgrades.packages import Repository, field
+from tests.hosts.upgrades.refused_candidates import (
+    UNHAPPY,
+    candidate,
+    demands,
+    leaves_no_way_back,
+    refuses,
+    refuses_while_unhappy,
+)
 from tests.hosts.upgrades.stock import Stock
 from tests.hosts.upgrades.ways import unattended, with_closed_stdin
 
-SYNAPSE, OURS = "matrix-synapse-py3", "altpeter-matrix-config"
-PIN = "/etc/apt/preferences.d/altpeter-matrix-held-back.pref"
 STATE = "/var/lib/altpeter-matrix"
 BACKUP = "/var/backups/matrix/synapse.dump"
-GUARD = "altpeter-matrix-upgrade-check"
 WHO_AM_I = "/_matrix/client/v3/account/whoami"
-PYTHONS = {"12": "python3.11", "13": "python3.13"}
-REFUSES = """
-
-def _refusing(read):
-    def read_config(self, config, **kwargs):
-        if "user_directory" in config:
-            raise ConfigError("'user_directory' was removed, see the upgrade notes")
-        return read(self, config, **kwargs)
-
-    return read_config
-
-
-ServerConfig.read_config = _refusing(ServerConfig.read_config)
-"""
-UNHAPPY = "/srv/unhappy"
-REFUSES_WHILE_UNHAPPY = f"""
-
-def _refusing(read):
-    def read_config(self, config, **kwargs):
-        import os.path
-        if os.path.exists("{UNHAPPY}"):
-            raise ConfigError("the cause is elsewhere")
-        return read(self, config, **kwargs)
-
-    return read_config
-
-
-ServerConfig.read_config = _refusing(ServerConfig.read_config)
-"""
-# A mail to root is to arrive at the lab's mail server.
-MSMTP = """
-account default
-host mail.lab.test
-port 25
-from root@lab.test
-aliases /etc/aliases.msmtp
-"""
-
-
-@dataclass(frozen=True)
-class Updated:
-    """A server, and the repository whose new versions it is offered.
-
-    refusing: a candidate that rejects `user_directory`, and is fine without it.
-    """
-
-    server: Deployment
-    repository: Repository
-    stock: Stock
-    refusing: Path
-
-    @property
-    def host(self) -> Host:
-        return self.server.host
-
-    def installed(self, package: str = SYNAPSE) -> str:
-        return self.host.run("dpkg-query", "-W", "-f", "${Version}", package).stdout
-
-    def process(self) -> str:
-        return self.host.run(
-            "systemctl", "show", "-p", "InvocationID", "--value", "matrix-synapse"
-        ).stdout
-
-    def is_held(self, package: Path) -> bool:
-        shown = self.host.sh(f"cat {PIN} 2>/dev/null || true").stdout
-        return f"Pin: version {field(package, 'Version')}\n" in shown
-
-    def is_idle(self) -> bool:
-        state = self.host.run("systemctl", "is-active", f"{GUARD}.service", check=False).stdout
-        return state.strip() in {"inactive", "failed"}
-
-    def status(self) -> str:
-        return self.host.run("altpeter-matrix", "status", check=False).stdout
-
-
-def candidate(
-    fleet: Fleet, debian: str, version: str, changes: Callable[[str], Mapping[str, Change]]
-) -> Path:
-    """A newer Synapse with some files changed; changes: of its site-packages."""
-    original = package(debian)
-    suffix = field(original, "Version").partition("+")[2]
-    site = f"/opt/venvs/matrix-synapse/lib/{PYTHONS[debian]}/site-packages"
-    place = fleet.lab.state / f"candidates-{debian}"
-    return repack(original, place, f"{version}+{suffix}", changes(site))
-
-
-def refuses(site: str) -> Mapping[str, Change]:
-    return {f"{site}/synapse/config/server.py": REFUSES}
-
-
-def refuses_while_unhappy(site: str) -> Mapping[str, Change]:
-    return {f"{site}/synapse/config/server.py": REFUSES_WHILE_UNHAPPY}
-
-
-def demands(site: str) -> Mapping[str, Change]:
-    """PostgreSQL 99 and Python 4."""
-    return {
-        f"{site}/synapse/storage/engines/postgres.py": (
-            "self._version < 140000:",
-            "self._version < 99 * 10000:",  # another length: the .pyc is out of date
-        ),
-        f"{site}/matrix_synapse-{VERSIONS[-1]}.dist-info/METADATA": (
-            "Requires-Python: >=3.10.0, <4.0.0",
-            "Requires-Python: >=4.0.0",
-        ),
-    }
-
-
-def leaves_no_way_back(site: str) -> Mapping[str, Change]:
-    text = "\nSCHEMA_VERSION = 1000\nSCHEMA_COMPAT_VERSION = 1000\n"
-    return {f"{site}/synapse/storage/schema/__init__.py": text}
 
 
 @pytest.fixture(scope="module")
@@ -170,38 +70,6 @@ def newer(updated: Updated) -> list[Path]:
 @pytest.fixture(scope="module")
 def demanding(fleet: Fleet, updated: Updated) -> Path:
     return candidate(fleet, updated.host.debian, "1.165.0", demands)
-
-
-def without(updated: Updated, option: str) -> None:
-    settings = yaml.safe_load(updated.host.read(SETTINGS))
-    del settings["synapse"][option]
-    updated.host.write(SETTINGS, yaml.safe_dump(settings))
-    updated.host.run("altpeter-matrix", "apply")
-
-
-def wait_until(condition: Callable[[], bool], what: str, within: float = 120) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, f"not within {within:.0f} s: {what}"
-        time.sleep(0.5)
-
-
-def seen_at_login(host: Host) -> str:
-    """What sshd shows a person who logs in with a terminal."""
-    done = subprocess.run(
-        [*host.ssh_argv, "-tt"], input="exit\n", capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
-    return done.stdout
-
-
-def mails(services: Services, host: Host) -> list[str]:
-    """What root of this host was sent."""
-    return [
-        f"{mail['Subject']}\n{mail.get_content()}"
-        for mail in services.mails()
-        if mail["X-Lab-Rcpt-To"] == f"root@{host.name}.test"
-    ]
 
 
 def test_a_candidate_that_nobody_checked_stops_apt_before_anything_is_installed(

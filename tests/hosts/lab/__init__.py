@@ -11,8 +11,10 @@ from .commands import CommandError, Result
 from .disk import Scarce
 from .errors import LabError, LabUnavailable
 from .host import Host
-from .lab import Lab, clean, require
+from .lab import Lab
+from .leftovers import clean
 from .prepare import Needs
+from .requirements import require
 from .services import Services
 from .snapshots import Snapshot
 

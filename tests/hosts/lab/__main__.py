@@ -9,9 +9,10 @@ from pathlib import Path
 
 from .authority import authority
 from .errors import LabError
-from .lab import clean, require
 from .layout import CACHE, LAB, RELEASES
+from .leftovers import clean
 from .prepare import Needs, prepare
+from .requirements import require
 
 
 def main() -> int:

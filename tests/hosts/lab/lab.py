@@ -7,48 +7,27 @@ import shutil
 import signal
 import threading
 from collections.abc import Sequence
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any
 
-from . import cgroups, snapshots
+from . import snapshots
 from .authority import authority
 from .commands import run
 from .dns import Zone
-from .errors import LabError, LabUnavailable
+from .errors import LabError
 from .host import Access, Host
 from .identity import Identity, split_pem
 from .images import base_image
 from .layout import LAB, RELEASES
 from .ledger import Ledger
+from .leftovers import clean, remove, take
 from .network import FIRST_HOST, SERVICES, Network, choose_subnet, choose_token
 from .prepare import Needs, prepare
 from .progress import step
-from .requirements import PACKAGES, PROGRAMS
+from .requirements import require
 from .services import Services, services_layers
 from .snapshots import Snapshot
-
-# What a closed lab leaves in its directory. The lock must stay the same file for everybody.
-KEPT = ("lock", "logs", "ssh_key", "ssh_key.pub")
-
-
-def require() -> None:
-    """Raise `LabUnavailable`, in one line, if this machine cannot run lab hosts."""
-    if os.geteuid() != 0:
-        raise LabUnavailable("the lab needs root: it boots Debian hosts with systemd-nspawn")
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        raise LabUnavailable(
-            f"the lab needs {', '.join(missing)}: apt-get install {' '.join(PACKAGES)}"
-        )
-    cgroups.hierarchies()
-    if run("unshare", "--mount", "true", check=False).returncode != 0:
-        raise LabUnavailable("the lab needs to mount file systems, which this machine forbids root")
-    if shutil.which("modprobe"):
-        run("modprobe", "overlay", check=False)
-    if "overlay" not in Path("/proc/filesystems").read_text():
-        raise LabUnavailable("the lab needs the overlay file system, which this kernel lacks")
 
 
 class Lab:
@@ -68,7 +47,7 @@ class Lab:
         self._hosts: dict[str, Host] = {}
         self._zone = Zone()
         ledger = Ledger(self.state / "ledger")
-        _clean(self.state, ledger)
+        remove(self.state, ledger)
         network = Network(choose_token(), choose_subnet(f"{self.state}"))
         key = self.state / "ssh_key"
         sockets = Path("/run", f"lab-{network.token}")
@@ -84,7 +63,7 @@ class Lab:
     def open(cls, name: str = "test", needs: Needs | None = None) -> Lab:
         """Clean up what a dead run of this name left, then start the services host."""
         require()
-        lab = cls(name, _lock(LAB / name), needs or Needs())
+        lab = cls(name, take(LAB / name), needs or Needs())
         try:
             lab._begin()
         except BaseException:
@@ -303,7 +282,7 @@ class Lab:
         if not self._detached:
             self._access.ledger.close()
             with step(f"closing lab {self.name!r}"):
-                _clean(self.state, self._access.ledger)
+                remove(self.state, self._access.ledger)
         if self._handler is not None:
             signal.signal(signal.SIGTERM, self._handler)
         self._lock.close()
@@ -315,42 +294,3 @@ class Lab:
         finally:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-
-
-def clean(name: str) -> None:
-    """Remove what a run left behind; refuse while it lives."""
-    if not (LAB / name).is_dir():
-        return
-    with _lock(LAB / name), step(f"cleaning lab {name!r}"):
-        _clean(LAB / name, Ledger(LAB / name / "ledger"))
-
-
-def _clean(state: Path, ledger: Ledger) -> None:
-    failed = ledger.undo()
-    for directory in (state / "hosts").glob("*"):
-        if os.path.ismount(directory / "root"):
-            failed.append(f"{directory}/root is still mounted")
-        else:
-            shutil.rmtree(directory)
-    if failed:
-        raise LabError("the lab left something behind:\n" + "\n".join(failed))
-    for path in state.iterdir():
-        if path.name not in KEPT:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _lock(state: Path) -> IO[str]:
-    state.mkdir(parents=True, exist_ok=True)
-    lock = (state / "lock").open("a+")
-    try:
-        flock(lock, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        owner = lock.read().strip()
-        lock.close()
-        raise LabError(f"the lab {state.name!r} is in use by process {owner}") from None
-    lock.seek(0)
-    lock.truncate()
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
