@@ -49,7 +49,7 @@ check mypy "$venv/mypy" --no-error-summary $(sources '*.py' | grep -vx setup.py)
 check contracts quiet_unless_failed "$venv/lint-imports" --no-cache
 # What runs as root on a host, or with an administrator's rights on all of them.
 check bandit quiet_unless_failed "$venv/bandit" --quiet --recursive --configfile .bandit.yaml \
-    altpeter_matrix tasks scripts deploy.py
+    altpeter_matrix tasks scripts config.py deploy.py
 if [ $# -gt 0 ]; then
     # shellcheck disable=SC2046
     check shellcheck shellcheck $(shell_scripts) files/bash-completion/*

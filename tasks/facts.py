@@ -24,6 +24,8 @@ class LoggedIn:
 
     uid: int
     ssh_port: int | None  # sshd's end of this very connection; None: no SSH
+    user: str = "root"
+    sudo_asks: bool = False  # for a password, before it gives root rights
 
     @property
     def is_root(self) -> bool:
@@ -31,14 +33,20 @@ class LoggedIn:
 
 
 class Login(FactBase[LoggedIn]):
-    """Who we are there, and through which port we came: sudo would forget the latter."""
+    """Who we are there, through which port we came (sudo would forget it), and what sudo needs.
+
+    Sudo's answer is its exit status: its words are in the host's language.
+    """
 
     def command(self) -> str:
-        return 'id -u; echo "${SSH_CONNECTION##* }"'
+        return (
+            'id -u; echo "${SSH_CONNECTION##* }"; id -un; '
+            '[ "$(id -u)" = 0 ] || sudo -n -k sh -c : 2>/dev/null || echo asks'
+        )
 
     def process(self, output: list[str]) -> LoggedIn:
-        uid, port = (*output, "")[:2]
-        return LoggedIn(int(uid), int(port) if port.isdigit() else None)
+        uid, port, user, sudo = (*output, *[""] * 3)[:4]
+        return LoggedIn(int(uid), int(port) if port.isdigit() else None, user, sudo == "asks")
 
 
 class Observation(FactBase[HostState | None]):

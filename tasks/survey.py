@@ -32,6 +32,7 @@ from .paths import (
     SOURCES,
 )
 from .stdin import HiddenInput
+from .sudo import root_rights
 from .target import Target, read_target
 from .trust import checked_key, sources
 
@@ -117,10 +118,14 @@ def _on_all(hosts: list[Host], function: Callable[[Host], T]) -> Mapping[Host, T
 
 
 def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[Problem, ...]]:
-    login = _fact(state, host, Login)
+    login = _fact(state, host, Login, _sudo=False)
     if login is None:
         return None, (_unreachable(target, "does not run a shell for us"),)
-    sudo = {} if login.is_root else {"_sudo": True}
+    sudo = {}
+    if not login.is_root:
+        sudo = {"_sudo": True}
+        if problem := root_rights(state, host, target, login):
+            return None, (problem,)
     observed = _fact(
         state,
         host,
@@ -130,8 +135,7 @@ def _look(state: State, host: Host, target: Target) -> tuple[Site | None, tuple[
         **sudo,
     )
     if observed is None:
-        what = "cannot be examined" if login.is_root else f"gives user {login.uid} no root rights"
-        return None, (_unreachable(target, what),)
+        return None, (_unreachable(target, "cannot be examined"),)
     problems = preflight.problems(target, observed)
     if problems:
         return None, problems
@@ -163,10 +167,7 @@ def _not_adoptable(target: Target, said: str) -> Problem:
 
 def _fact(state: State, host: Host, fact: type[FactBase[T]], **arguments: Any) -> T | None:
     """A fact; None when the host would not tell, which pyinfra has then printed."""
-    try:
-        value: T | None = get_fact(state, host, fact, kwargs=arguments, apply_failed_hosts=False)
-    except EOFError:  # sudo wants a password, and there is no terminal to ask at
-        return None
+    value: T | None = get_fact(state, host, fact, kwargs=arguments, apply_failed_hosts=False)
     return value
 
 
@@ -174,8 +175,8 @@ def _unreachable(target: Target, what: str) -> Problem:
     return Problem(
         target.name,
         what,
-        "log in as root (`ssh_user`), or as a user who may use sudo without a password "
-        "(with one: --same-sudo-password)",
+        "look above for what it said; log in as root (`ssh_user`), or as a user who may run any "
+        "command with sudo",
     )
 
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import yaml
 from pyinfra.api import Host
-from pyinfra.api.hiddenvalue import HiddenValue
 
 from altpeter_matrix.base.errors import Problem, SettingsError
-from altpeter_matrix.base.text import decoded, only_line
 from altpeter_matrix.settings.model import Settings, load_settings
 from altpeter_matrix.settings.schema import plain_copy
 
+from .passwords import given_password
 from .repository import PackageRepository, read_repository
 
 TOP = Path(__file__).resolve().parent.parent
@@ -41,6 +40,7 @@ class Target:
     package_version: str  # empty: whatever the repository has
     repository: PackageRepository | None = None  # instead of `package`
     smtp_password: str | None = field(default=None, repr=False)
+    sudo_password: str | None = field(default=None, repr=False)
     public_addresses: frozenset[str] = frozenset()  # of a host behind NAT
     adopt: bool = False  # whether a server that was set up by hand may be taken over
 
@@ -70,7 +70,8 @@ def read_target(host: Host) -> Target:
     package, version = (
         _package(host, problems) if repository is None else (Path(), repository.version or "")
     )
-    password = _smtp_password(host, source, problems)
+    password = given_password(host, source, "smtp_password", problems)
+    sudo_password = _sudo_password(host, source, problems)
     addresses = _public_addresses(host, source, problems)
     adopt = _adopt(host, source, problems)
     if password is not None and settings.email is None:
@@ -93,6 +94,7 @@ def read_target(host: Host) -> Target:
         package_version=version,
         repository=repository,
         smtp_password=password,
+        sudo_password=sudo_password,
         public_addresses=addresses,
         adopt=adopt,
     )
@@ -170,39 +172,16 @@ def _built_package() -> Path | None:
     return TOP / f"dist/{PACKAGE}_{match['version']}_all.deb" if match else None
 
 
-def _smtp_password(host: Host, source: str, problems: list[Problem]) -> str | None:
-    given, file = host.data.get("smtp_password"), host.data.get("smtp_password_file")
-    where = f"{source}: smtp_password ({host.name})"
-    if isinstance(given, HiddenValue):
-        password = only_line(str(given.unmask()))
-    elif given is not None:
+def _sudo_password(host: Host, source: str, problems: list[Problem]) -> str | None:
+    if host.data.get("_sudo_password") is not None:
         problems.append(
             Problem(
-                where,
-                "is plain text, which `pyinfra --debug` prints",
-                "name a file that holds it with `smtp_password_file`, or wrap it in"
-                " pyinfra.api.hiddenvalue.HiddenValue",
+                f"{source}: _sudo_password ({host.name})",
+                "is given to pyinfra, which shows it in the host's process list",
+                "name a file that holds it with `sudo_password_file`",
             )
         )
-        return None
-    elif file is not None:
-        try:
-            password = only_line(decoded(Path(file).expanduser().read_bytes()).strip())
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(
-                Problem(
-                    f"{source}: smtp_password_file ({host.name})",
-                    f"{file} cannot be read ({error})",
-                    "write the password into that file, on this machine",
-                )
-            )
-            return None
-    else:
-        return None
-    if password is None:
-        problems.append(Problem(where, "is not one line of text", "write the password in one line"))
-        return None
-    return password
+    return given_password(host, source, "sudo_password", problems)
 
 
 def _adopt(host: Host, source: str, problems: list[Problem]) -> bool:
