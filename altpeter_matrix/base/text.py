@@ -9,6 +9,14 @@ def decoded(content: bytes) -> str:
     return content.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
 
 
+def visible(text: str) -> str:
+    """For a terminal: what is not printable, as its control sequences are, in Python's writing."""
+    return "".join(
+        one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
 def only_line(text: str) -> str | None:
     """A secret in a file of its own: the one line without its end; None for none, or for more.
 

@@ -1,9 +1,12 @@
 """`altpeter-matrix adopt`: taking over a server that was set up by hand."""
 # ruff: noqa: PLC0415
 
+import sys
+
 import click
 
-from .support import host, reporting, say
+from .support import host, reporting, say, tell_difference
+from .terminal import steps
 
 
 @click.command()
@@ -36,15 +39,15 @@ def _show_edits() -> None:
 
     paths = host().paths
     with exclusive(paths):
-        for line in report(paths, decide(paths)):
-            click.echo(line)
+        tell_difference(report(paths, decide(paths)))
     click.echo("\nNothing was changed. `altpeter-matrix adopt` does it.")
 
 
 def _adopt_edits() -> None:
     from ..adopt.edits import adopt as adopt_now
 
-    report, directory = adopt_now(host())
+    with steps(sys.stderr):
+        report, directory = adopt_now(host())
     click.echo(f"Generation {report.generation} is active: {', '.join(report.done)}.")
     click.echo(f"The edited files are kept in {directory}.")
     say("notice", report.notices)
@@ -63,15 +66,15 @@ def _show() -> None:
         decided = survey(place.paths)
         moving = decided.move is not None
         require_suitable(place.paths, decided.rendered, place.services.present, moving=moving)
-        for line in report(place.paths, decided):
-            click.echo(line)
+        tell_difference(report(place.paths, decided))
     click.echo("\nNothing was changed. `altpeter-matrix adopt` does it.")
 
 
 def _undo() -> None:
     from ..adopt.transaction import undo
 
-    found = undo(host())
+    with steps(sys.stderr):
+        found = undo(host())
     if isinstance(found, str):
         click.echo(f"The move of the database is no longer under way; Synapse runs on {found}.")
         return
@@ -82,7 +85,8 @@ def _undo() -> None:
 def _adopt() -> None:
     from ..adopt.transaction import adopt as adopt_now
 
-    report, directory = adopt_now(host(), say=lambda text: click.echo(text, err=True))
+    with steps(sys.stderr) as say_step:
+        report, directory = adopt_now(host(), say=say_step)
     click.echo(f"Generation {report.generation} is active: {', '.join(report.done)}.")
     click.echo(f"The old files are in {directory}; `altpeter-matrix adopt --undo` uses them.")
     say("notice", report.notices)

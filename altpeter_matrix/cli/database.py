@@ -1,10 +1,13 @@
 """`altpeter-matrix database`: the PostgreSQL under this server."""
 # ruff: noqa: PLC0415
 
+import sys
+
 import click
 
 from ..base.errors import MatrixConfigError
 from .support import host, reporting, say
+from .terminal import steps
 
 
 @click.group()
@@ -28,15 +31,16 @@ def upgrade(rehearse: bool, undo: bool, finish: bool, to: int | None, yes: bool)
 
     if rehearse + undo + finish > 1 or (to is not None and (undo or finish)) or (yes and not undo):
         raise click.UsageError("these options do not go together")
-    work = DatabaseUpgrade(host(), click.echo)
-    if rehearse:
-        done = work.rehearse(to)
-    elif undo:
-        done = work.undo(yes=yes)
-    elif finish:
-        done = work.finish()
-    else:
-        done = work.run(to)
+    with steps(sys.stdout) as say_step:
+        work = DatabaseUpgrade(host(), say_step)
+        if rehearse:
+            done = work.rehearse(to)
+        elif undo:
+            done = work.undo(yes=yes)
+        elif finish:
+            done = work.finish()
+        else:
+            done = work.run(to)
     if not done:
         click.echo("Nothing to do.")
     elif not rehearse:

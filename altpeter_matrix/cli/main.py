@@ -16,13 +16,16 @@ from ..base.errors import MatrixConfigError
 from ..base.paths import Paths
 from .adopt import adopt
 from .database import database
-from .support import host, place, reporting, require_root, say, say_json
+from .generations import generations, rollback
+from .support import host, place, reporting, require_root, say, say_json, tell_difference
+from .terminal import Terminal, at, steps
 from .upgrade import upgrade
 from .upgrades import upgrades
 from .user import user
 
 if TYPE_CHECKING:
     from ..apply.up_to_date import Report
+    from ..status.findings import Status
 
 
 def main() -> None:
@@ -91,7 +94,10 @@ def apply(from_postinst: bool, dry_run: bool, as_json: bool) -> None:
 
 @reporting
 def _apply(as_json: bool) -> None:
-    report = _settled() or _apply_now()
+    report = _settled()
+    if report is None:
+        with steps(sys.stderr):
+            report = _apply_now()
     if as_json:
         say_json(
             {
@@ -175,7 +181,8 @@ def check(settings: Path | None, as_json: bool) -> None:
 def _check(settings: Path | None) -> None:
     from ..apply.check import check as check_now
 
-    warnings = check_now(host(), settings)
+    with steps(sys.stderr):
+        warnings = check_now(host(), settings)
     click.echo("Everything would be accepted.")
     say("warning", warnings)
 
@@ -192,8 +199,7 @@ def diff(as_json: bool) -> None:
     if as_json:
         say_json({"different": bool(lines), "diff": lines})
     else:
-        for line in lines:
-            click.echo(line)
+        tell_difference(lines)
     sys.exit(1 if lines else 0)
 
 
@@ -208,52 +214,21 @@ def status(as_json: bool) -> None:
     found = look(host())
     if as_json:
         say_json(found.as_json())
+    elif (terminal := at(sys.stdout)) is not None:
+        _show_status(found, terminal)
     else:
         click.echo(text(found))
     sys.exit(0 if found.healthy else 1)
 
 
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
-@reporting
-def generations(as_json: bool) -> None:
-    """List the generations that can be brought back."""
-    from ..apply.generations import Store
-    from ..base.accounts import read_accounts
+def _show_status(found: "Status", terminal: Terminal) -> None:
+    """What is to be done comes first."""
+    from ..status.text import rows, verdict
 
-    store = Store(Paths(), read_accounts(Paths().root))
-    current = store.current_number()
-    rows = []
-    for number in store.numbers():
-        generation = store.load(number)
-        rows.append(
-            {
-                "number": number,
-                "current": number == current,
-                "created": generation.created if generation else None,
-                "package_version": generation.package_version if generation else None,
-                "whole": generation is not None and not store.tampering(generation),
-            }
-        )
-    if as_json:
-        say_json(rows)
-        return
-    for row in rows:
-        marks = ("  (current)" if row["current"] else "") + ("" if row["whole"] else "  (damaged)")
-        click.echo(f"{row['number']:>4}  {row['created']}  {row['package_version']}{marks}")
-
-
-@cli.command()
-@click.argument("number", type=int, required=False)
-@reporting
-def rollback(number: int | None) -> None:
-    """Bring back generation NUMBER, or the one before the current."""
-    from ..apply.rollback import rollback as go_back
-
-    report = go_back(host(), number)
-    click.echo(f"Generation {report.generation} is active again ({', '.join(report.done)}).")
-    say("notice", report.notices)
-    click.echo("settings.yaml is as it was: the next `altpeter-matrix apply` goes forward again.")
+    terminal.line(verdict(found), "bold green" if found.healthy else "bold red")
+    for kind, severity in (("error", "error"), ("notice", "warning")):
+        terminal.problems(kind, [one.problem for one in found.findings if one.severity == severity])
+    terminal.table([((name, "dim"), (value, "")) for name, value in rows(found)])
 
 
 @cli.command()
@@ -284,6 +259,8 @@ def records(as_json: bool) -> None:
 
 cli.add_command(adopt)
 cli.add_command(database)
+cli.add_command(generations)
+cli.add_command(rollback)
 cli.add_command(upgrade)
 cli.add_command(upgrades)
 cli.add_command(user)

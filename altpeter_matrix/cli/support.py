@@ -12,6 +12,7 @@ import click
 
 from ..base.errors import HostError, MatrixConfigError, Problem
 from ..base.paths import Paths
+from .terminal import at
 
 if TYPE_CHECKING:
     from ..apply.activation import Host
@@ -22,8 +23,34 @@ R = TypeVar("R")
 
 
 def say(kind: str, problems: Iterable[Problem]) -> None:
-    for problem in problems:
+    """Tell of problems, each on its own, beside what the command answers."""
+    found = tuple(problems)
+    # Not asked before there is something: it loads what shows it.
+    terminal = at(sys.stderr) if found else None
+    if terminal is not None:
+        terminal.problems(kind, found)
+        return
+    for problem in found:
         click.echo(f"{kind}: {problem}", err=True)
+
+
+def tell(text: str) -> None:
+    """A line of the answer, with words of others in it."""
+    terminal = at(sys.stdout)
+    if terminal is not None:
+        terminal.line(text)
+    else:
+        click.echo(text)
+
+
+def tell_difference(lines: Iterable[str]) -> None:
+    """An answer that has a unified diff in it."""
+    terminal = at(sys.stdout)
+    if terminal is not None:
+        terminal.difference(lines)
+        return
+    for line in lines:
+        click.echo(line)
 
 
 def reporting(command: Callable[P, R]) -> Callable[P, R]:

@@ -2,13 +2,14 @@
 # ruff: noqa: PLC0415
 
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from ..base.errors import MatrixConfigError, Problem
-from .support import host, reporting, say, say_json
+from .support import host, reporting, say, say_json, tell
+from .terminal import steps
 
 if TYPE_CHECKING:
     from ..upgrade.preflight_result import PreflightResult
@@ -31,12 +32,12 @@ def check(version: str | None, as_json: bool, automatic: bool) -> None:
     """
     from ..upgrade.preflight_run import check_automatically, check_offered
 
-    progress = (lambda text: click.echo(text, err=True)) if not as_json else (lambda text: None)
     try:
-        if automatic:
-            results = check_automatically(host(), say=progress)
-        else:
-            results = check_offered(host(), version, say=progress)
+        with nullcontext(_in_silence) if as_json else steps(sys.stderr) as say_step:
+            if automatic:
+                results = check_automatically(host(), say=say_step)
+            else:
+                results = check_offered(host(), version, say=say_step)
     finally:
         _renew_key(daily=automatic)
     if as_json:
@@ -50,6 +51,10 @@ def check(version: str | None, as_json: bool, automatic: bool) -> None:
             click.echo("apt offers no newer Synapse.")
     # The service has done its work when it has held something back.
     sys.exit(0 if automatic or all(one.ok for one in results) else 1)
+
+
+def _in_silence(_text: str) -> None:
+    """Who reads JSON is told at the end."""
 
 
 def _renew_key(*, daily: bool) -> None:
@@ -69,12 +74,12 @@ def _renew_key(*, daily: bool) -> None:
 def _show(result: "PreflightResult") -> None:
     kind = "security update " if result.security else ""
     answer = "would serve here" if result.ok else "would NOT serve here and is held back"
-    click.echo(f"{kind}{result.package} {result.version} (now {result.installed}) {answer}.")
+    tell(f"{kind}{result.package} {result.version} (now {result.installed}) {answer}.")
     if result.way_back is not None:
         way = "possible" if result.way_back else "NOT possible without restoring a backup"
-        click.echo(f"  going back to {result.installed} afterwards: {way}")
+        tell(f"  going back to {result.installed} afterwards: {way}")
     for what in result.unchecked:
-        click.echo(f"  not checked: {what}")
+        tell(f"  not checked: {what}")
     say("error", result.errors)
     say("warning", result.warnings)
 

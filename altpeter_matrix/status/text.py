@@ -1,19 +1,13 @@
 """`status` for a person's eyes."""
 
+from collections.abc import Iterator
+
 from .findings import Status
 
 
 def text(status: Status) -> str:
-    lines = [
-        f"{'healthy' if status.healthy else 'NOT HEALTHY'}",
-        _row("generation", status.generation if status.generation is not None else "none"),
-        _row("last apply", _last(status)),
-        *(_row(name, version) for name, version in status.packages.items()),
-        *(_row(name, state) for name, state in status.units.items()),
-    ]
-    if status.certificate:
-        kind = "placeholder" if status.certificate["placeholder"] else "certbot's"
-        lines.append(_row("certificate", f"{kind}, {status.certificate['days_left']} days left"))
+    lines = [verdict(status)]
+    lines += [f"  {name:<26}{value}" for name, value in rows(status)]
     lines += [
         f"{'error' if finding.severity == 'error' else 'notice'}: {finding.problem}"
         for finding in status.findings
@@ -21,8 +15,19 @@ def text(status: Status) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, value: object) -> str:
-    return f"  {name:<26}{value}"
+def verdict(status: Status) -> str:
+    return "healthy" if status.healthy else "NOT HEALTHY"
+
+
+def rows(status: Status) -> Iterator[tuple[str, str]]:
+    """What is there, and how it is."""
+    yield "generation", str(status.generation) if status.generation is not None else "none"
+    yield "last apply", _last(status)
+    yield from status.packages.items()
+    yield from status.units.items()
+    if status.certificate:
+        kind = "placeholder" if status.certificate["placeholder"] else "certbot's"
+        yield "certificate", f"{kind}, {status.certificate['days_left']} days left"
 
 
 def _last(status: Status) -> str:

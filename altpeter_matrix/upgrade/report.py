@@ -1,19 +1,32 @@
 """The history of upgrades for a person, for programs, and as findings of `status`."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..base.errors import Finding, error, warning
 from ..base.resources import document
 from .history import Book, Entry, Trial
 
+NONE = "There was no upgrade yet."
 _RESULTS = {
     "passed": "works",
     "undone": "UNDONE: the version before serves again",
     "failed": "FAILED, and could not be undone",
     "replaced": "another version came before it was judged",
 }
+
+
+@dataclass(frozen=True)
+class Row:
+    """An upgrade. well: None: it is not known yet. requests: empty for the same reason."""
+
+    began: str
+    change: str
+    outcome: str
+    well: bool | None
+    requests: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def as_json(book: Book) -> dict[str, Any]:
@@ -27,22 +40,29 @@ def as_json(book: Book) -> dict[str, Any]:
 
 def lines(book: Book) -> Iterator[str]:
     if not book.entries and book.trial is None:
-        yield "There was no upgrade yet."
-    for entry in book.entries:
-        yield from _entry(entry)
-    if book.trial is not None and book.trial.phase != "stuck":
-        yield f"{book.trial.began}  {_change(book.trial)}  {progress(book.trial)}"
+        yield NONE
+    for row in rows(book):
+        yield f"{row.began}  {row.change}  {row.outcome}"
+        yield from (f"    {one}" for one in (row.requests, *row.notes) if one)
 
 
-def _entry(entry: Entry) -> Iterator[str]:
+def rows(book: Book) -> Iterator[Row]:
+    """The oldest first; the one that is on trial last."""
+    yield from map(_entry, book.entries)
+    trial = book.trial
+    if trial is not None and trial.phase != "stuck":
+        well = False if trial.phase == "going back" else None
+        yield Row(trial.began, _change(trial), progress(trial), well)
+
+
+def _entry(entry: Entry) -> Row:
     change = f"{entry.package} {entry.before or '(none)'} -> {entry.version}"
-    yield f"{entry.began}  {change}  {_RESULTS.get(entry.result, entry.result)}"
+    outcome = _RESULTS.get(entry.result, entry.result)
     requests = f"requests held: {_number(entry.held)}, failed: {_number(entry.failed)}"
-    yield f"    watched for {entry.seconds} s; {requests}"
-    if entry.reason is not None:
-        yield f"    why: {entry.reason.where}: {entry.reason.what}"
-    if entry.note:
-        yield f"    {entry.note}"
+    watched = f"watched for {entry.seconds} s; {requests}"
+    why = (f"why: {entry.reason.where}: {entry.reason.what}",) if entry.reason else ()
+    well = {"passed": True, "replaced": None}.get(entry.result, False)
+    return Row(entry.began, change, outcome, well, watched, (*why, *filter(None, [entry.note])))
 
 
 def _number(count: int | None) -> str:

@@ -115,7 +115,7 @@ def test_it_depends_on_nothing_outside_debian_but_synapse(package: Path) -> None
     assert set(names) - outside == {
         "any", "debconf", "debconf-2.0", "gpg", "matrix-synapse", "nginx", "openssl", "postgresql",
         "postgresql-client", "python3", "python3-click", "python3-jinja2", "python3-jsonschema",
-        "python3-psycopg2", "python3-yaml",
+        "python3-psycopg2", "python3-rich", "python3-yaml",
     }  # fmt: skip
 
 

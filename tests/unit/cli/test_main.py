@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from altpeter_matrix.apply.transaction import apply
 from altpeter_matrix.base.paths import Paths
-from altpeter_matrix.cli import main, support
+from altpeter_matrix.cli import generations, main, support
 from altpeter_matrix.synapse.users import Account
 
 from ..fake_host import NAME, FakeHost
@@ -29,7 +29,7 @@ def run(host: FakeHost, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
     def at_root() -> Paths:
         return host.paths
 
-    for module in (main, support):
+    for module in (main, generations, support):
         monkeypatch.setattr(module, "Paths", at_root)
     return CliRunner().invoke(main.cli, words)
 
