@@ -1,5 +1,6 @@
 """The first contact with a host, and a host that has another key than before."""
 
+import runpy
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -132,6 +133,24 @@ def test_a_changed_key_stops_before_anything(
     assert f"ssh-keygen -f {contact.known_hosts} -R '{name}'" in line
     assert contact.known_hosts.read_text() == text
     assert difference(state, state_of(contact.host)) == {}
+
+
+@pytest.mark.parametrize("options", [("-y",), ()], ids=["unasked", "asked"])
+def test_the_other_hosts_go_on_if_nobody_has_to_be_asked(
+    contact: Contact, options: tuple[str, ...]
+) -> None:
+    contact.knows_another_key("ed25519")
+    code, _ = contact.deploy()
+    assert code == 0
+    inventory = contact.known_hosts.parent.parent / "inventory.py"
+    [(address, data)] = runpy.run_path(str(inventory))["homeserver"]
+    changed = {**data, **OTHER_DOOR, "ssh_hostname": address}
+    inventory.write_text(f"homeserver = {[(address, data), ('changed', changed)]!r}\n")
+    result = run_pyinfra(inventory, "--dry", *options, check=False)
+    said = result.stdout + result.stderr
+    assert "has changed" in said
+    assert ("Ready: deploy.py" in said) == bool(options), said
+    assert (result.returncode == 0) == bool(options)
 
 
 def test_the_remedy_for_a_changed_key_is_one(contact: Contact) -> None:
