@@ -174,8 +174,6 @@ def test_upgrade_is_refused_when_the_new_cluster_is_in_use(
 
 
 # From here on the empty 17/main is there, as Debian's packages may make it.
-
-
 @pytest.mark.parametrize("point", KILLS)
 def test_a_killed_upgrade_is_undone(correspondence: Correspondence, point: str) -> None:
     host = correspondence.server.host

@@ -13,7 +13,7 @@ from altpeter_matrix.render.generation import LocalAdditions, RenderSecrets, ren
 from tasks.paths import PACKAGE_PIN
 
 from ..samples import DEBIAN_13, WIKI, settings
-from .test_keyrings import STANZA, repositories
+from .fake_keyring import STANZA, repositories
 
 
 def records(text: str) -> list[tuple[str, str, str]]:
