@@ -5,15 +5,15 @@ that holds a secret which the current one does not hold is there for a day more,
 as a whole: without the secret it would be of no use, and with it it is a copy that nobody knows of.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..base import disk, redaction
+from ..base import redaction
 from ..base.errors import MatrixConfigError
 from ..synapse import config_files
 from .diff import SECRET_LINE
@@ -47,11 +47,11 @@ def protect(store: Store) -> None:
                 (generation.directory / path).chmod(ADDITION_MODE)
         record = generation.directory / RECORD
         if wide or record.stat().st_mode & 0o077:
-            data: dict[str, Any] = json.loads(record.read_bytes())
-            for path in wide:
-                data["files"][path]["mode"] = ADDITION_MODE
-            text = json.dumps(data, indent=2, sort_keys=True)
-            disk.replace(record, f"{text}\n".encode(), 0o600)
+            files = {
+                path: replace(one, mode=ADDITION_MODE) if path in wide else one
+                for path, one in generation.files.items()
+            }
+            store.rewrite(generation, files)
 
 
 def forget(store: Store) -> list[int]:

@@ -6,7 +6,6 @@ begins with a dot, checked there, and gets its number by rename(2).
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -20,6 +19,7 @@ from ..base import disk, timestamps, untrusted_files
 from ..base.accounts import SYNAPSE_USER, Accounts
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
+from ..base.state_file import StateFile
 
 if TYPE_CHECKING:  # the renderer itself is loaded only by runs that render
     from ..render.generation import RenderedFile
@@ -28,7 +28,6 @@ RECORD = "generation.json"
 # A copy of what the administrator had written: what this generation has to answer, not what the
 # settings of today ask for.
 SETTINGS = "settings.yaml"
-FORMAT = 1
 KEPT = 10
 
 
@@ -65,6 +64,23 @@ def records_of(files: "Iterable[RenderedFile]") -> dict[str, FileRecord]:
     }
 
 
+def _content(package_version: str, created: str, files: Mapping[str, FileRecord]) -> dict[str, Any]:
+    return {
+        "package_version": package_version,
+        "created": created,
+        "files": {path: asdict(record) for path, record in files.items()},
+    }
+
+
+def _parse(raw: Mapping[str, Any]) -> tuple[str, str, Mapping[str, FileRecord]] | None:
+    files = {path: FileRecord(**record) for path, record in raw["files"].items()}
+    return raw["package_version"], raw["created"], files
+
+
+# By a record of another form nobody can tell what was changed by hand.
+_FILE = StateFile(_parse, missing=None, exact=True)
+
+
 class Store:
     """The generations of a host."""
 
@@ -92,14 +108,13 @@ class Store:
     def load(self, number: int) -> Generation | None:
         """A generation by its record; None when the record is gone or unreadable."""
         directory = self.paths.generations / str(number)
-        try:
-            data: dict[str, Any] = json.loads((directory / RECORD).read_bytes())
-            if data["format"] != FORMAT:
-                return None
-            files = {path: FileRecord(**record) for path, record in data["files"].items()}
-            return Generation(number, directory, data["package_version"], data["created"], files)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+        record = _FILE.read(directory / RECORD)
+        return None if record is None else Generation(number, directory, *record)
+
+    def rewrite(self, generation: Generation, files: Mapping[str, FileRecord]) -> None:
+        """Record other modes for the files of a generation."""
+        content = _content(generation.package_version, generation.created, files)
+        _FILE.write(generation.directory / RECORD, content)
 
     def write_candidate(
         self, files: "Iterable[RenderedFile]", package_version: str, settings: str
@@ -114,15 +129,9 @@ class Store:
             target = candidate / file.path
             disk.ensure_directory(target.parent, 0o755)
             disk.write_new(target, file.content, file.mode, self.accounts.group_id(file.group))
-        record = {
-            "format": FORMAT,
-            "package_version": package_version,
-            "created": timestamps.now(),
-            "files": {path: asdict(record) for path, record in records_of(files).items()},
-        }
-        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+        record = _content(package_version, timestamps.now(), records_of(files))
         # It has a hash of each file, also of those with secrets.
-        disk.write_new(candidate / RECORD, text.encode(), 0o600)
+        disk.write_new(candidate / RECORD, _FILE.text(record), _FILE.mode)
         disk.write_new(candidate / SETTINGS, settings.encode(), 0o600)
         for directory in {candidate, *(candidate / file.path.parent for file in files)}:
             disk.synchronise_directory(directory)

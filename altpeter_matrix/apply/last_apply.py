@@ -1,16 +1,14 @@
 """How the last apply ended: for `status`, for the fast path, and for going back."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..base import disk
 from ..base.errors import Problem
 from ..base.paths import Paths
+from ..base.state_file import StateFile, known_fields
 from ..base.timestamps import now
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -40,20 +38,20 @@ class Record:
     """Reads and writes status.json."""
 
     paths: Paths
-    fields: frozenset[str] = field(default=frozenset(Outcome.__dataclass_fields__))
 
     def read(self) -> Outcome:
-        try:
-            data: dict[str, Any] = json.loads(self.paths.outcome.read_bytes())
-            known = {key: value for key, value in data.items() if key in self.fields}
-            known["problems"] = tuple(Problem(**one) for one in known.get("problems", ()))
-            known["watched"] = tuple(known.get("watched", ()))
-            return Outcome(**known)
-        except (OSError, ValueError, TypeError, AttributeError):
-            return Outcome()  # missing, damaged, or of a later version of this package
+        return _FILE.read(self.paths.outcome)
 
     def write(self, outcome: Outcome) -> None:
         disk.ensure_directory(self.paths.state, 0o755)
-        text = json.dumps({"format": FORMAT, **asdict(outcome)}, indent=2, sort_keys=True)
-        # Root's alone: it repeats what other programs said.
-        disk.replace(self.paths.outcome, f"{text}\n".encode(), 0o600)
+        _FILE.write(self.paths.outcome, asdict(outcome))
+
+
+def _parse(raw: Mapping[str, Any]) -> Outcome:
+    known = known_fields(Outcome, raw)
+    known["problems"] = tuple(Problem(**one) for one in known.get("problems", ()))
+    known["watched"] = tuple(known.get("watched", ()))
+    return Outcome(**known)
+
+
+_FILE = StateFile(_parse, missing=Outcome())

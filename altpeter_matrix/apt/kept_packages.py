@@ -3,7 +3,6 @@
 /var/lib/altpeter-matrix/packages, root's alone; each file is known by its SHA-256.
 """
 
-import json
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -15,6 +14,7 @@ from ..base import disk
 from ..base.commands import run
 from ..base.errors import HostError, MatrixConfigError, Problem
 from ..base.paths import Paths
+from ..base.state_file import StateFile
 from . import download, repacked_package
 from .release import Release
 
@@ -136,14 +136,16 @@ def is_whole(path: Path, release: Release) -> bool:
         return False
 
 
-def _read(paths: Paths) -> list[Kept]:
-    try:
-        data: Any = json.loads((paths.kept_packages / _RECORD).read_bytes())
-        return [Kept(**one) for one in data]
-    except (OSError, ValueError, TypeError):
-        return []
+def _read(paths: Paths) -> tuple[Kept, ...]:
+    return _FILE.read(paths.kept_packages / _RECORD)
 
 
 def _write(paths: Paths, kept: Collection[Kept]) -> None:
-    text = json.dumps([asdict(one) for one in kept], indent=1)
-    disk.replace(paths.kept_packages / _RECORD, f"{text}\n".encode(), 0o600)
+    _FILE.write(paths.kept_packages / _RECORD, [asdict(one) for one in kept])
+
+
+def _parse(raw: list[dict[str, Any]]) -> tuple[Kept, ...]:
+    return tuple(Kept(**one) for one in raw)
+
+
+_FILE: StateFile[tuple[Kept, ...]] = StateFile(_parse, missing=(), numbered=False)

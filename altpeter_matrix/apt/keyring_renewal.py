@@ -5,7 +5,6 @@ or a revocation counts when the trusted key itself has signed for it; gpg decide
 never trusted by a program: a person is told, and what to compare.
 """
 
-import json
 import os
 import shutil
 import stat
@@ -23,10 +22,10 @@ from ..base.errors import HostError, Problem
 from ..base.failures import problems_of
 from ..base.paths import Paths
 from ..base.resources import document
+from ..base.state_file import StateFile
 from ..settings.model import SynapseRepository
 from . import gpg, repositories
 
-FORMAT = 1
 _HELPER = "/usr/lib/apt/apt-helper"
 _EACH = 20 * 3600.0
 # Upstream's has 3 kB.
@@ -43,11 +42,14 @@ class Renewal:
 
 def last_problems(paths: Paths) -> tuple[Problem, ...]:
     """What was found last; nothing when that cannot be read."""
-    try:
-        data: dict[str, Any] = json.loads(paths.key_renewal.read_bytes())
-        return tuple(Problem(**one) for one in data["problems"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+    return _FILE.read(paths.key_renewal)
+
+
+def _parse(raw: dict[str, Any]) -> tuple[Problem, ...]:
+    return tuple(Problem(**one) for one in raw["problems"])
+
+
+_FILE: StateFile[tuple[Problem, ...]] = StateFile(_parse, missing=(), mode=0o644)
 
 
 def renew_daily(paths: Paths, repository: SynapseRepository) -> None:
@@ -76,8 +78,7 @@ def renew(paths: Paths, repository: SynapseRepository) -> Renewal:
     except (HostError, OSError) as error:
         found = Renewal(False, tuple(problems_of(error)))
     disk.ensure_directory(paths.state, 0o755)
-    record = {"format": FORMAT, "problems": [vars(one) for one in found.problems]}
-    disk.replace(paths.key_renewal, f"{json.dumps(record, indent=2)}\n".encode(), 0o644)
+    _FILE.write(paths.key_renewal, {"problems": [vars(one) for one in found.problems]})
     if found.renewed:
         notify.journal(f"{keyring} was renewed: the key has signed for what is new", error=False)
     return found

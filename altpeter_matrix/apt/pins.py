@@ -6,7 +6,6 @@ run that is killed between the two leaves a version that is not pinned yet, neve
 pinned without a reason.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterable
@@ -17,10 +16,10 @@ from ..base import disk, notify
 from ..base.errors import Problem
 from ..base.locks import HELD_BACK, TELLING, locked
 from ..base.paths import Paths
+from ..base.state_file import StateFile, known_fields
 from ..base.timestamps import now
 from . import login_message
 
-FORMAT = 1
 _NUMBER = re.compile(r"\d+")
 # A security update is told of each day, at the check that the timer starts.
 _SHOUT_AGAIN = 20 * 3600.0
@@ -63,11 +62,7 @@ class HeldBack:
 
 def held(paths: Paths) -> tuple[HeldBack, ...]:
     """Everything that is held back now. A record that cannot be read holds nothing back."""
-    try:
-        data: dict[str, Any] = json.loads(paths.held_back.read_bytes())
-        return tuple(_parse(one) for one in data["held"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+    return _FILE.read(paths.held_back)
 
 
 def hold_back(
@@ -141,9 +136,7 @@ def _write(paths: Paths, entries: Iterable[HeldBack]) -> None:
         paths.held_back.unlink(missing_ok=True)
         return
     disk.ensure_directory(paths.state, 0o755)
-    text = json.dumps({"format": FORMAT, "held": [asdict(one) for one in kept]}, indent=2)
-    # Root's alone: it repeats what other programs said.
-    disk.replace(paths.held_back, f"{text}\n".encode(), 0o600)
+    _FILE.write(paths.held_back, {"held": [asdict(one) for one in kept]})
     _show(paths, kept)
 
 
@@ -201,7 +194,11 @@ def _told(entry: HeldBack) -> HeldBack:
     return HeldBack(**{**vars(entry), "told": time.time()})
 
 
-def _parse(raw: dict[str, Any]) -> HeldBack:
-    """Fields of a later version of this package are left out."""
-    known = {key: value for key, value in raw.items() if key in HeldBack.__dataclass_fields__}
-    return HeldBack(**{**known, "reason": Problem(**raw["reason"])})
+def _parse(raw: dict[str, Any]) -> tuple[HeldBack, ...]:
+    return tuple(
+        HeldBack(**{**known_fields(HeldBack, one), "reason": Problem(**one["reason"])})
+        for one in raw["held"]
+    )
+
+
+_FILE: StateFile[tuple[HeldBack, ...]] = StateFile(_parse, missing=())

@@ -1,12 +1,12 @@
 """The move to a newer PostgreSQL, tried on a copy of the cluster while the server goes on."""
 
-import json
 import time
 from collections.abc import Callable
+from typing import Any
 
-from ..base import disk
 from ..base.errors import HostError
 from ..base.paths import Paths
+from ..base.state_file import StateFile
 from ..postgresql.cluster_content import SCHEMA_VERSION, differences, rows_of_tables
 from ..postgresql.clusters import Clusters
 from . import preflight
@@ -60,13 +60,17 @@ class Rehearsal:
 
     def last(self, plan: Plan) -> float | None:
         """The seconds that the last rehearsal of this move took."""
-        try:
-            data = json.loads(self.paths.database_rehearsal.read_bytes())
-            same = (data["old"], data["new"]) == (str(plan.old), plan.new)
-            return float(data["seconds"]) if same else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        rehearsed = _FILE.read(self.paths.database_rehearsal)
+        return rehearsed.get((str(plan.old), plan.new))
 
     def _record(self, plan: Plan, seconds: float, needed: int) -> None:
         content = {"old": str(plan.old), "new": plan.new, "seconds": seconds, "bytes": needed}
-        disk.replace(self.paths.database_rehearsal, f"{json.dumps(content)}\n".encode(), 0o600)
+        _FILE.write(self.paths.database_rehearsal, content)
+
+
+def _parse(raw: dict[str, Any]) -> dict[tuple[str, int], float]:
+    """Seconds, by what was moved to which version."""
+    return {(raw["old"], raw["new"]): float(raw["seconds"])}
+
+
+_FILE: StateFile[dict[tuple[str, int], float]] = StateFile(_parse, missing={}, numbered=False)

@@ -4,7 +4,6 @@ The record is complete and on the disk before the first change, so a run that wa
 can be undone: putting everything back twice does no harm.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,8 +13,8 @@ from typing import Any, Literal
 from ..base import disk, untrusted_files
 from ..base.accounts import SYNAPSE_USER
 from ..base.paths import Paths
+from ..base.state_file import StateFile
 
-FORMAT = 1
 _RECORD = "record.json"
 State = Literal["unfinished", "finished", "undone"]
 
@@ -77,14 +76,13 @@ class Backup:
 
 def newest(paths: Paths) -> Backup | None:
     """The last adoption; None where there was none, or its record is lost."""
-    try:
-        pointer: dict[str, Any] = json.loads(_pointer(paths).read_bytes())
-        directory = paths.adopted / pointer["directory"]
-        data: dict[str, Any] = json.loads((directory / _RECORD).read_bytes())
-        entries = tuple(Entry(**one) for one in data["entries"])
-        return Backup(paths, directory, entries, pointer["state"])
-    except (OSError, ValueError, KeyError, TypeError):
+    pointer = _POINTER.read(_pointer(paths))
+    if pointer is None:
         return None
+    name, state = pointer
+    directory = paths.adopted / name
+    entries = _ENTRIES.read(directory / _RECORD)
+    return None if entries is None else Backup(paths, directory, entries, state)
 
 
 def begin(paths: Paths, changing: Sequence[Path]) -> Backup:
@@ -92,8 +90,8 @@ def begin(paths: Paths, changing: Sequence[Path]) -> Backup:
     disk.ensure_directory(paths.adopted, 0o700)
     directory = disk.dated_directory(paths.adopted)
     entries = tuple(_keep(paths, directory, path) for path in changing)
-    text = json.dumps({"format": FORMAT, "entries": [asdict(one) for one in entries]}, indent=2)
-    disk.write_new(directory / _RECORD, f"{text}\n".encode(), 0o600)
+    text = _ENTRIES.text({"entries": [asdict(one) for one in entries]})
+    disk.write_new(directory / _RECORD, text, _ENTRIES.mode)
     disk.synchronise_directory(directory)
     disk.synchronise_directory(paths.adopted)
     _write(paths, directory, "unfinished")
@@ -125,9 +123,20 @@ def _owner(paths: Paths, path: Path) -> str:
 
 
 def _write(paths: Paths, directory: Path, state: State) -> None:
-    text = json.dumps({"format": FORMAT, "directory": directory.name, "state": state})
-    disk.replace(_pointer(paths), f"{text}\n".encode(), 0o600)
+    _POINTER.write(_pointer(paths), {"directory": directory.name, "state": state})
 
 
 def _pointer(paths: Paths) -> Path:
     return paths.state / "adoption.json"
+
+
+def _parse_pointer(raw: dict[str, Any]) -> tuple[str, State] | None:
+    return raw["directory"], raw["state"]
+
+
+def _parse_entries(raw: dict[str, Any]) -> tuple[Entry, ...] | None:
+    return tuple(Entry(**one) for one in raw["entries"])
+
+
+_POINTER = StateFile(_parse_pointer, missing=None)
+_ENTRIES = StateFile(_parse_entries, missing=None)

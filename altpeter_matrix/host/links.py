@@ -4,7 +4,6 @@ They are made here and not shipped in the package, because dpkg would bring back
 administrator deleted (Debian Policy 10.7.3). The manifest tells "never made" from "deleted".
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from typing import Any
 from ..base import disk
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
-
-FORMAT = 1
+from ..base.state_file import StateFile
 
 NGINX_SITE = "etc/nginx/sites-enabled/altpeter-matrix"
 NGINX_AVAILABLE = "etc/nginx/sites-available/altpeter-matrix"
@@ -149,17 +147,19 @@ class Links:
 
     def _read(self) -> frozenset[str]:
         """The links that were made at some time."""
-        try:
-            data: dict[str, Any] = json.loads(self.paths.links_manifest.read_bytes())
-            if data["format"] > FORMAT:
-                # Of a later version of this package. Who knows what it says about a link that is
-                # missing: it may have been deleted, so none is made, and the file stays as it is.
-                return frozenset(TARGETS)
-            return frozenset(str(name) for name in data["made"])
-        except (OSError, ValueError, KeyError, TypeError):
-            # Missing or damaged: links that are there are entered again, others made again.
-            return frozenset()
+        return _FILE.read(self.paths.links_manifest)
 
     def _write(self, made: Iterable[str]) -> None:
-        text = json.dumps({"format": FORMAT, "made": sorted(made)}, indent=2)
-        disk.replace(self.paths.links_manifest, f"{text}\n".encode(), 0o644)
+        _FILE.write(self.paths.links_manifest, {"made": sorted(made)})
+
+
+def _parse(raw: dict[str, Any]) -> frozenset[str]:
+    return frozenset(str(name) for name in raw["made"])
+
+
+# Missing or damaged: links that are there are entered again, others made again. Of a later version
+# of this package: who knows what it says about a link that is missing. It may have been deleted, so
+# none is made, and the file stays as it is.
+_FILE: StateFile[frozenset[str]] = StateFile(
+    _parse, missing=frozenset(), newer=lambda: frozenset(TARGETS), mode=0o644
+)

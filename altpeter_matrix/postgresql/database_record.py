@@ -4,13 +4,13 @@ Two clusters on a host, and the wrong one on the port: without this, apply would
 database there, and every account and message would seem lost.
 """
 
-import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from ..base import disk
 from ..base.errors import Problem
 from ..base.paths import Paths
 from ..base.resources import document
+from ..base.state_file import StateFile
 from . import layout
 from .synapse_database import Database
 
@@ -25,17 +25,20 @@ class DatabaseRecord:
 
 
 def read(paths: Paths) -> DatabaseRecord | None:
-    try:
-        return DatabaseRecord(**json.loads(paths.database_record.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
+    return _FILE.read(paths.database_record)
 
 
 def write(paths: Paths, name: str, database: Database) -> None:
     record = DatabaseRecord(name, database.place, database.users)
     if record != read(paths):
-        text = json.dumps(asdict(record), indent=2)
-        disk.replace(paths.database_record, f"{text}\n".encode(), 0o600)
+        _FILE.write(paths.database_record, asdict(record))
+
+
+def _parse(raw: dict[str, Any]) -> DatabaseRecord | None:
+    return DatabaseRecord(**raw)
+
+
+_FILE = StateFile(_parse, missing=None, numbered=False)
 
 
 def problems(paths: Paths, name: str, database: Database | None) -> list[Problem]:

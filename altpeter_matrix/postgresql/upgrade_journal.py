@@ -1,15 +1,15 @@
 """What `altpeter-matrix database upgrade` is about to do: for the run after one that was killed."""
 
-import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from pathlib import Path
+from typing import Any, NoReturn
 
 from ..base import disk, timestamps
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
 from ..base.resources import document
-
-FORMAT = 1
+from ..base.state_file import StateFile
 
 
 class Phase(StrEnum):
@@ -64,23 +64,11 @@ class Journal:
 
     def read(self) -> Move | None:
         """The move that was begun or made; None: none."""
-        try:
-            data = json.loads(self.paths.database_move.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError):
-            raise self._unreadable() from None
-        try:
-            if data.pop("format") != FORMAT:
-                raise self._unreadable()
-            return Move(**{**data, "phase": Phase(data["phase"])})
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise self._unreadable() from None
+        return _FILE.read(self.paths.database_move)
 
     def write(self, move: Move) -> None:
         """Note a phase, before its first step. Synapse is held back for as long as it has to be."""
-        text = json.dumps({"format": FORMAT, **asdict(move)}, indent=2)
-        disk.replace(self.paths.database_move, f"{text}\n".encode(), 0o600)
+        _FILE.write(self.paths.database_move, asdict(move))
         if move.phase in STANDSTILL:
             disk.replace(self.paths.database_standstill, b"", 0o644)
         else:
@@ -95,14 +83,23 @@ class Journal:
         """The matrix-synapse unit has a condition on this file."""
         self.paths.database_standstill.unlink(missing_ok=True)
 
-    def _unreadable(self) -> HostError:
-        return HostError(
-            Problem(
-                str(self.paths.database_move),
-                "cannot be read, so nobody knows which cluster is to serve",
-                f"look at `pg_lsclusters`, see {document('upgrades.md')}, then remove this file",
-            )
+
+def _parse(raw: dict[str, Any]) -> Move | None:
+    fields = {key: value for key, value in raw.items() if key != "format"}
+    return Move(**{**fields, "phase": Phase(raw["phase"])})
+
+
+def _unreadable(path: Path) -> NoReturn:
+    raise HostError(
+        Problem(
+            str(path),
+            "cannot be read, so nobody knows which cluster is to serve",
+            f"look at `pg_lsclusters`, see {document('upgrades.md')}, then remove this file",
         )
+    )
+
+
+_FILE = StateFile(_parse, missing=None, damaged=_unreadable, exact=True)
 
 
 def interruption(paths: Paths) -> Problem | None:

@@ -9,14 +9,13 @@ it is used: so there is no limit of Synapse's that a stranger could use up for i
 import hashlib
 import hmac
 import http.client
-import json
 import secrets
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..base import disk
 from ..base.errors import HostError
 from ..base.paths import Paths
+from ..base.state_file import StateFile
 from ..settings.model import Settings
 from . import secrets_store
 from .canary_client import Busy, Client, Gone, Unable, Wrong, said
@@ -46,22 +45,25 @@ class Account:
 
 
 def read(paths: Paths) -> Account:
-    try:
-        kept = json.loads(paths.canary.read_bytes())
-        if "password" in kept:
-            return Account(former=Former(str(kept["name"]), str(kept["password"])))
-        former = kept.pop("former", None)
-        return Account(**kept, former=Former(**former) if former else None)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Account()
+    return _FILE.read(paths.canary)
 
 
 def write(paths: Paths, account: Account) -> None:
     """Unable where the disk is full, for one: that is not Synapse's doing."""
     try:
-        disk.replace(paths.canary, f"{json.dumps(asdict(account))}\n".encode(), 0o600)
+        _FILE.write(paths.canary, asdict(account))
     except OSError as error:
         raise Unable from error
+
+
+def _parse(raw: dict[str, Any]) -> Account:
+    if "password" in raw:  # of a version before this one
+        return Account(former=Former(str(raw["name"]), str(raw["password"])))
+    former = raw.get("former")
+    return Account(**{**raw, "former": Former(**former) if former else None})
+
+
+_FILE = StateFile(_parse, missing=Account(), numbered=False)
 
 
 def registered(paths: Paths, settings: Settings) -> Account:

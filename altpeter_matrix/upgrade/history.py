@@ -4,7 +4,6 @@ One file, replaced by rename: whoever reads it after a kill or a power cut sees 
 """
 
 import calendar
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,9 +13,9 @@ from ..apt.release import Release
 from ..base import disk
 from ..base.errors import Problem
 from ..base.paths import Paths
+from ..base.state_file import StateFile, known_fields
 from ..base.timestamps import now
 
-FORMAT = 1
 _MOST_ENTRIES = 500
 
 # watching: it is asked; going back: it failed, and the version before is being brought back;
@@ -117,25 +116,12 @@ class Book:
 
 def read(paths: Paths) -> Book:
     """The book; an empty one when it is missing, damaged, or of a later version of this package."""
-    try:
-        data: Mapping[str, Any] = json.loads(paths.upgrades.read_bytes())
-        trial = data.get("trial")
-        return Book(
-            good=_release(data.get("good")),
-            session=data.get("session") is True,
-            took=float(data.get("took", 0)),
-            trial=None if trial is None else _trial(trial),
-            entries=tuple(_entry(one) for one in data.get("entries", ())),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Book()
+    return _FILE.read(paths.upgrades)
 
 
 def write(paths: Paths, book: Book) -> None:
     disk.ensure_directory(paths.state, 0o755)
-    text = json.dumps({"format": FORMAT, **asdict(book)}, indent=1)
-    # Root's alone: it repeats what other programs said.
-    disk.replace(paths.upgrades, f"{text}\n".encode(), 0o600)
+    _FILE.write(paths.upgrades, asdict(book))
 
 
 def explained(reason: Problem, stays: str) -> Problem:
@@ -158,12 +144,19 @@ def epoch(text: str) -> int:
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 
 
-def _known(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in raw.items() if key in kind.__dataclass_fields__}  # type: ignore[attr-defined]
+def _book(raw: Mapping[str, Any]) -> Book:
+    trial = raw.get("trial")
+    return Book(
+        good=_release(raw.get("good")),
+        session=raw.get("session") is True,
+        took=float(raw.get("took", 0)),
+        trial=None if trial is None else _trial(trial),
+        entries=tuple(_entry(one) for one in raw.get("entries", ())),
+    )
 
 
 def _release(raw: Mapping[str, Any] | None) -> Release | None:
-    return None if raw is None else Release(**_known(Release, raw))
+    return None if raw is None else Release(**known_fields(Release, raw))
 
 
 def _problem(raw: Mapping[str, Any] | None) -> Problem | None:
@@ -171,10 +164,10 @@ def _problem(raw: Mapping[str, Any] | None) -> Problem | None:
 
 
 def _trial(raw: Mapping[str, Any]) -> Trial:
-    release = Release(**_known(Release, raw["release"]))
+    release = Release(**known_fields(Release, raw["release"]))
     return Trial(
         **{
-            **_known(Trial, raw),
+            **known_fields(Trial, raw),
             "release": release,
             "before": _release(raw.get("before")),
             "reason": _problem(raw.get("reason")),
@@ -183,4 +176,7 @@ def _trial(raw: Mapping[str, Any]) -> Trial:
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:
-    return Entry(**{**_known(Entry, raw), "reason": _problem(raw.get("reason"))})
+    return Entry(**{**known_fields(Entry, raw), "reason": _problem(raw.get("reason"))})
+
+
+_FILE = StateFile(_book, missing=Book())

@@ -1,16 +1,14 @@
 """What the check of a candidate found, and the record of the last checks."""
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..base import disk
 from ..base.errors import Finding, Problem
 from ..base.paths import Paths
+from ..base.state_file import StateFile
 
-FORMAT = 1
 _KEPT = 10
 # Causes that no fingerprint shows (a full disk, a stopped database) go away meanwhile.
 _VALID = 20 * 3600.0
@@ -83,13 +81,7 @@ class Check:
 
 def checks(paths: Paths) -> tuple[Check, ...]:
     """The last checks, the newest first."""
-    try:
-        data: dict[str, Any] = json.loads(paths.preflight_results.read_bytes())
-        if data["format"] != FORMAT:
-            return ()
-        return tuple(Check(**one) for one in data["checks"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+    return _FILE.read(paths.preflight_results)
 
 
 def note(paths: Paths, result: PreflightResult, inputs: str) -> None:
@@ -109,5 +101,12 @@ def _same(one: Check, other: Check) -> bool:
 
 
 def _write(paths: Paths, kept: Iterable[Check]) -> None:
-    text = json.dumps({"format": FORMAT, "checks": [asdict(one) for one in kept]}, indent=2)
-    disk.replace(paths.preflight_results, f"{text}\n".encode(), 0o644)
+    _FILE.write(paths.preflight_results, {"checks": [asdict(one) for one in kept]})
+
+
+def _parse(raw: dict[str, Any]) -> tuple[Check, ...]:
+    return tuple(Check(**one) for one in raw["checks"])
+
+
+# What was checked by other rules does not hold: it is checked anew.
+_FILE: StateFile[tuple[Check, ...]] = StateFile(_parse, missing=(), exact=True, mode=0o644)
