@@ -26,7 +26,7 @@ from ..base.accounts import read_accounts
 from ..base.errors import HostError, Problem
 from ..base.failures import package_version
 from ..base.locks import exclusive
-from ..base.paths import Paths
+from ..base.paths import CURRENT, Paths
 from ..host.facts import Synapse
 from ..synapse import conffile_edits, config_files, handmade
 from .comparison import DEFAULTS, differing, require_none, same
@@ -38,7 +38,6 @@ _HEADER = """\
 # you no longer need, then: altpeter-matrix apply
 """
 _HOMESERVER = "homeserver.yaml"
-_CURRENT = "/var/lib/altpeter-matrix/current/"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def decide(paths: Paths) -> Edits:
     old = config_files.read(paths, homeserver)
     new = config_files.parse(texts[homeserver]) if homeserver in texts else old
     # Whatever is read after homeserver.yaml wins: there an edit had no effect.
-    later = {*_options(rendered), *_of_conf_d(paths), *handmade.PACKAGED_IN_CONF_D}
+    later = {*rendered.options, *_of_conf_d(paths), *handmade.PACKAGED_IN_CONF_D}
     if removed := [key for key in new if key not in {*old, *later} and not _is_default(key, new)]:
         raise HostError(
             Problem(
@@ -157,10 +156,10 @@ def _require_same(paths: Paths, store: Store, edits: Edits) -> None:
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     # Settings that were not applied yet are the next apply's business, not ours.
-    now, then = _options_at(paths.current), _options(edits.rendered)
+    now, then = config_files.read_generated(paths.current), edits.rendered.options
     pending = {key for key in {*now, *then} if now.get(key) != then.get(key)} - {*edits.carried}
     # A candidate names its own files where the current generation names those in `current`.
-    pending |= {key for key, value in then.items() if str(value).startswith(_CURRENT)}
+    pending |= {key for key, value in then.items() if str(value).startswith(f"{CURRENT}/")}
     different = differing(before.options, after.options, pending)
     different += [key for key, value in before.secrets.items() if after.secrets[key] != value]
     require_none(
@@ -190,12 +189,3 @@ def _of_conf_d(paths: Paths) -> dict[str, Any]:
     others = config_files.others(paths)
     in_conf_d = [path for path in others if path.parent == paths.synapse_conf_d]
     return dict(config_files.merged(paths, in_conf_d))
-
-
-def _options(rendered: Rendered) -> Mapping[str, Any]:
-    text = next(f.content for f in rendered.files if str(f.path) == "synapse/altpeter-matrix.yaml")
-    return config_files.parse(text)
-
-
-def _options_at(generation: Path) -> Mapping[str, Any]:
-    return config_files.read_generated(generation)

@@ -95,7 +95,7 @@ def survey(paths: Paths, settings_file: Path | None = None) -> Survey:
     file = settings_file or (paths.settings if paths.settings.exists() else None)
     text = settings_text(file) if file else _new_settings_text(known)
     wanted = parse_settings_text(text, source="settings.yaml")
-    generated = _options_of(render_host(paths, wanted))
+    generated = render_host(paths, wanted).options
     move = from_sqlite.planned(paths, reading.options, generated)
     if move is not None:
         known = replace(known, options={**known.options, "database": move.option})
@@ -176,7 +176,7 @@ def _asked_otherwise(paths: Paths, known: Known, text: str) -> list[Problem]:
     fitting = settings(known)
     asked = with_what_fits(fitting, parse_mapping(text, "settings.yaml"))
     fits, asks = (
-        _options_of(render_host(paths, load_settings(one, source="settings.yaml")))
+        render_host(paths, load_settings(one, source="settings.yaml")).options
         for one in (fitting, asked)
     )
     return other_options(known, fits, asks)
@@ -193,11 +193,6 @@ def _divide(
     if division.problems:
         return division, addition, render_host(paths, wanted)
     return division, addition, render_host(paths, wanted, {ADDITION: addition} if addition else {})
-
-
-def _options_of(rendered: Rendered) -> Mapping[str, Any]:
-    text = next(f.content for f in rendered.files if str(f.path) == "synapse/altpeter-matrix.yaml")
-    return config_files.parse(text)
 
 
 def _certificate_problems(served: Sites, rendered: Rendered) -> list[Problem]:

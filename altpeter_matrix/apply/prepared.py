@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.accounts import Accounts, read_accounts
 from ..base.errors import Problem, SettingsError, ValidationError
-from ..base.paths import Paths
+from ..base.paths import SYNAPSE_OPTIONS, Paths
 from ..base.text import decoded
 from ..host.facts import HostFacts, Synapse
 from ..settings.model import Settings, parse_settings_text
@@ -37,8 +37,13 @@ class Rendered:
     @property
     def local_database(self) -> str | None:
         """The database of this host's cluster that Synapse is told to use; None: another one."""
-        text = next(f.content for f in self.files if str(f.path) == "synapse/altpeter-matrix.yaml")
-        return config_files.local_database(config_files.parse(text))
+        return config_files.local_database(self.options)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What Synapse is told."""
+        text = next(file.content for file in self.files if file.path == SYNAPSE_OPTIONS)
+        return config_files.parse(text)
 
 
 def read_settings(paths: Paths, file: Path | None = None) -> Settings:

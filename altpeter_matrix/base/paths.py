@@ -1,7 +1,10 @@
 """Where everything is on a host. `root` is another directory in tests and in image builds."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+# In a generation: our own file of Synapse's configuration.
+SYNAPSE_OPTIONS = PurePosixPath("synapse/altpeter-matrix.yaml")
 
 
 @dataclass(frozen=True)
@@ -205,3 +208,7 @@ class Paths:
     @property
     def package_lists(self) -> Path:
         return self.root / "var/lib/dpkg/info"
+
+
+# As generated files and links name it, which are read on the host itself.
+CURRENT = Paths().current

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..base.paths import CURRENT
+
 # nginx sends nothing new to Synapse while this exists.
 HELD = "/run/altpeter-matrix/held"
 # Where nginx's connections for writes come from.
@@ -92,4 +94,4 @@ def synapse_port(environment: Path) -> int:
 
 
 if __name__ == "__main__":
-    drain(synapse_port(Path("/var/lib/altpeter-matrix/current/nginx/hold.env")))
+    drain(synapse_port(CURRENT / "nginx/hold.env"))

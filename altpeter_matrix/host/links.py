@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base import disk
 from ..base.errors import HostError, Problem
-from ..base.paths import Paths
+from ..base.paths import CURRENT, SYNAPSE_OPTIONS, Paths
 from ..base.state_file import StateFile
 
 NGINX_SITE = "etc/nginx/sites-enabled/altpeter-matrix"
@@ -30,9 +30,9 @@ TARGETS: Mapping[str, str] = {
     NGINX_SITE: "../sites-available/altpeter-matrix",
     # Made at each start of nginx, see nginx/main_file.py; without it nginx starts with nginx.conf.
     NGINX_MAIN: "/run/altpeter-matrix/nginx.conf",
-    SYNAPSE: "/var/lib/altpeter-matrix/current/synapse/altpeter-matrix.yaml",
-    APT: "/var/lib/altpeter-matrix/current/apt/apt.conf",
-    APT_PREFERENCES: "/var/lib/altpeter-matrix/current/apt/preferences",
+    SYNAPSE: str(CURRENT / SYNAPSE_OPTIONS),
+    APT: f"{CURRENT}/apt/apt.conf",
+    APT_PREFERENCES: f"{CURRENT}/apt/preferences",
     CERTBOT_HOOK: "/usr/lib/altpeter-matrix-config/certbot-deploy-hook",
 }
 

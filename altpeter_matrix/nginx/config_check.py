@@ -11,12 +11,11 @@ from pathlib import Path
 
 from ..base.commands import Result, run
 from ..base.errors import Problem, ValidationError
-from ..base.paths import Paths
+from ..base.paths import CURRENT, Paths
 from ..host.links import NGINX_SITE
 from ..synapse.config_files import NOTHING, Instead
 
 _SITES = ("sites-enabled", "conf.d")
-_CURRENT = "/var/lib/altpeter-matrix/current/"
 
 
 def check(paths: Paths, candidate: Path, *, enabled: bool, instead: Instead = NOTHING) -> None:
@@ -78,7 +77,9 @@ def _build(paths: Paths, scratch: Path, candidate: Path | None, instead: Instead
                 (scratch / name / entry.name).symlink_to(entry)
     if candidate is not None:
         site = (candidate / "nginx/site.conf").read_text(encoding="utf-8")
-        (enabled / ours.name).write_text(site.replace(_CURRENT, f"{candidate}/"), encoding="utf-8")
+        (enabled / ours.name).write_text(
+            site.replace(f"{CURRENT}/", f"{candidate}/"), encoding="utf-8"
+        )
 
 
 def _test(configuration: Path) -> Result:

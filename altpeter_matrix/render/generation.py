@@ -14,7 +14,7 @@ import yaml
 
 from ..apt import preferences as apt_preferences
 from ..base.errors import Problem, SettingsError
-from ..base.paths import Paths
+from ..base.paths import SYNAPSE_OPTIONS, Paths
 from ..base.plain_data import not_synapse
 from ..base.yaml_text import parse_mapping
 from ..host.facts import HostFacts
@@ -156,15 +156,18 @@ def _synapse_files(
     settings: Settings, facts: HostFacts, additions: Mapping[str, str], secrets: RenderSecrets
 ) -> tuple[RenderedFile, ...]:
     options = synapse_options(settings, facts, additions, secrets)
-    files = {"altpeter-matrix.yaml": options, "log.yaml": synapse_config.log_config(settings)}
+    files = {
+        SYNAPSE_OPTIONS: options,
+        SYNAPSE_OPTIONS.with_name("log.yaml"): synapse_config.log_config(settings),
+    }
     return tuple(
         RenderedFile(
-            path=PurePosixPath("synapse") / name,
+            path=path,
             content=f"{_SYNAPSE_HEADER}{_yaml(content)}".encode(),
             mode=0o640,
             group=facts.synapse.group if facts.synapse else None,
         )
-        for name, content in files.items()
+        for path, content in files.items()
     )
 
 

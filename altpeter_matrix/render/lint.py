@@ -14,13 +14,14 @@ from ..base.paths import Paths
 from ..base.resources import known_synapse_options
 from ..base.yaml_text import parse_mapping
 from ..host.facts import HostFacts
+from ..host.links import SYNAPSE as SYNAPSE_LINK
 from ..settings.model import Settings
 from ..settings.schema import annotated, owners
 from .generation import LocalAdditions, RenderSecrets, parsed_additions, synapse_options
 from .listeners_lint import listener_findings
 from .synapse_config import Options, options
 
-OUR_FILE = "50-altpeter-matrix.yaml"
+OUR_FILE = PurePosixPath(SYNAPSE_LINK).name
 SETTINGS_FILE = "settings.yaml"
 
 _LARGEST_STORED = 2 * 1024**3

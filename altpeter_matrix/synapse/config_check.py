@@ -15,7 +15,7 @@ from ..base import disk, untrusted_files
 from ..base.accounts import SYNAPSE_USER, read_accounts
 from ..base.commands import Result, run
 from ..base.errors import HostError, Problem, ValidationError
-from ..base.paths import Paths
+from ..base.paths import CURRENT, SYNAPSE_OPTIONS, Paths
 from ..base.stamps import stamp
 from ..host.facts import Synapse
 from ..host.links import SYNAPSE as OUR_LINK
@@ -31,7 +31,6 @@ _LONGEST = 1000
 _ACCEPTED = "synapse.accepted"
 # Not .yaml: Synapse reads all of those in the directory.
 _HOMESERVER = "homeserver.first"
-_CURRENT = b"/var/lib/altpeter-matrix/current/"
 _NOISE = re.compile(r"^\s*(File \"|\^|Traceback|warnings\.warn|.*DeprecationWarning)")
 
 
@@ -161,9 +160,9 @@ def configuration(
             if path not in instead:
                 name = _HOMESERVER if path == homeserver else path.name
                 disk.write_new(scratch / name, content, 0o640, group)
-        generated = candidate / "synapse/altpeter-matrix.yaml"
+        generated = candidate / SYNAPSE_OPTIONS
         # It names its log configuration through `current`, where another one may be, or none.
-        text = generated.read_bytes().replace(_CURRENT, f"{candidate}/".encode())
+        text = generated.read_bytes().replace(f"{CURRENT}/".encode(), f"{candidate}/".encode())
         if without:
             options = config_files.parse(text)
             kept = {key: value for key, value in options.items() if key not in without}

@@ -9,7 +9,7 @@ import yaml
 
 from ..base import untrusted_files
 from ..base.errors import Problem, ValidationError
-from ..base.paths import Paths
+from ..base.paths import SYNAPSE_OPTIONS, Paths
 from ..base.yaml_text import YamlMistake, load_as_synapse
 from ..host.links import SYNAPSE as OUR_LINK
 from ..postgresql.layout import PORT
@@ -57,7 +57,7 @@ def read(paths: Paths, path: Path) -> Mapping[str, Any]:
 
 def read_generated(generation: Path) -> Mapping[str, Any]:
     """The options in our own file."""
-    path = generation / "synapse/altpeter-matrix.yaml"
+    path = generation / SYNAPSE_OPTIONS
     try:
         return read_text(path, path.read_bytes())
     except FileNotFoundError:

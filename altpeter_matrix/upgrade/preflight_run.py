@@ -18,7 +18,7 @@ from ..base.accounts import read_accounts
 from ..base.errors import HostError, Problem
 from ..base.failures import problems_of
 from ..base.locks import UPGRADE_CHECK, exclusive, locked
-from ..base.paths import Paths
+from ..base.paths import SYNAPSE_OPTIONS, Paths
 from ..host.facts import Synapse
 from . import preflight, preflight_result
 from .preflight_result import PreflightResult
@@ -201,7 +201,7 @@ def _forget(paths: Paths, synapse: Synapse, offer: Offer) -> None:
 
 def _served(paths: Paths) -> Synapse | None:
     """The installed Synapse, when this package configures it; else there is nothing to guard."""
-    if not (paths.current / "synapse/altpeter-matrix.yaml").exists():
+    if not (paths.current / SYNAPSE_OPTIONS).exists():
         return None
     return host_facts.synapse(paths, read_accounts(paths.root))
 
