@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from ..base.commands import run
 from ..base.errors import HostError, Problem
 
+# As ngx_conf_read_token() has it: inside a word only blanks, `;` and `{` mean something.
 TOKEN = re.compile(
-    r"""\s+|\#[^\n]*
+    r"""[ \t\r\n]+|\#[^\n]*
     |(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<mark>[{};])
-    |(?P<word>(?:\$\{[^}]*\}|\\.|[^\s;{}"'\\])+)
+    |(?P<word>(?:\$\{|\\.|[^ \t\r\n;{}"'\\])(?:\$\{|\\.|[^ \t\r\n;{\\])*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED = re.compile(r"""\\(["'\\trn])""")
+_CONTROLS = {"t": "\t", "r": "\r", "n": "\n"}
+# Of a program in Lua: what may hold a brace that is none.
+_LUA = re.compile(
+    r"""--\[(?P<comment>=*)\[.*?\](?P=comment)\]|--[^\n]*
+    |\[(?P<text>=*)\[.*?\](?P=text)\]
+    |"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'
+    |[{}]
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -61,17 +73,37 @@ def parse(text: str, source: str) -> tuple[Directive, ...]:
 
 
 def _tokens(text: str, source: str) -> Iterator[tuple[str, str]]:
-    position = 0
+    position, last = 0, ""
     while position < len(text):
         match = TOKEN.match(text, position)
         if match is None:
             raise _unreadable(source)
         position = match.end()
-        if match.lastgroup == "quoted":
-            # A quote may end in the middle of a word; nobody writes that in a site.
-            yield "word", re.sub(r"\\(.)", r"\1", match.group()[1:-1])
-        elif match.lastgroup:
-            yield match.lastgroup, match.group()
+        if match.lastgroup is None:
+            continue
+        kind, found = match.lastgroup, match.group()
+        if kind == "mark":
+            yield kind, found
+            if found == "{" and last.endswith("_by_lua_block"):
+                position = _end_of_lua(text, position, source)
+        else:
+            yield "word", _ESCAPED.sub(_meant, found[1:-1] if kind == "quoted" else found)
+        last = found
+
+
+def _meant(escaped: re.Match[str]) -> str:
+    """nginx leaves all other backslashes, those of patterns, where they are."""
+    return _CONTROLS.get(escaped[1], escaped[1])
+
+
+def _end_of_lua(text: str, begin: int, source: str) -> int:
+    """Where the brace is that ends the program."""
+    depth = 1
+    for match in _LUA.finditer(text, begin):
+        depth += {"{": 1, "}": -1}.get(match.group(), 0)
+        if depth == 0:
+            return match.start()
+    raise _unreadable(source)
 
 
 def _block(
