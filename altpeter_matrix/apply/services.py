@@ -8,7 +8,7 @@ packaged drop-ins copy the current fingerprint to /run/altpeter-matrix/ at each 
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,14 +35,6 @@ GUARDS = (
 )
 # Watches a version of Synapse that is new here.
 GATE = "altpeter-matrix-gate.service"
-# What runs by itself, and the seconds after which systemd ends it (files/systemd/), with two
-# minutes more for the end itself. The health gate goes on where it was.
-_ENDS_WITHIN: Mapping[str, float] = {
-    "altpeter-matrix-upgrade-check.service": 20 * 60 + 120,
-    "altpeter-matrix-nginx-main.service": 90 + 120,
-    "altpeter-matrix-hold.service": 2 * 3600 + 120,
-    GATE: 12 * 3600 + 120,
-}
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,"
@@ -144,27 +136,6 @@ class Services:
 
     def _is_active(self, unit: str) -> bool:
         return run("systemctl", "is-active", "--quiet", unit, check=False).returncode == 0
-
-    def stuck(self) -> Iterator[Problem]:
-        """Programs of ours that run for longer than systemd lets them, so it cannot end them."""
-        if not self.present:
-            return
-        shown = run(
-            "systemctl", "show", "--property=Id,ActiveState,InactiveExitTimestampMonotonic",
-            *_ENDS_WITHIN, timeout=30,
-        )  # fmt: skip
-        for block in shown.stdout.strip().split("\n\n"):
-            found = dict(line.partition("=")[::2] for line in block.splitlines())
-            since = int(found.get("InactiveExitTimestampMonotonic") or 0) / 1e6
-            seconds = time.clock_gettime(time.CLOCK_MONOTONIC) - since
-            name, state = found.get("Id", ""), found.get("ActiveState", "inactive")
-            if state in {"inactive", "failed"} or not since or name not in _ENDS_WITHIN:
-                continue
-            if seconds > _ENDS_WITHIN[name]:
-                yield Problem(
-                    name, f"is {state} for {seconds / 60:.0f} minutes, and should have ended",
-                    f"read `systemctl status {name}`, then `systemctl kill -s KILL {name}`",
-                )  # fmt: skip
 
     def loaded(self, program: str) -> str | None:
         try:

@@ -7,7 +7,8 @@ from ..apply.activation import Host
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
 from ..postgresql import layout, superuser_code
-from ..postgresql.clusters import Cluster, Clusters
+from ..postgresql.cluster_list import Cluster
+from ..postgresql.clusters import Clusters
 from ..postgresql.connection import Statement
 from ..postgresql.synapse_database import HAS_USERS
 from ..postgresql.upgrade_journal import Move

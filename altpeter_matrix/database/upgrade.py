@@ -11,14 +11,11 @@ from dataclasses import replace
 from typing import NoReturn
 
 from ..apply.activation import Host
-from ..apply.prepared import settings_in_use
-from ..apply.services import NGINX, SYNAPSE
+from ..apply.services import SYNAPSE
 from ..base.errors import HostError, MatrixConfigError, Problem
 from ..base.failures import problems_of
 from ..base.locks import exclusive
 from ..base.signals import termination_as_exception, undisturbed
-from ..host.links import Links
-from ..postgresql import layout
 from ..postgresql.cluster_content import differences, newest_event
 from ..postgresql.clusters import Clusters
 from ..postgresql.connection import Statement, number
@@ -27,9 +24,9 @@ from ..synapse import config_files
 from . import preflight
 from .preflight import Plan
 from .rehearsal import SCRATCH, Rehearsal
+from .serving import Serving
 
 Say = Callable[[str], None]
-_PATIENCE = 30.0
 _AGAIN = "altpeter-matrix database upgrade"
 
 
@@ -42,6 +39,7 @@ class DatabaseUpgrade:
         self.say = say
         self.clusters = clusters or Clusters(host.paths)
         self.journal = Journal(host.paths)
+        self.serving = Serving(host)
 
     def run(self, to: int | None) -> bool:
         """Move to version `to`, or to the newest one installed; whether there was a move."""
@@ -61,7 +59,7 @@ class DatabaseUpgrade:
             left = move if move is not None and move.phase is Phase.UNDONE else None
             replaced = preflight.place_for(self.clusters, plan, left)
             preflight.require_disk(self.clusters, plan, copies=1, reclaimed=replaced)
-            self._require_health()
+            self.serving.require()
             self._announce(plan)
             self._move(plan)
             return True
@@ -120,7 +118,7 @@ class DatabaseUpgrade:
             move = self._recovered()
             if move is None:
                 return False
-            self._require_health()
+            self.serving.require()
             serving = self.clusters.on_port(move.port)
             version = move.new if move.phase is Phase.MOVED else move.old
             if serving is None or (serving.version, serving.name) != (version, move.name):
@@ -164,7 +162,7 @@ class DatabaseUpgrade:
         old = plan.old
         move = Move(
             phase=Phase.MOVING, old=old.version, new=plan.new, name=old.name, port=old.port,
-            start_mode=self.clusters.start_mode(old), synapse_ran=self._synapse_runs(),
+            start_mode=self.clusters.start_mode(old), synapse_ran=self.serving.is_to_run(),
         ).now(Phase.MOVING)  # fmt: skip
         self.journal.write(move)
         try:
@@ -198,12 +196,9 @@ class DatabaseUpgrade:
 
     def _serve(self, move: Move) -> None:
         """Start Synapse, if it ran, and ask as a client would."""
-        if not move.synapse_ran:
-            return
-        self.say("Starting Synapse.")
-        self.host.services.start(SYNAPSE)
-        if problems := self._unhealthy(_PATIENCE):
-            raise HostError(problems)
+        if move.synapse_ran:
+            self.say("Starting Synapse.")
+            self.serving.start()
 
     def _give_up(self, move: Move, error: BaseException) -> NoReturn:
         """Return to the old cluster, then raise what went wrong."""
@@ -291,49 +286,3 @@ class DatabaseUpgrade:
         else:
             expected = f"for about {known:.0f} s, as rehearsed, and Synapse's own start"
         self.say(f"Moving {plan.old} to PostgreSQL {plan.new}. The server is away {expected}.")
-
-    def _require_health(self) -> None:
-        if problems := self._unhealthy(0):
-            raise HostError(
-                Problem(one.where, f"{one.what}, before anything was changed", one.remedy)
-                for one in problems
-            )
-
-    def _unhealthy(self, patience: float) -> list[Problem]:
-        units = self.host.services.units()
-        site = Links(self.paths).nginx_site_wanted()
-        return self.host.probe(
-            settings_in_use(self.paths),
-            nginx=units[NGINX].running and site,
-            synapse=units[SYNAPSE].running,
-            patience=patience,
-        )
-
-    def _synapse_runs(self) -> bool:
-        return self.host.services.units()[SYNAPSE].stopped_on_purpose is None
-
-
-def version_notices(host: Host) -> list[Problem]:
-    """For `status`: a version without a future, and clusters that are kept."""
-    version, current = (
-        layout.version_on_standard_port(host.paths), layout.of_this_release(host.paths),
-    )  # fmt: skip
-    found = []
-    if version is not None and current is not None and version < current:
-        found.append(
-            Problem(
-                f"PostgreSQL {version}",
-                f"gets no more updates from this Debian release, whose version is {current}",
-                f"`{_AGAIN} --rehearse` tries the move on a copy, `{_AGAIN}` makes it",
-            )
-        )
-    move = Journal(host.paths).read()
-    if move is not None and move.phase in {Phase.MOVED, Phase.UNDONE}:
-        kept = move.old_cluster if move.phase is Phase.MOVED else move.new_cluster
-        found.append(
-            Problem(
-                f"PostgreSQL {kept}", f"is kept, stopped, since {move.time}",
-                f"`{_AGAIN} --finish` removes it",
-            )
-        )  # fmt: skip
-    return found

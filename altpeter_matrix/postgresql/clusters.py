@@ -1,19 +1,15 @@
 """PostgreSQL clusters, seen and changed with Debian's own tools (postgresql-common)."""
 
 import os
-import pwd
 import shutil
-import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..base import disk, untrusted_files
 from ..base.commands import last_lines, run
 from ..base.errors import HostError, Problem
-from ..base.paths import Paths
-from . import cluster_content, layout, superuser_code
+from . import cluster_content, cluster_files, layout, superuser_code
 from .cluster_content import Inventory
+from .cluster_list import Cluster, ClusterList
 from .connection import (
     OWN_DATABASES,
     Limits,
@@ -30,74 +26,16 @@ _LONG = 7 * 24 * 3600.0
 _COUNTING = Limits(seconds=24 * 3600, size=64 * 1024**2)
 # What takes long runs in a unit of its own: when this process is killed, the next can end it.
 _UNIT = "altpeter-matrix-database.service"
-_OWNER = "postgres"
 _FOR_OWNER = "altpeter-matrix-owner-only.conf"
 _STARTED_FOR_OWNER = """\
 [Service]
 ExecStart=
 ExecStart=-/usr/bin/pg_ctlcluster --skip-systemctl-redirect -o "-c hba_file={rules}" %i start
 """
-# Options that name the cluster itself, or that a copy must not have.
-_COPIED = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 
 
-@dataclass(frozen=True)
-class Cluster:
-    version: int
-    name: str
-    port: int
-    running: bool
-    data: Path
-
-    def __str__(self) -> str:
-        return f"{self.version}/{self.name}"
-
-
-class Clusters:
-    """The clusters of this host."""
-
-    def __init__(self, paths: Paths) -> None:
-        self.paths = paths
-
-    def all(self) -> list[Cluster]:
-        if not self.paths.on_host("/usr/bin/pg_lsclusters").exists():
-            return []
-        found = []
-        for row in map(str.split, run("pg_lsclusters", "--no-header").stdout.splitlines()):
-            version, name, port, state = row[:4]
-            running = state.partition(",")[0] == "online"
-            # A broken cluster may lack some columns.
-            data = next((word for word in row[4:] if word.startswith("/")), "/nonexistent")
-            found.append(Cluster(int(version), name, int(port), running, Path(data)))
-        return found
-
-    def find(self, version: int, name: str) -> Cluster | None:
-        return next((c for c in self.all() if (c.version, c.name) == (version, name)), None)
-
-    def existing(self, version: int, name: str) -> Cluster:
-        """The cluster; HostError when it is not there."""
-        found = self.find(version, name)
-        if found is None:
-            raise HostError(
-                Problem(f"PostgreSQL {version}/{name}", "is not there", "look at `pg_lsclusters`")
-            )
-        return found
-
-    def has(self, name: str) -> bool:
-        """Whether there is a cluster of this name, or a part of one."""
-        places = (
-            place(self.paths, version, name)
-            for version in self.servers() for place in (layout.configuration, _data)
-        )  # fmt: skip
-        return any(place.exists() for place in places)
-
-    def on_port(self, port: int) -> Cluster | None:
-        """The cluster that listens there; of those that only say they would, the newest."""
-        there = [cluster for cluster in self.all() if cluster.port == port]
-        return max(there, key=lambda one: (one.running, one.version), default=None)
-
-    def servers(self) -> list[int]:
-        return layout.servers(self.paths)
+class Clusters(ClusterList):
+    """The clusters of this host, to be asked, copied and changed."""
 
     def missing_packages(self, old: Cluster, version: int) -> str | None:
         """What pg_upgradecluster says is installed for the old version and not for the new."""
@@ -150,14 +88,14 @@ class Clusters:
 
     def free(self, version: int) -> tuple[int, int, Path]:
         """The device that clusters of a version are on, the bytes free there, and a path on it."""
-        wanted = _data(self.paths, version, "none")
+        wanted = layout.data(self.paths, version, "none")
         place = next(path for path in wanted.parents if path.exists())
         state = os.statvfs(place)
         return place.stat().st_dev, state.f_bavail * state.f_frsize, place
 
     def copy(self, cluster: Cluster, name: str) -> None:
         """Make and start a copy of a running cluster as it is now, on a port of its own."""
-        data = _data(self.paths, cluster.version, name)
+        data = layout.data(self.paths, cluster.version, name)
         run("install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", data)
         self._in_unit(
             f"/usr/lib/postgresql/{cluster.version}/bin/pg_basebackup",
@@ -173,8 +111,8 @@ class Clusters:
         source = layout.configuration(self.paths, cluster.version, cluster.name)
         target = layout.configuration(self.paths, cluster.version, name)
         # From the data's directory pg_createcluster moves it to where it belongs.
-        _copy_configuration(self.paths, source, data, renamed)
-        _copy_further_configuration(self.paths, source, target)
+        cluster_files.copy(self.paths, source, data, renamed)
+        cluster_files.copy_further(self.paths, source, target)
         run("pg_createcluster", "--start-conf=manual", str(cluster.version), name, timeout=600)
         made = self.existing(cluster.version, name)
         for option, value in (
@@ -201,7 +139,7 @@ class Clusters:
             str(cluster.version), cluster.name,
         )  # fmt: skip
         made = self.existing(version, cluster.name)
-        if _copy_further_configuration(
+        if cluster_files.copy_further(
             self.paths,
             layout.configuration(self.paths, cluster.version, cluster.name),
             layout.configuration(self.paths, version, cluster.name),
@@ -237,21 +175,16 @@ class Clusters:
     def start_mode(self, cluster: Cluster) -> str:
         """The content of its start.conf."""
         file = layout.configuration(self.paths, cluster.version, cluster.name) / "start.conf"
-        text = untrusted_files.content(self.paths, file, _OWNER)
+        text = untrusted_files.content(self.paths, file, cluster_files.OWNER)
         return "auto\n" if text is None else text.decode()
 
     def set_start_mode(self, cluster: Cluster, text: str) -> None:
         file = layout.configuration(self.paths, cluster.version, cluster.name) / "start.conf"
-        _write(file, text.encode(), 0o644)
+        cluster_files.write(file, text.encode(), 0o644)
         run("systemctl", "daemon-reload")
 
     def set_port(self, cluster: Cluster, port: int) -> None:
         run("pg_conftool", str(cluster.version), cluster.name, "set", "port", str(port))
-
-    def free_port(self) -> int:
-        """A port that no cluster is configured for."""
-        taken = {cluster.port for cluster in self.all()}
-        return next(port for port in range(layout.PORT + 1, 65536) if port not in taken)
 
     def drop(self, version: int, name: str, *, ours: bool = True) -> None:
         """Remove a cluster with all its data.
@@ -259,7 +192,7 @@ class Clusters:
         ours: made by this tool, so that what a killed run left of it goes, too.
         """
         places = [
-            layout.configuration(self.paths, version, name), _data(self.paths, version, name),
+            layout.configuration(self.paths, version, name), layout.data(self.paths, version, name),
         ]  # fmt: skip
         if places[0].exists():
             unit = f"postgresql@{version}-{name}.service"
@@ -276,17 +209,11 @@ class Clusters:
                 )
             )  # fmt: skip
 
-    def occupied(self, version: int, name: str) -> Path | None:
-        """A directory in the place of a cluster that is not there."""
-        place = _data(self.paths, version, name)
-        there = place.is_dir() and any(place.iterdir())
-        return place if there and self.find(version, name) is None else None
-
     def _start_for_owner(self, cluster: Cluster) -> None:
         """Start a cluster anew so that only PostgreSQL's user can connect, until its next start."""
         rules = self.paths.runtime / "postgresql-owner-only.hba"
         disk.ensure_directory(self.paths.runtime, 0o755)
-        disk.replace(rules, f"local all {_OWNER} peer\n".encode(), 0o644)
+        disk.replace(rules, f"local all {cluster_files.OWNER} peer\n".encode(), 0o644)
         drop_in = self._systemd / f"{_unit(cluster)}.d" / _FOR_OWNER
         disk.ensure_directory(drop_in.parent, 0o755)
         disk.replace(drop_in, _STARTED_FOR_OWNER.format(rules=rules).encode(), 0o644)
@@ -319,47 +246,6 @@ class Clusters:
 
 def _unit(cluster: Cluster) -> str:
     return f"postgresql@{cluster.version}-{cluster.name}.service"
-
-
-def _data(paths: Paths, version: int, name: str) -> Path:
-    """Where Debian's tools put the data of a new cluster."""
-    return paths.on_host(f"/var/lib/postgresql/{version}/{name}")
-
-
-def _copy_configuration(
-    paths: Paths, source: Path, target: Path, renamed: Mapping[str, str]
-) -> None:
-    """The configuration of one cluster for another of the same version."""
-    files = untrusted_files.contents(paths, [source / name for name in _COPIED], _OWNER)
-    for file, content in files.items():
-        text = content.decode(errors="surrogateescape")
-        for this, that in renamed.items():
-            text = text.replace(this, that)
-        _write(target / file.name, text.encode(errors="surrogateescape"), 0o600)
-
-
-def _copy_further_configuration(paths: Paths, source: Path, target: Path) -> list[Path]:
-    """conf.d, which pg_upgradecluster leaves behind; what was copied."""
-    copied = []
-    directory = source / "conf.d"
-    if directory.is_dir():
-        # PostgreSQL does not start without a directory that its configuration includes.
-        with disk.opened(target / "conf.d", make=True):
-            pass
-    names = [one for one in untrusted_files.names(paths, directory, _OWNER) if one[-5:] == ".conf"]
-    files = untrusted_files.contents(paths, [directory / name for name in names], _OWNER)
-    for file, content in files.items():
-        there = target / "conf.d" / file.name
-        if not os.path.lexists(there):
-            _write(there, content, stat.S_IMODE(file.stat().st_mode))
-            copied.append(there)
-    return copied
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """In directories that belong to PostgreSQL's user, and for it."""
-    owner = pwd.getpwnam(_OWNER)
-    disk.replace(path, content, mode, owner.pw_gid, owner.pw_uid)
 
 
 def _end_of(log: str) -> str:

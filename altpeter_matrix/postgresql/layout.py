@@ -54,3 +54,8 @@ def of_this_release(paths: Paths) -> int | None:
 
 def configuration(paths: Paths, version: int, name: str) -> Path:
     return paths.on_host(f"/etc/postgresql/{version}/{name}")
+
+
+def data(paths: Paths, version: int, name: str) -> Path:
+    """Where Debian's tools put the data of a new cluster."""
+    return paths.on_host(f"/var/lib/postgresql/{version}/{name}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..apply import input_fingerprint
+from ..apply import input_fingerprint, stuck_services
 from ..apply.activation import Host
 from ..apply.generations import Store
 from ..apply.last_apply import Outcome, Record
@@ -20,7 +20,7 @@ from ..base.commands import run
 from ..base.errors import Finding, MatrixConfigError, error, warning
 from ..base.failures import problems_of
 from ..base.paths import Paths
-from ..database.upgrade import version_notices
+from ..database.notices import version_notices
 from ..host import last_backup
 from ..host.links import NGINX_MAIN, Links
 from ..postgresql import upgrade_journal
@@ -200,7 +200,8 @@ class Survey:
             yield Finding("error", one.problem)
 
     def _stuck(self) -> Iterator[Finding]:
-        for problem in (*locks.stuck(self.paths), *self.host.services.stuck()):
+        services = stuck_services.stuck() if self.host.services.present else ()
+        for problem in (*locks.stuck(self.paths), *services):
             yield Finding("error", problem)
 
     def _files_of_synapse(self) -> Iterator[Finding]:

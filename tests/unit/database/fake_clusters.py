@@ -8,7 +8,8 @@ from altpeter_matrix.apply.services import NGINX, SYNAPSE, Services, Unit
 from altpeter_matrix.base.errors import HostError, Problem
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.postgresql.cluster_content import Inventory
-from altpeter_matrix.postgresql.clusters import Cluster, Clusters
+from altpeter_matrix.postgresql.cluster_list import Cluster
+from altpeter_matrix.postgresql.clusters import Clusters
 from altpeter_matrix.postgresql.connection import Row, Statement
 from altpeter_matrix.postgresql.synapse_database import HAS_USERS
 from altpeter_matrix.postgresql.upgrade_journal import Journal, Move
