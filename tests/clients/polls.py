@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
+from tests.clients.connections import Background, open_streams
 from tests.clients.homeserver import Homeserver
 
 # Presence would end a poll whenever another client polls.
@@ -25,7 +25,7 @@ _PATIENCE = 150.0
 
 
 @dataclass
-class Polls:
+class Polls(Background):
     """``with Polls(homeserver, tokens, 2000, sources) as polls: …``; on entry all of them wait.
 
     sources: addresses of this machine that the clients come from, in turn.
@@ -39,28 +39,15 @@ class Polls:
     answers: Counter[str] = field(default_factory=Counter)
     took: list[float] = field(default_factory=list)
     open: int = 0
-    _stop: threading.Event = field(default_factory=threading.Event)
     _ready: threading.Event = field(default_factory=threading.Event)
     _error: BaseException | None = None
-    _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Polls":
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._begin(self._run)
         if not self._ready.wait(_PATIENCE * 4) or self._error:
             self._stop.set()
             raise AssertionError(f"{self.open} of {self.number} polls wait: {self}")
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        if self._thread:
-            self._thread.join(60)
 
     def __str__(self) -> str:
         return f"{self.open} of {self.number} polls wait; answers {dict(self.answers)}"
@@ -111,12 +98,8 @@ class Polls:
         while True:
             try:
                 async with gate:
-                    reader, writer = await asyncio.wait_for(
-                        asyncio.open_connection(
-                            target, 443, ssl=tls, server_hostname=self.homeserver.public_name,
-                            local_addr=(source, 0), limit=2**16,
-                        ), 60,
-                    )  # fmt: skip
+                    opening = open_streams(self.homeserver, tls, source, target)
+                    reader, writer = await asyncio.wait_for(opening, 60)
                 try:
                     since = await self._poll(reader, writer, token, since)
                 finally:

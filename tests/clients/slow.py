@@ -1,8 +1,6 @@
 """Connections that send a part, take little of the answer, and stay open."""
 
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,11 +8,12 @@ from dataclasses import dataclass, field
 from selectors import EVENT_READ, DefaultSelector
 from types import TracebackType
 
+from tests.clients.connections import Background, open_socket
 from tests.clients.homeserver import Homeserver
 
 
 @dataclass
-class Slow:
+class Slow(Background):
     """``with Slow(homeserver, source, target, begun) as slow: …``: one connection for each text.
 
     reads: how many bytes of its answer each takes at most.
@@ -27,21 +26,17 @@ class Slow:
     reads: int = 2000
     answers: list[bytes] = field(default_factory=list)
     _links: list[ssl.SSLSocket] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Slow":
         tls = self.homeserver.tls()
         for text in self.begun:
-            plain = socket.create_connection((self.target, 443), 30, (self.source, 0))
-            link = tls.wrap_socket(plain, server_hostname=self.homeserver.public_name)
+            link = open_socket(self.homeserver, tls, self.source, self.target)
             self._links.append(link)
             link.settimeout(2)
             with suppress(OSError):  # refused meanwhile, or not taken
                 link.sendall(text)
             link.setblocking(False)
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+        self._begin(self._read)
         return self
 
     def __exit__(
@@ -50,9 +45,7 @@ class Slow:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        if self._thread:
-            self._thread.join(30)
+        super().__exit__(kind, error, trace)
         for link in self._links:
             link.close()
 

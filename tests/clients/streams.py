@@ -3,18 +3,17 @@
 import asyncio
 import json
 import ssl
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import h2.config
 import h2.connection
 import h2.events
 
+from tests.clients.connections import Background, open_streams
 from tests.clients.homeserver import Homeserver
 
 
@@ -32,7 +31,7 @@ class Refusal:
 
 
 @dataclass
-class Flood:
+class Flood(Background):
     """``with Flood(homeserver, source, target) as flood: …``; on entry all requests are out.
 
     again: what is refused is asked again at once, as an attacker would.
@@ -48,28 +47,15 @@ class Flood:
     sent: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     refusals: list[Refusal] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Flood":
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._all()), daemon=True)
-        self._thread.start()
+        thread = self._begin(lambda: asyncio.run(self._all()))
         end = time.monotonic() + 60
         while self.sent < self.connections * self.streams:
-            if not self._thread.is_alive() or time.monotonic() > end:
+            if not thread.is_alive() or time.monotonic() > end:
                 raise AssertionError(f"the flood did not begin: {self}")
             time.sleep(0.05)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        if self._thread:
-            self._thread.join(30)
 
     def __str__(self) -> str:
         return f"{self.sent} sent, answers {dict(self.answers)}"
@@ -94,10 +80,7 @@ class Flood:
     async def _connection(self, tls: ssl.SSLContext) -> None:
         while True:
             try:
-                reader, writer = await asyncio.open_connection(
-                    self.target, 443, ssl=tls, server_hostname=self.homeserver.public_name,
-                    local_addr=(self.source, 0),
-                )  # fmt: skip
+                reader, writer = await open_streams(self.homeserver, tls, self.source, self.target)
                 try:
                     await self._streams(reader, writer)
                 finally:
