@@ -49,7 +49,7 @@ SWAPS = {
     "a link": "ln -sf /etc/shadow $f",
     "an endless file": "ln -sf /dev/zero $f",
     "a named pipe": "rm $f; mkfifo $f",
-    "a longer file": "echo >>$f",
+    "a longer file": "cp $f new; echo >>new; mv new $f",  # the file itself is root's by now
 }
 SWAPPING_APT = """\
 #!/bin/sh
