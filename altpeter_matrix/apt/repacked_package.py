@@ -25,12 +25,14 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
     tree = target / "tree"
     lists = paths.package_lists
     conffiles, edited = _conffiles(paths)
+    diverted = _diverted(paths, release.package)
     try:
         names = (lists / f"{release.package}.list").read_text(encoding="utf-8").splitlines()
         # Debian 12's packages have /lib/systemd, and on the host /lib is a link.
         parents = {parent for name in names for parent in Path(name).parents}
         for name in (one for one in names if one not in edited):
-            source, packed = paths.on_host(name), tree / name.lstrip("/")
+            place, packed = diverted.get(name, name), tree / name.lstrip("/")
+            source = paths.on_host(place)
             if name in conffiles:
                 # Not the file itself, which may be another one by now.
                 packed.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +61,14 @@ def repack(paths: Paths, release: Release, target: Path) -> Path:
     run("dpkg-deb", "--build", "-Zgzip", "-z1", tree, made, timeout=600)
     shutil.rmtree(tree)
     return made
+
+
+def _diverted(paths: Paths, package: str) -> dict[str, str]:
+    """Where files of the package are because theirs are the places of others."""
+    file = paths.package_lists.parent / "diversions"
+    lines = iter(file.read_text(encoding="utf-8").splitlines() if file.exists() else ())
+    return {name: place for name, place, owner in zip(lines, lines, lines, strict=True)
+            if owner != package}  # fmt: skip
 
 
 def _conffiles(paths: Paths) -> tuple[dict[str, bytes], set[str]]:

@@ -158,8 +158,14 @@ def test_a_package_is_made_again_without_the_conffiles_that_were_edited(
     unit = paths.root / "usr/lib/systemd/synapse.service"
     unit.parent.mkdir(parents=True)
     unit.write_text("unit\n")
+    # Another's file has the place of one of Synapse's; Synapse's has that of a third package's.
+    (paths.root / "opt/moved").write_text("theirs\n")
+    (paths.root / "opt/moved.distrib").write_text("diverted\n")
+    (paths.package_lists.parent / "diversions").write_text(
+        f"/opt/moved\n/opt/moved.distrib\n:\n/opt/code\n/opt/code.third\n{OLD.package}\n"
+    )
     (paths.root / "lib").symlink_to("usr/lib")
-    names = ["/.", "/etc", "/opt", *files, "/etc/removed.yaml"]
+    names = ["/.", "/etc", "/opt", "/opt/moved", *files, "/etc/removed.yaml"]
     names += ["/lib", "/lib/systemd", "/lib/systemd/synapse.service"]
     (paths.package_lists / f"{OLD.package}.list").write_text("\n".join(names) + "\n")
     conffiles = [name for name in names if name.endswith(".yaml")]
@@ -175,6 +181,9 @@ def test_a_package_is_made_again_without_the_conffiles_that_were_edited(
     listed = run("dpkg-deb", "--contents", made).stdout
     assert "./etc/same.yaml" in listed and "./opt/code" in listed
     assert "./lib/systemd/synapse.service" in listed and "->" not in listed
+    run("dpkg-deb", "--extract", made, paths.root / "unpacked")
+    assert (paths.root / "unpacked/opt/moved").read_text() == "diverted\n"
+    assert (paths.root / "unpacked/opt/code").read_text() == "code\n"
     assert "edited" not in listed and "removed" not in listed
     assert run("dpkg-deb", "--info", made, "conffiles").stdout == "/etc/same.yaml\n"
     for replaced in (
