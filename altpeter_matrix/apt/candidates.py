@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..base import disk, sandbox
-from ..base.commands import run
+from ..base.commands import last_lines, run
+from ..base.errors import HostError, Problem
 from ..base.paths import Paths
 from ..host.facts import Synapse
 from . import download
 
-_VERSION_LINE = re.compile(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", re.MULTILINE)
+_VERSION_LINE = re.compile(r"^ (?:\*\*\*|   ) (\S+) -?\d+(?: \(phased \d+%\))?$", re.MULTILINE)
 _CANDIDATE_LINE = re.compile(r"^  Candidate: (\S+)$", re.MULTILINE)
 
 
@@ -35,10 +36,18 @@ class Offer:
 
 def offer(package: str) -> Offer:
     """Read from `apt-cache policy`, as apt's pins are now."""
-    shown = run("apt-cache", "policy", package).stdout
-    found = _CANDIDATE_LINE.search(shown)
+    shown = run("apt-cache", "policy", package, check=False)
+    if not shown.ok:
+        # What is wrong with a preferences file it says before it shows the table all the same.
+        raise HostError(
+            Problem(
+                "apt", f"cannot say which {package} it would install: {last_lines(shown.stderr)}",
+                f"repair that, until `apt-cache policy {package}` says nothing of it any more",
+            )
+        )  # fmt: skip
+    found = _CANDIDATE_LINE.search(shown.stdout)
     candidate = found.group(1) if found and found.group(1) != "(none)" else None
-    return Offer(candidate, tuple(_VERSION_LINE.findall(shown)))
+    return Offer(candidate, tuple(_VERSION_LINE.findall(shown.stdout)))
 
 
 def is_newer(version: str, than: str) -> bool:
