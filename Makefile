@@ -61,7 +61,11 @@ lint: deb  ## run every static check
 	@scripts/bootstrap.sh lint
 	@scripts/lint.sh $(DEB)
 
-deb: $(VENV)  ## build dist/altpeter-matrix-config_<version>_all.deb
+deb: $(DEB)  ## build dist/altpeter-matrix-config_<version>_all.deb
+
+# Directories, too, so that a file that was removed makes a new package.
+$(DEB): $(shell find altpeter_matrix debian docs files scripts CHANGELOG.md LICENSE MANIFEST.in \
+		setup.cfg setup.py ! -path '*/__pycache__*') | $(VENV)
 	@scripts/bootstrap.sh deb
 	@$(PYTHON) scripts/build_deb.py
 
