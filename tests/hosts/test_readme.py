@@ -144,7 +144,7 @@ def test_the_quick_checks_pass_and_fail_in_a_fresh_clone(checkout: Path) -> None
     wrong = checkout / "altpeter_matrix/wrong.py"
     wrong.write_text('import json\n\nMODE: int = "0644"\neval(input())\n')
     try:
-        with pytest.raises(AssertionError, match="failed: ruff mypy bandit"):
+        with pytest.raises(AssertionError, match="failed: ruff mypy contracts bandit"):
             run("make", "check", cwd=checkout)
     finally:
         wrong.unlink()
