@@ -14,7 +14,8 @@ with mock.patch("gevent.monkey.patch_all"):
 # What takes longest begins first, so that all processes end at about the same time; of these, what
 # does without the two servers that the others share comes between, as those are being deployed.
 LONGEST = (
-    "hosts/test_undo_interrupted.py", "hosts/test_apt_install.py", "hosts/test_readme.py",
+    "hosts/test_undo_interrupted.py", "hosts/test_apt_install.py", "hosts/test_previous_release.py",
+    "hosts/test_readme.py",
     "package/test_dpkg.py", "hosts/test_interruptions.py", "hosts/test_no_request_lost.py",
     "hosts/test_undo.py", "hosts/upgrades/test_upgrades.py", "hosts/test_bad_input.py",
     "hosts/test_updates.py", "package/test_debconf.py", "hosts/test_removal.py",

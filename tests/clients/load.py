@@ -9,7 +9,7 @@ import itertools
 import secrets
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -37,6 +37,8 @@ CLIENTS: Mapping[str, tuple[int, float]] = {
     "poll": (3, 0.05),
 }
 LONG_POLL_MS = 5000
+# Synapse keeps no more than 500 one-time keys of a device; one that it has may be sent again.
+MOST_KEYS = 400
 # Longer than a request is ever held.
 TIMEOUT = 110.0
 
@@ -108,6 +110,7 @@ class Load:
         self.report = Report()
         self.token = ""
         self.room = ""
+        self._keys: deque[dict[str, Any]] = deque()
         self._left = most_requests
         self._deadline = time.monotonic() + most_seconds
         self._ending = threading.Event()
@@ -267,9 +270,12 @@ class Load:
             self.report.messages.append(text)
 
     async def _upload_keys(self) -> None:
-        key = {"key": secrets.token_urlsafe(32), "signatures": {}}
-        body = {"one_time_keys": {f"signed_curve25519:{secrets.token_hex(4)}": key}}
-        await self._ask("keys", "POST", f"{API}/keys/upload", body)
+        if len(self._keys) < MOST_KEYS:
+            key = {"key": secrets.token_urlsafe(32), "signatures": {}}
+            self._keys.append({f"signed_curve25519:{secrets.token_hex(4)}": key})
+        else:
+            self._keys.rotate()
+        await self._ask("keys", "POST", f"{API}/keys/upload", {"one_time_keys": self._keys[-1]})
 
     async def _sync(self, kind: str, pause: float) -> None:
         since = ""

@@ -40,6 +40,17 @@ def package() -> Path:
     return checkout() / f"dist/altpeter-matrix-config_{VERSION}_all.deb"
 
 
+def new_dependencies(ours: Path) -> set[str]:
+    """What our package depends on and that one did not."""
+
+    def names(deb: Path) -> set[str]:
+        command = ["dpkg-deb", "--field", str(deb), "Depends"]
+        shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return {one.split()[0].removesuffix(":any") for one in shown.split(",")}
+
+    return names(ours) - names(package())
+
+
 def _archive() -> bytes:
     done = subprocess.run(
         ["git", "archive", "--format=tar", COMMIT], cwd=TOP, check=False, capture_output=True

@@ -2,11 +2,13 @@
 two: until it is repaired, what units of the release before name by module still has to start."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.hosts import previous_release
+from tests.package.builds import TOP
 
 MODULES = "usr/lib/python3/dist-packages"
 # Renames file after file as dpkg does, then removes what only the old one had; after each, starts
@@ -97,3 +99,11 @@ def test_what_loses_requests_when_missing_starts_between_any_two_files(
         input=json.dumps(walk), check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_page_on_upgrades_names_each_new_dependency(package: Path) -> None:
+    new = previous_release.new_dependencies(package)
+    assert new, "then docs/upgrades.md says too much"
+    page = (TOP / "docs/upgrades.md").read_text()
+    install = re.search("`apt-get install (.*)` first", page)
+    assert install and set(install[1].split()) == new
