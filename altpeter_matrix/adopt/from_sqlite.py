@@ -8,7 +8,7 @@ PostgreSQL is known by a mark, and dropped by `go_back`. The SQLite file stays a
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ..base.paths import Paths
 from ..base.signals import undisturbed
 from ..host.facts import Synapse
 from ..postgresql import synapse_database
-from ..postgresql.connection import Limits, Statement, as_superuser, as_synapse, number
+from ..postgresql.connection import Limits, Statement, as_superuser, as_synapse, number, said
 from ..synapse import config_files, handmade
 from ..synapse.config_check import as_synapse_command
 from .reading import Reading, read_present
@@ -75,14 +75,14 @@ def planned(paths: Paths, options: Mapping[str, Any], generated: Mapping[str, An
 
 def problems(paths: Paths, move: Move) -> Iterator[Problem]:
     """What forbids the move."""
-    where = f"SQLite database {move.source}"
+    where = _named(move.source)
     if not paths.systemd_running.is_dir():
         yield Problem(where, "cannot be moved while systemd does not run", "boot this system")
         return
     try:
-        waiting = [name for (name,) in _rows(paths, move.source, _WAITING)]
-    except sqlite3.Error as error:
-        yield Problem(where, f"cannot be read ({error})", "repair it, or restore a backup of it")
+        waiting = [said(str(name)) for (name,) in _rows(paths, move.source, _WAITING)]
+    except HostError as error:
+        yield from error.problems
         return
     if waiting:
         yield Problem(
@@ -249,27 +249,41 @@ def _count_of(table: str) -> Statement:
     return Statement("select count(*) from {}", identifiers=(table,))
 
 
-def _count(paths: Paths, file: Path, table: str) -> int:
+def _count(paths: Paths, file: Path, table: str) -> int | None:
     # Of a large server it takes minutes. The tables are named here, in this module.
     query = f"select count(*) from {table}"  # nosec B608
-    return int(_rows(paths, file, query, within=3600)[0][0])
+    return number(_rows(paths, file, query, within=3600))
 
 
 def _rows(
     paths: Paths, file: Path, query: str, within: float = untrusted_files.WITHIN
 ) -> list[list[Any]]:
-    """What the database of Synapse says. As Synapse's user: SQLite also writes beside the file."""
+    """What the database of Synapse says; HostError names the file that is none, or does not answer.
+
+    As Synapse's user: SQLite also writes beside the file, which may be anything at any moment.
+    """
 
     def ask() -> list[Any] | str:
-        connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:
-            return connection.execute(query).fetchall()
+            with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+                return connection.execute(query).fetchall()
         except sqlite3.Error as error:
             return str(error)
-        finally:
-            connection.close()
 
-    answer: list[list[Any]] | str = untrusted_files.as_user(paths, ask, within=within)
+    answer: list[list[Any]] | str
+    try:
+        answer = untrusted_files.as_user(paths, ask, within=within)
+    except HostError as error:
+        answer = error.problems[0].what
     if isinstance(answer, str):
-        raise sqlite3.DatabaseError(answer)
+        raise HostError(
+            Problem(
+                _named(file), f"cannot be read ({said(answer)})",
+                "repair it, or restore a backup of it",
+            )
+        )  # fmt: skip
     return answer
+
+
+def _named(file: Path) -> str:
+    return f"SQLite database {file}"

@@ -54,6 +54,25 @@ def test_one_that_synapse_still_updates_is_refused_with_what_is_left(
     assert "hours" in problem.remedy and "how many are left" in problem.remedy
 
 
+@pytest.mark.parametrize("kind", ["no database", "nothing", "directory", "another table"])
+def test_what_is_no_database_of_synapses_is_named(paths: Paths, kind: str) -> None:
+    source = paths.root / "homeserver.db"
+    if kind == "no database":
+        source.write_text("x" * 1000)
+    elif kind == "directory":
+        source.mkdir()
+    elif kind == "another table":
+        sqlite3.connect(source).execute("create table other (x)").connection.close()
+    [problem] = from_sqlite.problems(paths, Move(source, OPTION))
+    assert problem.where == f"SQLite database {source}"
+    assert problem.what.startswith("cannot be read (")
+
+
+def test_names_that_are_none_are_said_on_one_line(paths: Paths) -> None:
+    [problem] = from_sqlite.problems(paths, on_sqlite(paths, "a\x1b[2J\nb", 7, None))  # type: ignore[arg-type]
+    assert problem.what.isprintable() and "3 updates" in problem.what
+
+
 def test_a_move_that_was_killed_is_told_with_both_ways_out(paths: Paths) -> None:
     paths.state.mkdir(parents=True)
     paths.move_from_sqlite.write_text("synapse\n")
