@@ -1,6 +1,7 @@
 """Watching a server's database move from one PostgreSQL to another, and killing it meanwhile."""
 
 import shlex
+import time
 from dataclasses import dataclass
 
 from tests.hosts.deployments import Deployment
@@ -71,6 +72,18 @@ class Correspondence:
         assert got.status == 200, got.body
         events = got.json()["chunk"]
         return [event["content"]["body"] for event in events if event["type"] == "m.room.message"]
+
+    def until_synapse_reconnects(self) -> None:
+        """It finds out that a connection to its database is lost when it next uses it."""
+        end = time.monotonic() + 30
+        while True:
+            try:
+                self.read()
+                return
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
     def assert_served_by(self, version: int, *messages: str) -> None:
         """The session works, exactly these messages are there, and the host is well."""

@@ -113,6 +113,7 @@ def test_debians_own_move_of_the_cluster_is_no_harm(correspondence: Corresponden
     reconfigure = "DEBIAN_FRONTEND=readline dpkg-reconfigure postgresql"
     talk = converse(host, reconfigure, {MOVE_CLUSTER: "yes"})
     assert talk.questions == (MOVE_CLUSTER,)
+    correspondence.until_synapse_reconnects()
     correspondence.assert_served_by(17, "before")
     assert host.run("altpeter-matrix", "apply").stdout.startswith("Nothing to do")
     # As pg_upgradecluster would have to be undone by hand.
