@@ -119,13 +119,13 @@ class Victim:
         ).stdout
 
 
-@pytest.fixture(scope="module", params=["debian12", "debian13"])
+@pytest.fixture(scope="module")
 def victim(
-    request: pytest.FixtureRequest,
+    deployment: Deployment,
     clone: Callable[..., Deployment],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Victim:
-    server = clone(request.getfixturevalue(request.param), "candidate")
+    server = clone(deployment, "candidate")
     wait_until_serving(server)
     return Victim(server, tmp_path_factory.mktemp("hostile"))
 
