@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.hosts import previous_release
 from tests.package.builds import TOP
 
+pytestmark = previous_release.needed
+
 MODULES = "usr/lib/python3/dist-packages"
 # Renames file after file as dpkg does, then removes what only the old one had; after each, starts
 # the programs in a process of their own, which ends where they would touch the machine.
