@@ -6,7 +6,7 @@ read as the user whose they are, in a process that is ended when it takes too lo
 can read is no secret to it, and an administrator's links go on to work as they do for the program;
 what it cannot read, the kernel refuses. Only regular files are read, and only so much of them.
 
-lib/disk.py has the other half: root writes nowhere through a link that another user can have made.
+base/disk.py has the other half: root writes nowhere through a link that another user can have made.
 """
 
 import json
