@@ -61,7 +61,7 @@ def whats(findings: Any) -> str:
     [(POLICY, ("1.157.2+b1", ("1.164.0+b1", "1.157.2+b1"))), (NOT_OFFERED, (None, ()))],
 )
 def test_what_apt_offers(said: str, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "run", lambda *argv: Result(argv, 0, said, ""))
+    monkeypatch.setattr(candidates, "run", lambda *argv, **_: Result(argv, 0, said, ""))
     found = candidates.offer("matrix-synapse-py3")
     assert (found.candidate, found.versions) == expected
 
