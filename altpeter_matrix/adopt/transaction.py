@@ -29,7 +29,7 @@ from ..base.paths import Paths
 from ..base.signals import termination_as_exception, undisturbed
 from ..host import adoption_backup, drop_ins
 from ..host.adoption_backup import Backup
-from ..host.links import APT, CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_MAIN, NGINX_SITE
+from ..host.links import CERTBOT_HOOK, NGINX_AVAILABLE, NGINX_MAIN, NGINX_SITE, TARGETS
 from ..host.links import SYNAPSE as SYNAPSE_LINK
 from ..nginx import config_check as nginx_check
 from ..synapse import config_check as synapse_check
@@ -141,7 +141,7 @@ def _changing(paths: Paths, decided: Survey) -> Iterator[Path]:
     links = (NGINX_SITE, NGINX_AVAILABLE, NGINX_MAIN, CERTBOT_HOOK)
     yield from (paths.root / name for name in links)
     yield from decided.renewals
-    yield paths.root / APT
+    yield from (paths.root / name for name in TARGETS if name not in {SYNAPSE_LINK, *links})
     yield paths.current
     yield paths.links_manifest
     yield paths.settings

@@ -1,8 +1,8 @@
 """One connection to a PostgreSQL of this host, in a process of its own, run as the user it asks as.
 
 PostgreSQL's peer authentication goes by the user of the process, and of root's memory and files
-nothing comes along here. Run by path, so without the rest of this package; postgresql_connection
-writes the request and distrusts the answer.
+nothing comes along here. Run as a text, so without the rest of this package; connection.py writes
+the request and distrusts the answer.
 
 Input: one JSON object, see `answer`. Output, as its last line: {"answers": …}, the rows of each
 statement, or {"error": what PostgreSQL said}.

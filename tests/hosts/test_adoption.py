@@ -93,10 +93,11 @@ def test_installing_the_package_changes_nothing_that_serves(clone: Cloning, lab:
     shown = server.install_package()
     assert PROMPT in shown and "altpeter-matrix adopt --dry-run" in shown
     changed = difference(before, state_of(host))
-    # Dependencies bring libraries and Python modules. nginx reads its unchanged sites again.
+    # Dependencies bring libraries, Python modules and gpg's sockets for users; nginx reads its
+    # unchanged sites again.
     allowed = (
-        "/etc/altpeter-matrix", "/var/lib/altpeter-matrix", "/etc/systemd/system/", "packages",
-        "/etc/ld.so.cache", "/etc/python3", "nginx workers",
+        "/etc/altpeter-matrix", "/var/lib/altpeter-matrix", "/etc/systemd/system/",
+        "/etc/systemd/user/", "packages", "/etc/ld.so.cache", "/etc/python3", "nginx workers",
     )  # fmt: skip
     assert not {key for key in changed if not key.startswith(allowed)}, changed
     assert host.run("dpkg", "--audit").stdout == ""

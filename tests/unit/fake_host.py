@@ -64,10 +64,10 @@ esac
     "runuser": """
 shift 3
 # The client of PostgreSQL is one of our own programs, and has no name on this host.
-case "$*" in */postgresql/client.py) exec "$(dirname "$0")/postgresql" ;; *) exec "$@" ;; esac
+case "$*" in *"exec(json.loads"*) exec "$(dirname "$0")/postgresql" ;; *) exec "$@" ;; esac
 """,
     "postgresql": """
-read -r request
+read -r client; read -r request
 answer() { printf '{"answers": [[%s]]}' "$1"; }
 case "$request" in
     *pg_roles*) [ ! -e "$FAKE_ROOT/cluster/role" ] && answer || answer '[1]' ;;
