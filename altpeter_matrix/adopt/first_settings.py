@@ -43,10 +43,12 @@ def _followed_by_nginx(options: Options) -> dict[str, Any]:
     """Settings that synapse.d cannot say instead, as nginx does not read that."""
     found: dict[str, Any] = {}
     for setting, option in annotated("x-synapse-option").items():
-        value = str(options.get(option, ""))
-        if setting in annotated("x-nginx") and acceptable(setting, value):
+        if setting not in annotated("x-nginx") or option not in options:
+            continue
+        given = options[option]
+        if fitting := [one for one in (given, str(given)) if acceptable(setting, one)]:
             group, _, name = setting.rpartition(".")
-            found.setdefault(group, {})[name] = value
+            (found.setdefault(group, {}) if group else found)[name] = fitting[0]
     return found
 
 

@@ -16,7 +16,7 @@ from .quantities import parse_days, parse_size
 Bytes = NewType("Bytes", int)
 Days = NewType("Days", int)
 HostName = NewType("HostName", str)  # in lower case
-Settings = TypeVar("Settings")
+T = TypeVar("T")
 
 _READ: Mapping[Any, Callable[[Any], Any]] = {
     Bytes: parse_size,
@@ -26,9 +26,9 @@ _READ: Mapping[Any, Callable[[Any], Any]] = {
 }
 
 
-def typed(kind: type[Settings], raw: Mapping[str, Any]) -> Settings:
+def typed(kind: type[T], raw: Mapping[str, Any]) -> T:
     """An instance of the dataclass from validated settings with all their defaults."""
-    found: Settings = _read(kind, raw)
+    found: T = _read(kind, raw)
     return found
 
 

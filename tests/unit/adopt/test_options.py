@@ -183,3 +183,18 @@ def test_the_diff_shows_no_secret_however_it_is_written(text: str) -> None:
     hidden = without_secrets(text, {})
     lines = "\n".join(differences({"a": hidden}, {"a": ""}))
     assert "hunter2x" not in lines and HIDDEN in lines
+
+
+@pytest.mark.parametrize(
+    ("options", "uploads"),
+    [
+        ({"max_upload_size": "10M"}, {"max_size": "10M"}),
+        ({"max_upload_size": 10485760}, {"max_size": "10485760"}),
+        ({"max_upload_size": "10 megs"}, None),
+        ({}, None),
+    ],
+)
+def test_what_nginx_has_to_follow_becomes_a_setting(
+    options: dict[str, Any], uploads: dict[str, str] | None
+) -> None:
+    assert settings(known(**options)).get("uploads") == uploads

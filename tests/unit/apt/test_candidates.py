@@ -22,7 +22,7 @@ matrix-synapse-py3:
         500 https://packages.matrix.org/debian bookworm/main amd64 Packages
         100 /var/lib/dpkg/status
      1.9.0 500 (phased 10%)
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+        500 http://mirror.example.org/debian bookworm/main amd64 Packages
 """
 NO_CANDIDATE = """\
 matrix-synapse-py3:
