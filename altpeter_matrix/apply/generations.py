@@ -260,6 +260,7 @@ class Store:
         for leftover in [
             *self.paths.generations.glob(".candidate-*"),
             *disk.abandoned(self.paths.state),
+            *disk.abandoned(self.paths.runtime),
         ]:
             if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -5,7 +5,9 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -124,6 +126,21 @@ def _temporary(path: Path) -> str:
     """Its name begins with a dot and has no suffix that nginx's or Synapse's directory scans pick
     up. It tells whose it is: several programs of ours write into the same directory."""
     return f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new"
+
+
+@contextmanager
+def scratch(directory: Path, name: str) -> Iterator[Path]:
+    """A new directory in `directory`, which is made if need be; gone afterwards. What a killed
+    process leaves of it is `abandoned`, as in /tmp nobody would clear it up before the next boot.
+
+    name: what it is for.
+    """
+    ensure_directory(directory, 0o755)
+    made = Path(tempfile.mkdtemp(".new", f".{name}.{os.getpid()}-", directory))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def abandoned(directory: Path) -> Iterator[Path]:

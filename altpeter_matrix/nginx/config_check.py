@@ -6,9 +6,9 @@ with our entry pointing at the candidate; the live configuration is never touche
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
+from ..base import disk
 from ..base.commands import Result, run
 from ..base.errors import Problem, ValidationError
 from ..base.paths import CURRENT, Paths
@@ -24,8 +24,7 @@ def check(paths: Paths, candidate: Path, *, enabled: bool, instead: Instead = NO
     enabled: whether our site is in sites-enabled; an administrator may have taken it out.
     instead: sites that will not be there.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="altpeter-matrix-nginx-"))
-    try:
+    with disk.scratch(paths.runtime, "nginx") as scratch:
         _build(paths, scratch, candidate if enabled else None, instead)
         result = _test(scratch / "nginx.conf")
         if result.ok:
@@ -50,8 +49,6 @@ def check(paths: Paths, candidate: Path, *, enabled: bool, instead: Instead = NO
                 " `altpeter-matrix apply`",
             )
         )  # fmt: skip
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _build(paths: Paths, scratch: Path, candidate: Path | None, instead: Instead) -> None:

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from operator import itemgetter
@@ -146,9 +144,7 @@ def configuration(
 ) -> Iterator[list[str]]:
     """Arguments for Synapse that name its real files, with the candidate in the place of ours."""
     # Not $TMPDIR: libpam-tmpdir gives root one that nobody else can enter.
-    disk.ensure_directory(paths.runtime, 0o755)
-    scratch = Path(tempfile.mkdtemp(prefix="synapse.", dir=paths.runtime))
-    try:
+    with disk.scratch(paths.runtime, "synapse") as scratch:
         # Entered by the matrix-synapse user; the files themselves keep their modes.
         scratch.chmod(0o755)
         ours = paths.root / OUR_LINK
@@ -172,8 +168,6 @@ def configuration(
         if (packaged := instead.get(homeserver)) is not None:
             disk.write_new(scratch / _HOMESERVER, packaged, 0o640, group)
         yield ["-c", str(scratch / _HOMESERVER), "-c", f"{scratch}/"]
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def as_synapse(paths: Paths, synapse: Synapse, *arguments: str, text: str = "") -> Result:

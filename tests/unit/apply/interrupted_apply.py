@@ -56,6 +56,7 @@ def forked(root: str, deadly: int | None, environment: dict[str, str]) -> dict[s
     child = os.fork()
     if child == 0:
         os.environ.update(environment)
+        tempfile.tempdir = None  # $TMPDIR is another one now
         try:
             said: dict[str, Any] = {"moments": run(root, deadly), "error": ""}
         except BaseException:
