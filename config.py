@@ -1,5 +1,5 @@
 """pyinfra reads this file before it connects to any host."""
 
-from tasks import first_contact
+from tasks.connection import first_contact
 
 first_contact.install()

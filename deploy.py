@@ -1,14 +1,13 @@
 """Bring Debian hosts to a running Matrix homeserver: `pyinfra inventory.py deploy.py`.
 
 The order is the plan; each step says why it stands where it does. Every operation decides by what
-was observed on the host (tasks/host_state.py), never by what an earlier run may have done: a run
-that was killed anywhere is finished by the next one, and a run without need changes nothing.
+was observed on the host (tasks/observe/host_state.py), never by what an earlier run may have done:
+a run that was killed anywhere is finished by the next one, and a run without need changes nothing.
 """
 
 from pyinfra import config, state
 
-from tasks import adoption, apt, certbot, debconf, files, homeserver, timesync, ufw
-from tasks.paths import (
+from tasks.base.paths import (
     KEYRING,
     PACKAGE_KEYRING,
     PACKAGE_PIN,
@@ -17,8 +16,19 @@ from tasks.paths import (
     SETTINGS,
     SOURCES,
 )
-from tasks.report import report_at_end
-from tasks.survey import survey
+from tasks.decide import firewall, packages, preseed, repositories
+from tasks.operations import (
+    adoption,
+    apt,
+    certbot,
+    debconf,
+    files,
+    homeserver,
+    timesync,
+    ufw,
+)
+from tasks.run.report import report_at_end
+from tasks.run.survey import survey
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
 
@@ -44,7 +54,7 @@ files.managed_file(
 files.managed_file(
     name="Use Synapse's repository",
     path=SOURCES,
-    content=apt.sources(settings.synapse_repository, found),
+    content=repositories.synapse_entry(settings.synapse_repository, found),
     state=found,
 )
 
@@ -58,13 +68,13 @@ files.managed_file(
 files.managed_file(
     name="Use our package's repository",
     path=PACKAGE_SOURCES,
-    content=apt.package_sources(wanted),
+    content=repositories.own_entry(wanted),
     state=found,
 )
 files.managed_file(
     name="Keep the wanted version of our package",
     path=PACKAGE_PIN,
-    content=apt.package_pin(wanted),
+    content=repositories.own_pin(wanted),
     state=found,
 )
 
@@ -88,14 +98,14 @@ settings_file = files.managed_file(
 # Synapse's package asks while it is installed, and nobody is there to answer.
 debconf.preseed(
     name="Answer the questions of Synapse's package",
-    package=apt.synapse_package(found),
-    answers=homeserver.answers(settings, found),
+    package=packages.synapse_package(found),
+    answers=preseed.synapse_answers(settings, found),
     present=found.debconf,
 )
 
 # One transaction: our package is unpacked before Synapse is configured, and its drop-in holds
 # Synapse back until there is a configuration. Services therefore never start half-configured.
-packages = apt.transaction(
+installation = apt.transaction(
     name="Install the packages",
     target=wanted,
     state=found,
@@ -107,7 +117,7 @@ adoption.adopted(name="Take over the server as it was set up", target=wanted, st
 # The package has done this when it was installed, but must not fail; here a failure shows.
 homeserver.applied(
     name="Make the settings effective",
-    changed=any(op.will_change for op in (settings_file, password, packages)),
+    changed=any(op.will_change for op in (settings_file, password, installation)),
     state=found,
 )
 # After the first apply: until then the welcome page is all that nginx has.
@@ -117,7 +127,7 @@ homeserver.default_site_disabled(name="Disable the default site of nginx", state
 if settings.firewall.enabled:
     ufw.firewall(
         name="Close all ports but the wanted ones",
-        wanted=ufw.wanted_ports(settings, site.ssh_ports),
+        wanted=firewall.wanted_ports(settings, site.ssh_ports),
         ssh_ports=site.ssh_ports,
         present=found.firewall,
     )

@@ -25,9 +25,10 @@ from altpeter_matrix.base.disk import replace
 from altpeter_matrix.base.errors import HostError, MatrixConfigError, Problem
 from scripts.programs import checked
 from scripts.repository_key import Key, no_agent_left, signing_key
-from tasks import openpgp
-from tasks.repository import COMPONENT, KEY_NAME, LABEL, ORIGIN, SUITE, sources
-from tasks.target import PACKAGE
+from tasks.base.packages import PACKAGE
+from tasks.decide import openpgp
+from tasks.decide.own_repository import COMPONENT, LABEL, ORIGIN, SUITE, sources
+from tasks.inventory.package_repository import KEY_NAME
 
 SOURCES_NAME = "altpeter-matrix.sources"
 POOL = Path("pool", COMPONENT, PACKAGE)

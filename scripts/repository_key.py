@@ -8,7 +8,7 @@ from pathlib import Path
 
 from altpeter_matrix.base.errors import HostError, Problem
 from scripts.programs import checked, run
-from tasks.target import PACKAGE
+from tasks.base.packages import PACKAGE
 
 TOP = Path(__file__).resolve().parent.parent
 

@@ -1,1 +1,4 @@
-"""What deploy.py is made of: one module for each thing that a deploy brings into order."""
+"""The deploy: what deploy.py is made of.
+
+Runs on the administrator's machine; on a host only what `observe` and `operations` send there.
+"""

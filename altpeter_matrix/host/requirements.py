@@ -1,7 +1,7 @@
 """What a host must be: a release of Debian that the tests run on, with room on its disks.
 
-Two look for it: the deploy, before the host has anything of ours (`tasks/preflight.py`), and the
-host tool before each change (`apply/preflight.py`).
+Two look for it: the deploy, before the host has anything of ours (`tasks/decide/preflight.py`), and
+the host tool before each change (`apply/preflight.py`).
 """
 
 import re

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 
-from tasks.paths import KEYRING, SETTINGS, SOURCES
+from tasks.base.paths import KEYRING, SETTINGS, SOURCES
 from tests.hosts.lab import Host, LabError
 
 from .ansible import Ansible

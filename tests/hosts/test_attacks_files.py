@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tasks.facts import Observation
+from tasks.observe.observation import Observation
 from tests.hosts.attacks import APPLY, CHECK, STATUS, as_synapse, attacker, run_all
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.facts import Observation
-from tasks.host_state import HostState
-from tasks.observed import parse
+from tasks.observe.host_state import HostState
+from tasks.observe.observation import Observation
+from tasks.observe.observed import parse
 from tests.hosts.deployments import Deployment
 from tests.hosts.people import administrator, call_admin_api
 from tests.hosts.probes import Answer, request, wait_until_serving

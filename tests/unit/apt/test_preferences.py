@@ -10,7 +10,7 @@ from altpeter_matrix.apt import repositories as apt_repositories
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.host.links import APT_PREFERENCES
 from altpeter_matrix.render.generation import LocalAdditions, RenderSecrets, render
-from tasks.paths import PACKAGE_PIN
+from tasks.base.paths import PACKAGE_PIN
 
 from ..samples import DEBIAN_13, WIKI, settings
 from .fake_keyring import STANZA, repositories

@@ -16,10 +16,8 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_inventory, ctx_state
 from pyinfra_cli.util import load_deploy_file
 
-from tasks import apt, target
-from tasks.host_state import HostState
-from tasks.observed import BEGIN, END
-from tasks.paths import (
+from tasks.base.packages import PACKAGE
+from tasks.base.paths import (
     KEYRING,
     PACKAGE_KEYRING,
     PACKAGE_MARK,
@@ -27,9 +25,14 @@ from tasks.paths import (
     PACKAGE_SOURCES,
     SETTINGS,
     SOURCES,
+    TOP,
 )
+from tasks.decide import repositories
+from tasks.inventory.target import read_target
+from tasks.observe.host_state import HostState
+from tasks.observe.observed import BEGIN, END
 
-DEPLOY = target.TOP / "deploy.py"
+DEPLOY = TOP / "deploy.py"
 ADDRESS = "192.0.2.7"
 # The sample key of RFC 9580, appendix A.1.
 KEY = base64.b64decode("xjMEU/NfCxYJKwYBBAHaRw8BAQdAPwmJlL3ZFu1AUxl5NOSofIBzOhKA1i+AEJkuQ+47JAY=")
@@ -56,7 +59,7 @@ BARE: Mapping[str, str] = {
 
 
 def observation(values: Mapping[str, str]) -> str:
-    """What tasks/*.observe.sh print."""
+    """What tasks/observe/*.observe.sh print."""
     lines = [
         line.replace("\\", r"\\") for key, text in values.items() for line in _under(key, text)
     ]
@@ -69,28 +72,28 @@ def _under(key: str, text: str) -> list[str]:
 
 def package_file(folder: Path) -> Path:
     """A file that stands for the built package."""
-    file = folder / f"{target.PACKAGE}_0.1.0-1_all.deb"
+    file = folder / f"{PACKAGE}_0.1.0-1_all.deb"
     file.write_bytes(b"a package")
     return file
 
 
 def deployed(host: Host) -> dict[str, str]:
     """The sections of a host on which everything is as `deploy.py` wants it."""
-    wanted = target.read_target(host)
+    wanted = read_target(host)
     settings = wanted.settings
     found = HostState(release={"VERSION_CODENAME": "bookworm"})
     contents = {
         SETTINGS: wanted.settings_text.encode(),
-        SOURCES: apt.sources(settings.synapse_repository, found) or b"",
+        SOURCES: repositories.synapse_entry(settings.synapse_repository, found) or b"",
         KEYRING: KEY,
     }
     keyrings = {KEYRING: KEY}
     if wanted.repository is None:
         contents[PACKAGE_MARK] = f"{_sha256(wanted.package.read_bytes())}\n".encode()
     else:
-        contents[PACKAGE_SOURCES] = apt.package_sources(wanted) or b""
+        contents[PACKAGE_SOURCES] = repositories.own_entry(wanted) or b""
         contents[PACKAGE_KEYRING] = keyrings[PACKAGE_KEYRING] = KEY
-        if pin := apt.package_pin(wanted):
+        if pin := repositories.own_pin(wanted):
             contents[PACKAGE_PIN] = pin
     if wanted.smtp_password and settings.email:
         contents[str(settings.email.password_file)] = b""
@@ -104,7 +107,7 @@ def deployed(host: Host) -> dict[str, str]:
                 "unattended-upgrades", "systemd-timesyncd",
             )
         )
-        + f"\n{target.PACKAGE} install ok installed {wanted.package_version or '0.1.0-1'}",
+        + f"\n{PACKAGE} install ok installed {wanted.package_version or '0.1.0-1'}",
         "files": "\n".join(f"{_sha256(content)} {path}" for path, content in contents.items()),
         "keyrings": "\n".join(
             f"{path} {base64.b64encode(key).decode()}" for path, key in keyrings.items()
@@ -180,7 +183,7 @@ def fake_state(hosts: Mapping[str, Mapping[str, Any]], *, yes: bool = True) -> I
              for name, data in hosts.items()}  # fmt: skip
     inventory = Inventory((list(names.items()), {}))
     state = State(inventory, Config(), check_for_changes=not yes)
-    state.cwd = str(target.TOP)
+    state.cwd = str(TOP)
     with ctx_state.use(state), ctx_inventory.use(inventory):
         state.current_stage = StateStage.Connect
         connect_all(state)

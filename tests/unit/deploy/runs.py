@@ -9,6 +9,7 @@ import pytest
 from tests.unit.deploy.fake_deploy import (
     ADDRESS,
     BARE,
+    FINGERPRINT,
     SETTINGS_DATA,
     Run,
     answers,
@@ -26,6 +27,12 @@ WITH_MAIL: Mapping[str, Any] = {
         "username": "matrix",
         "from": "Matrix <matrix@example.org>",
     },
+}
+
+
+REPOSITORY: Mapping[str, str] = {
+    "uri": "https://packages.example.org/matrix/",
+    "key_fingerprint": FINGERPRINT,
 }
 
 
@@ -61,3 +68,8 @@ def deploy_changed(data: Mapping[str, Any], *, responses: Any = None, **changes:
         names = "\n".join(f"{name} {ADDRESS}" for name in changed["matrix"].get("aliases", ()))
         answers(host, {**before, "names": f"{BARE['names']}\n{names}"}, **(responses or {}))
         return run(state)
+
+
+def data_with_repository(**repository: Any) -> dict[str, Any]:
+    """The same for a host that gets our package from a repository."""
+    return {"matrix": dict(SETTINGS_DATA), "package_repository": {**REPOSITORY, **repository}}

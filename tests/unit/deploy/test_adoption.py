@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import Refused
+from tasks.run.errors import Refused
 from tests.unit.deploy.fake_deploy import (
     Run,
     answers,

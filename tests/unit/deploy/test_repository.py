@@ -10,11 +10,12 @@ import yaml
 
 from altpeter_matrix.render import apt_options
 from altpeter_matrix.settings.model import parse_settings_text
-from tasks import apt, repository
-from tasks.errors import Refused
-from tasks.files import digest
-from tasks.paths import PACKAGE_KEYRING
-from tasks.target import read_target
+from tasks.base.paths import PACKAGE_KEYRING
+from tasks.decide import repositories
+from tasks.decide.own_repository import LABEL, ORIGIN, SUITE
+from tasks.inventory.target import read_target
+from tasks.observe.host_state import digest
+from tasks.run.errors import Refused
 from tests.unit.deploy.fake_deploy import (
     BARE,
     FINGERPRINT,
@@ -28,11 +29,8 @@ from tests.unit.deploy.fake_deploy import (
     run,
     told,
 )
+from tests.unit.deploy.runs import data_with_repository as data
 
-REPOSITORY: Mapping[str, str] = {
-    "uri": "https://packages.example.org/matrix/",
-    "key_fingerprint": FINGERPRINT,
-}
 SOURCES = """\
 # Our own package's repository, written by the pyinfra deploy.
 Types: deb
@@ -41,10 +39,6 @@ Suites: altpeter
 Components: main
 Signed-By: /etc/apt/keyrings/altpeter-matrix.gpg
 """
-
-
-def data(**repository: Any) -> dict[str, Any]:
-    return {"matrix": dict(SETTINGS_DATA), "package_repository": {**REPOSITORY, **repository}}
 
 
 def deploy(data: Mapping[str, Any], responses: Mapping[str, Any], **sections: str) -> Run:
@@ -112,39 +106,14 @@ def test_unattended_upgrades_follows_the_repository_by_what_never_changes() -> N
     text = apt_options.text(
         parse_settings_text(yaml.safe_dump(dict(SETTINGS_DATA)), source="settings.yaml")
     )
-    known = f"origin={repository.ORIGIN},label={repository.LABEL},codename={repository.SUITE}"
+    known = f"origin={ORIGIN},label={LABEL},codename={SUITE}"
     assert f'    "{known}";' in text.splitlines()
 
 
 def test_the_entry_is_what_apt_reads() -> None:
     with fake_state({"host": data()}) as state:
         [host] = state.inventory
-        assert (apt.package_sources(read_target(host)) or b"").decode() == SOURCES
-
-
-@pytest.mark.parametrize(
-    ("repository", "words"),
-    [
-        ({"uri": "packages.example.org"}, r"package_repository .*\.uri: 'packages"),
-        ({"uri": None}, r"\.uri: is missing; write the address"),
-        ({"key_fingerprint": "abc"}, r"\.key_fingerprint: 'abc' is none; write the 40 digits"),
-        ({"version": "newest"}, r"\.version: 'newest' is none"),
-        ({"versoin": "1-1"}, r"\.versoin: is unknown; write one of uri, key_fingerprint"),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
-)
-def test_refused(repository: dict[str, Any], words: str) -> None:
-    with fake_state({"host": data(**repository)}) as state:
-        [host] = state.inventory
-        answers(host, BARE)
-        with pytest.raises(Refused, match=words):
-            run(state)
-        assert told(host) == []
-
-
-def test_both_a_file_and_a_repository_are_refused() -> None:
-    with pytest.raises(Refused, match="is given beside `package`"):
-        deploy({**data(), "package": "dist/altpeter-matrix-config_9_all.deb"}, {})
+        assert (repositories.own_entry(read_target(host)) or b"").decode() == SOURCES
 
 
 def test_a_key_with_another_fingerprint_is_refused_before_anything_changes() -> None:

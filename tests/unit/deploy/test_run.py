@@ -1,6 +1,7 @@
 """deploy.py as a whole, on hosts that only record what they are told."""
 
 import base64
+import logging
 import re
 from typing import Any
 
@@ -8,14 +9,16 @@ import pytest
 from pyinfra.api.hiddenvalue import HiddenValue
 
 from altpeter_matrix.settings.model import parse_settings_text
-from tasks.files import digest
-from tasks.paths import KEYRING
-from tasks.target import read_target
+from tasks.base.paths import KEYRING
+from tasks.inventory.target import read_target
+from tasks.observe.host_state import digest
 from tests.unit.deploy.fake_deploy import (
     BARE,
     KEY,
+    answers,
     deployed,
     fake_state,
+    run,
 )
 from tests.unit.deploy.runs import (
     PASSWORD,
@@ -134,3 +137,17 @@ def test_unstable_debian_takes_its_own_synapse(data: dict[str, Any]) -> None:
     first = deploy_bare(data, release=release)
     assert "Use Synapse's repository" not in first.changed
     assert any("PACKAGES='matrix-synapse nginx" in command for command in first.commands)
+
+
+def test_the_mail_password_is_nowhere_to_be_seen(
+    data: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    data |= {"matrix": dict(WITH_MAIL), "smtp_password": HiddenValue(PASSWORD)}
+    with caplog.at_level(logging.DEBUG), fake_state({"bare": data}) as state:
+        [host] = state.inventory
+        answers(host, BARE)
+        first = run(state)
+        seen = "\n".join([*first.commands, caplog.text, repr(state.ops), repr(state.op_meta)])
+    assert any("smtp_password.new" in command for command in first.commands)
+    assert PASSWORD not in seen
+    assert PASSWORD.rpartition(" ")[2] not in seen

@@ -4,9 +4,12 @@ import configparser
 import re
 from pathlib import Path
 
+import pytest
+
 TOP = Path(__file__).resolve().parents[3]
 PAGE = (TOP / "docs/architecture.md").read_text()
 PACKAGES = {path.parent.name for path in TOP.glob("altpeter_matrix/*/__init__.py")}
+DEPLOY = {path.parent.name for path in TOP.glob("tasks/*/__init__.py")}
 
 
 def section(title: str) -> str:
@@ -27,14 +30,19 @@ def test_where_to_change_what_names_a_file_in_every_row() -> None:
         assert files and all((TOP / file).exists() for file in files), row
 
 
-def test_the_picture_has_each_package_in_the_order_of_the_contract() -> None:
-    contract = configparser.ConfigParser()
-    contract.read(TOP / ".importlinter")
-    layers = re.findall(r"\w+", contract["importlinter:contract:direction"]["layers"])
-    picture = section("The packages, and their direction").split("```")[1]
-    drawn = re.findall(rf"(?:^|[└│] )({'|'.join(layers)})\b", picture, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("contract", "picture", "packages"), [("direction", 0, PACKAGES), ("deploy", 1, DEPLOY)]
+)
+def test_the_picture_has_each_package_in_the_order_of_the_contract(
+    contract: str, picture: int, packages: set[str]
+) -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(TOP / ".importlinter")
+    layers = re.findall(r"\w+", contracts[f"importlinter:contract:{contract}"]["layers"])
+    page = section("The packages, and their direction").split("```")[1::2][picture]
+    drawn = re.findall(rf"(?:^|[└│] )({'|'.join(layers)})\b", page, re.MULTILINE)
     assert drawn == layers
-    assert set(layers) == PACKAGES
+    assert set(layers) == packages
 
 
 def test_the_paths_name_modules_that_are_there() -> None:
@@ -48,3 +56,5 @@ def test_the_paths_name_modules_that_are_there() -> None:
 def test_the_unit_tests_are_laid_out_as_the_packages() -> None:
     folders = {path.parent.name for path in TOP.glob("tests/unit/*/__init__.py")}
     assert folders - PACKAGES == {"deploy", "docs", "harness"}
+    deploy = {path.parent.name for path in TOP.glob("tests/unit/deploy/*/__init__.py")}
+    assert deploy == DEPLOY - {"base"}
