@@ -47,15 +47,20 @@ class PublicSide:
         """units: nginx's and Synapse's, as `Services.units` shows them."""
         read_settings(self.paths)
         settings = settings_in_use(self.paths)
-        yield from self._certificate(settings)
-        running = {program: unit.running for program, unit in units.items()}
-        site = Links(self.paths).nginx_site_wanted()
-        for problem in self.host.probe(
-            settings, nginx=running.get(NGINX, False) and site, synapse=running.get(SYNAPSE, False)
-        ):
+        yield from self.certificate_findings(settings)
+        for problem in self.unanswered(settings, units):
             yield Finding("error", problem)
 
-    def _certificate(self, settings: Settings) -> Iterator[Finding]:
+    def unanswered(self, settings: Settings, units: Mapping[str, Unit]) -> list[Problem]:
+        """What runs and does not answer as it must."""
+        running = {program: unit.running for program, unit in units.items()}
+        site = Links(self.paths).nginx_site_wanted()
+        return self.host.probe(
+            settings, nginx=running.get(NGINX, False) and site, synapse=running.get(SYNAPSE, False)
+        )
+
+    def certificate_findings(self, settings: Settings) -> Iterator[Finding]:
+        """What is wrong with the certificate, on disk and as it is served; each with its ID."""
         chosen = certificate.choose(self.paths, settings.public_name)
         self.placeholder = chosen.placeholder
         state = certificate_state.on_disk(self.paths.on_host(chosen.fullchain))
@@ -63,29 +68,37 @@ class PublicSide:
         where = str(chosen.fullchain)
         if state is None:
             if Store(self.paths, read_accounts(self.paths.root)).current_number() is not None:
-                yield error(where, "holds no certificate", "run `altpeter-matrix apply`")
+                yield error(
+                    where, "holds no certificate", "run `altpeter-matrix apply`",
+                    "certificate-missing",
+                )  # fmt: skip
             return
         if chosen.placeholder:
             yield warning(
                 where, "is the self-signed placeholder: other servers and clients refuse it",
                 "get a certificate: run the deploy, or certbot as in"
-                f" {document('deploy.md')}",
+                f" {document('deploy.md')}", "certificate-placeholder",
             )  # fmt: skip
         else:
             yield from _expiry(where, state, settings)
         shown = certificate_state.served(settings.public_name)
         if shown is not None and shown.fingerprint != state.fingerprint:
             yield error(
-                "nginx", f"does not serve the certificate in {where}", "`systemctl reload nginx`"
-            )
+                "nginx", f"does not serve the certificate in {where}", "`systemctl reload nginx`",
+                "certificate-not-served",
+            )  # fmt: skip
 
 
 def _expiry(where: str, state: CertificateState, settings: Settings) -> Iterator[Finding]:
     renew = "run `certbot renew` and read its log, /var/log/letsencrypt/letsencrypt.log"
     if state.days_left < 0:
-        yield error(where, "has expired", renew)
+        yield error(where, "has expired", renew, "certificate-expired")
     elif state.days_left < _FEW_DAYS:
-        yield warning(where, f"expires in {state.days_left} days", renew)
+        # Not the number of days: who is told of what changes would be told each day.
+        what = f"expires in less than {_FEW_DAYS} days"
+        yield warning(where, what, renew, "certificate-expires-soon")
     for name in settings.certificate_names:
         if name not in state.names and f"*.{name.partition('.')[2]}" not in state.names:
-            yield warning(where, f"does not cover {name}", "run the deploy again")
+            yield warning(
+                where, f"does not cover {name}", "run the deploy again", "certificate-lacks-name"
+            )

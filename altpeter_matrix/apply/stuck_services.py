@@ -32,6 +32,8 @@ def stuck() -> Iterator[Problem]:
             continue
         if seconds > _ENDS_WITHIN[name]:
             yield Problem(
-                name, f"is {state} for {seconds / 60:.0f} minutes, and should have ended",
+                name,
+                f"is {state} for more than {_ENDS_WITHIN[name] / 60:.0f} minutes, and should have"
+                " ended",
                 f"read `systemctl status {name}`, then `systemctl kill -s KILL {name}`",
             )  # fmt: skip

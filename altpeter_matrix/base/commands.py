@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import HostError, Problem
+from .time_limit import at_most
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def run(
     check: bool = True,
 ) -> Result:
     """Run a program; HostError when it is missing, hangs, or (with check) fails."""
+    timeout = at_most(timeout)
     words = tuple(str(word) for word in argv)
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
     try:

@@ -27,23 +27,27 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: an error stops the apply, a warning is reported."""
+    """What a check found: an error stops the apply, a warning is reported.
+
+    fault: its ID in the catalogue, where `status` tells it, too (files/faults/).
+    """
 
     severity: Severity
     problem: Problem
+    fault: str = ""
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.problem}"
 
 
-def error(where: str, what: str, remedy: str) -> Finding:
+def error(where: str, what: str, remedy: str, fault: str = "") -> Finding:
     """A finding that stops the apply."""
-    return Finding("error", Problem(where, what, remedy))
+    return Finding("error", Problem(where, what, remedy), fault)
 
 
-def warning(where: str, what: str, remedy: str) -> Finding:
+def warning(where: str, what: str, remedy: str, fault: str = "") -> Finding:
     """A finding that is only reported."""
-    return Finding("warning", Problem(where, what, remedy))
+    return Finding("warning", Problem(where, what, remedy), fault)
 
 
 class MatrixConfigError(Exception):

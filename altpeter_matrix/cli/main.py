@@ -17,19 +17,20 @@ from ..base.paths import Paths
 from .adopt import adopt
 from .database import database
 from .generations import generations, rollback
+from .status import status
 from .support import host, place, reporting, require_root, say, say_json, tell_difference
-from .terminal import Terminal, at, steps
+from .terminal import steps
 from .upgrade import upgrade
 from .upgrades import upgrades
 from .user import user
 
 if TYPE_CHECKING:
     from ..apply.up_to_date import Report
-    from ..status.findings import Status
 
 
 def main() -> None:
-    """Run a command; 0: well, 1: refused, unhealthy or different, 2: wrong usage."""
+    """Run a command; 0: well, 1: refused, unhealthy or different, 2: wrong usage, or `status`
+    could not look."""
     # A maintainer script or cron may bring any umask and a PATH without /usr/sbin.
     os.umask(0o022)
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin".lstrip(":")
@@ -206,34 +207,6 @@ def diff(as_json: bool) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 @reporting
-def status(as_json: bool) -> None:
-    """Say whether the server is well, and what to do if not."""
-    from ..status.findings import status as look
-    from ..status.text import text
-
-    found = look(host())
-    if as_json:
-        say_json(found.as_json())
-    elif (terminal := at(sys.stdout)) is not None:
-        _show_status(found, terminal)
-    else:
-        click.echo(text(found))
-    sys.exit(0 if found.healthy else 1)
-
-
-def _show_status(found: "Status", terminal: Terminal) -> None:
-    """What is to be done comes first."""
-    from ..status.text import rows, verdict
-
-    terminal.line(verdict(found), "bold green" if found.healthy else "bold red")
-    for kind, severity in (("error", "error"), ("notice", "warning")):
-        terminal.problems(kind, [one.problem for one in found.findings if one.severity == severity])
-    terminal.table([((name, "dim"), (value, "")) for name, value in rows(found)])
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
-@reporting
 def records(as_json: bool) -> None:
     """Print the DNS records to set, and the documents to publish elsewhere."""
     from ..apply.prepared import read_settings
@@ -261,6 +234,7 @@ cli.add_command(adopt)
 cli.add_command(database)
 cli.add_command(generations)
 cli.add_command(rollback)
+cli.add_command(status)
 cli.add_command(upgrade)
 cli.add_command(upgrades)
 cli.add_command(user)

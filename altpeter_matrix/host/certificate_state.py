@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..base.commands import run
 from ..base.errors import HostError
+from ..base.time_limit import at_most
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def served(name: str, port: int = 443) -> CertificateState | None:
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), 10) as plain,
+            socket.create_connection(("127.0.0.1", port), at_most(10)) as plain,
             context.wrap_socket(plain, server_hostname=name) as tls,
         ):
             der = tls.getpeercert(binary_form=True)

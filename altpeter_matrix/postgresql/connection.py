@@ -29,6 +29,7 @@ from typing import IO, Any, cast
 
 from ..base.accounts import SYNAPSE_USER
 from ..base.errors import HostError, Problem
+from ..base.time_limit import at_most
 from .layout import PORT, SOCKET_DIRECTORY
 
 SUPERUSER = "postgres"
@@ -163,7 +164,7 @@ def _answer_of(user: str, request: bytes, limits: Limits) -> bytes:
     It has no terminal: as another user it could put words into ours. And nothing that keeps its
     output open keeps us: we stop reading when the time is over.
     """
-    end = time.monotonic() + limits.seconds + _CONNECT
+    end = time.monotonic() + at_most(limits.seconds + _CONNECT)
     reading, writing = os.pipe()  # it holds far more than any request of ours
     with os.fdopen(reading, "rb") as asked, os.fdopen(writing, "wb") as asking:
         asking.write(f"{json.dumps(_CLIENT.read_text(encoding='utf-8'))}\n".encode())

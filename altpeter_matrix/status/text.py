@@ -2,21 +2,27 @@
 
 from collections.abc import Iterator
 
-from .findings import Status
+from .findings import Finding, Status
+
+_KINDS = {"error": "error", "unknown": "unknown", "warning": "notice"}
 
 
-def text(status: Status) -> str:
+def text(status: Status, *, every: bool = False) -> str:
+    """What is wrong first. every: with each check, and what became of it."""
     lines = [verdict(status)]
+    lines += [f"{kind(finding)}: {finding.problem}" for finding in status.findings]
     lines += [f"  {name:<26}{value}" for name, value in rows(status)]
-    lines += [
-        f"{'error' if finding.severity == 'error' else 'notice'}: {finding.problem}"
-        for finding in status.findings
-    ]
+    lines += [f"  {name:<40}{outcome}" for name, outcome in checks(status)] if every else []
     return "\n".join(lines)
 
 
+def kind(finding: Finding) -> str:
+    """How a finding is introduced."""
+    return _KINDS[finding.severity]
+
+
 def verdict(status: Status) -> str:
-    return "healthy" if status.healthy else "NOT HEALTHY"
+    return ("healthy", "NOT HEALTHY", "NOT KNOWN: something could not be asked")[status.exit_code]
 
 
 def rows(status: Status) -> Iterator[tuple[str, str]]:
@@ -28,6 +34,13 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
     if status.certificate:
         kind = "placeholder" if status.certificate["placeholder"] else "certbot's"
         yield "certificate", f"{kind}, {status.certificate['days_left']} days left"
+
+
+def checks(status: Status) -> Iterator[tuple[str, str]]:
+    """What was asked, and what became of it."""
+    for one in status.answers:
+        because = f": {one.because}" if one.because else ""
+        yield one.check.name, f"{one.outcome}{because}"
 
 
 def _last(status: Status) -> str:

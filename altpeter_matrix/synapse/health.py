@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..base.errors import Problem
+from ..base.time_limit import at_most
 from ..settings import well_known
 from ..settings.model import Settings
 
@@ -38,18 +39,20 @@ class _Loopback(http.client.HTTPSConnection):
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        super().__init__(name, port, timeout=_TIMEOUT, context=context)
+        super().__init__(name, port, timeout=at_most(_TIMEOUT), context=context)
         self._context_without_verification = context
 
     def connect(self) -> None:
-        plain = socket.create_connection(("127.0.0.1", self.port), _TIMEOUT)
+        plain = socket.create_connection(("127.0.0.1", self.port), self.timeout)
         self.sock = self._context_without_verification.wrap_socket(plain, server_hostname=self.host)
 
 
 def get(name: str, path: str, *, port: int = 443, tls: bool = True) -> Answer:
     """GET from this host as `name`; OSError or HTTPException when there is no answer."""
     connection = (
-        _Loopback(name, port) if tls else http.client.HTTPConnection("127.0.0.1", port, _TIMEOUT)
+        _Loopback(name, port)
+        if tls
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=at_most(_TIMEOUT))
     )
     try:
         connection.request("GET", path, headers={"Host": name, "User-Agent": "altpeter-matrix"})

@@ -83,6 +83,7 @@ def test_only_commands_and_hooks_are_executable(members: list[tarfile.TarInfo]) 
 
 def test_every_template_and_module_of_the_checkout_is_in_it(checkout: Path, unpacked: Path) -> None:
     places = {
+        checkout / "files/faults": "usr/share/altpeter-matrix-config/faults",
         checkout / "files/nginx": "usr/share/altpeter-matrix-config/nginx",
         checkout / "files/synapse": "usr/share/altpeter-matrix-config/synapse",
         checkout / "files/systemd": "usr/lib/systemd/system",

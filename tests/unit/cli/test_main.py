@@ -38,7 +38,8 @@ def test_without_root_every_command_says_so_in_one_line(monkeypatch: pytest.Monk
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     for words in (["apply"], ["check"], ["status"], ["diff"], ["rollback"], ["init"]):
         result = CliRunner().invoke(main.cli, words)
-        assert result.exit_code == 1
+        # Monitoring must not take it for an answer.
+        assert result.exit_code == (2 if words == ["status"] else 1)
         assert result.output == "error: altpeter-matrix: needs root; run it with sudo, or as root\n"
 
 
@@ -160,3 +161,23 @@ def test_an_unusable_password_file_is_refused(
     result = run(serving, monkeypatch, "user", "create", "bob", "--password-file", str(file))
     assert result.exit_code == 1
     assert message in result.output
+
+
+def test_status_answers_by_its_exit_code_and_in_each_form(
+    serving: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.unit("matrix-synapse.service", "stopped on purpose")
+    said = run(serving, monkeypatch, "status", "--json")
+    assert said.exit_code == 1
+    assert "synapse-stopped" in {one["id"] for one in json.loads(said.output)["findings"]}
+    said = run(serving, monkeypatch, "status", "--check")
+    assert (said.exit_code, said.output[:17]) == (2, "MATRIX CRITICAL -")
+    said = run(serving, monkeypatch, "status", "--metrics")
+    assert 'altpeter_matrix_fault{id="synapse-stopped",severity="error"} 1' in said.output
+
+
+def test_status_explains_a_fault_and_finds_the_one_that_was_meant() -> None:
+    said = CliRunner().invoke(main.cli, ["status", "--explain", "synapse-stopped"])
+    assert said.exit_code == 0 and "Did somebody stop, disable or mask Synapse?" in said.output
+    said = CliRunner().invoke(main.cli, ["status", "--explain", "synapse-stoped"])
+    assert said.exit_code == 1 and "did you mean synapse-stopped?" in said.output

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from altpeter_matrix.apply.last_apply import Outcome
-from altpeter_matrix.base.errors import Problem, error, warning
+from altpeter_matrix.base.errors import Problem
 from altpeter_matrix.base.text import visible
 from altpeter_matrix.cli import support, terminal
 from altpeter_matrix.status import findings
@@ -35,8 +35,10 @@ STATUS = findings.Status(
     certificate={"placeholder": False, "days_left": 60},
     pending=False,
     findings=(
-        warning("backup", "is old", "make one"),
-        error("nginx", f"says {HOSTILE}", "run `nginx -t`"),
+        findings.Finding(
+            "no-answer", "error", Problem("nginx", f"says {HOSTILE}", "run `nginx -t`"), ""
+        ),
+        findings.Finding("own-backup-old", "warning", Problem("backup", "is old", "make one"), ""),
     ),
 )
 
@@ -50,7 +52,7 @@ def test_status_at_a_terminal_begins_with_what_is_to_be_done(
     serving: FakeHost, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window.use(monkeypatch)
-    monkeypatch.setattr(findings, "status", lambda _host: STATUS)
+    monkeypatch.setattr(findings, "status", lambda _host, **_options: STATUS)
     assert run(serving, monkeypatch, "status") == 1
     assert "\x1b[31merror: \x1b[0m" in window.screen
     assert "\x1b[33mnotice: \x1b[0m" in window.screen
@@ -69,16 +71,16 @@ def test_status_at_a_terminal_begins_with_what_is_to_be_done(
     ]
 
 
-def test_status_for_a_program_is_what_it_always_was() -> None:
+def test_status_for_a_program() -> None:
     assert text(STATUS) == (
         "NOT HEALTHY\n"
+        f"error: nginx: says {HOSTILE}; run `nginx -t`\n"
+        "notice: backup: is old; make one\n"
         "  generation                7\n"
         "  last apply                2026-01-31T12:00:00Z, succeeded\n"
         "  nginx                     1.22.1-9\n"
         "  nginx.service             active (running)\n"
-        "  certificate               certbot's, 60 days left\n"
-        "notice: backup: is old; make one\n"
-        f"error: nginx: says {HOSTILE}; run `nginx -t`"
+        "  certificate               certbot's, 60 days left"
     )
     assert text(replace(STATUS, findings=(), generation=None)).startswith(
         "healthy\n  generation                none\n"
@@ -91,7 +93,7 @@ def test_no_colour_where_none_is_wanted(
 ) -> None:
     window.use(monkeypatch)
     monkeypatch.setenv(name, value)
-    monkeypatch.setattr(findings, "status", lambda _host: STATUS)
+    monkeypatch.setattr(findings, "status", lambda _host, **_options: STATUS)
     run(serving, monkeypatch, "status")
     assert "NOT HEALTHY" in window.screen
     assert "\x1b" not in window.screen
@@ -179,7 +181,7 @@ def test_a_file_or_pipe_gets_plain_lines(
     serving: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr(findings, "status", lambda _host: STATUS)
+    monkeypatch.setattr(findings, "status", lambda _host, **_options: STATUS)
     target = tmp_path / "said"
     with target.open("w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
@@ -187,8 +189,8 @@ def test_a_file_or_pipe_gets_plain_lines(
         with terminal.steps(stream) as say:
             say("Stopping Synapse.")
     said = target.read_text()
-    assert said.startswith("NOT HEALTHY\n  generation                7\n")
-    assert said.endswith("; run `nginx -t`\nStopping Synapse.\n")
+    assert said.startswith("NOT HEALTHY\nerror: nginx: says ")
+    assert said.endswith("60 days left\nStopping Synapse.\n")
     assert not loaded()
 
 

@@ -1,14 +1,18 @@
 """`altpeter-matrix status`: what it finds on a host, well or not."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from altpeter_matrix.apply.transaction import apply
 from altpeter_matrix.base.errors import MatrixConfigError, Problem
+from altpeter_matrix.status.check import Check
 from altpeter_matrix.status.findings import Status, status
+from altpeter_matrix.status.found import Found
 from altpeter_matrix.status.text import text
+from altpeter_matrix.status.view import View
 
 from ..fake_host import NAME, SYNAPSE_UNIT, FakeHost
 from ..host_fixtures import fresh, serving
@@ -74,9 +78,7 @@ def test_status_sees_edits_deleted_links_and_stopped_services(serving: FakeHost)
 
 def test_status_sees_that_synapse_could_not_start_again(serving: FakeHost) -> None:
     (serving.root / "etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml").unlink()
-    assert "50-altpeter-matrix.yaml: is missing; run `altpeter-matrix apply`" in errors(
-        look(serving)
-    )
+    assert "50-altpeter-matrix.yaml: is missing; `altpeter-matrix apply`" in errors(look(serving))
 
 
 def test_status_sees_a_lost_restart(serving: FakeHost) -> None:
@@ -99,3 +101,30 @@ def test_status_sees_what_does_not_answer(serving: FakeHost) -> None:
     problem = Problem(f"https://{NAME}:443", "answers 502", "look")
     found = status(replace(serving.host, probe=lambda *_arguments, **_options: [problem]))
     assert "answers 502" in errors(found)
+
+
+def test_what_is_not_well_is_named_by_its_id_with_its_command(serving: FakeHost) -> None:
+    serving.unit(SYNAPSE_UNIT, "stopped on purpose")
+    found = look(serving)
+    [stopped] = [one for one in found.findings if one.id == "synapse-stopped"]
+    assert stopped.command == "systemctl start matrix-synapse.service"
+    assert (found.exit_code, found.as_json()["healthy"]) == (1, False)
+    told = next(one for one in found.as_json()["findings"] if one["id"] == "synapse-stopped")
+    assert (told["severity"], told["error"], told["page"]) == ("error", True, "recovery.md")
+
+
+def test_what_could_not_be_asked_is_not_well(serving: FakeHost) -> None:
+    def breaks(_view: View) -> Iterator[Found]:
+        raise KeyError("x")
+
+    found = status(serving.host, checks=[Check("a", breaks, (), live=False)])
+    assert (found.healthy, found.exit_code) == (False, 2)
+    assert text(found, every=True).startswith("NOT KNOWN: something could not be asked\nunknown: a")
+    assert "a                                       unknown: KeyError: 'x'" in text(
+        found, every=True
+    )
+
+
+def test_texts_do_not_change_while_the_server_does_not(serving: FakeHost) -> None:
+    serving.unit(SYNAPSE_UNIT, "stopped on purpose")
+    assert look(serving).findings == look(serving).findings

@@ -1,0 +1,45 @@
+"""What is asked: one module for each subject, and its faults in files/faults/SUBJECT.yaml.
+
+A new subject is a module with CHECKS, its file of faults, and its name in SUBJECTS.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from types import ModuleType
+
+from ..catalogue import Fault, read
+from ..check import Check
+from . import (
+    backup,
+    certificate,
+    configuration,
+    database,
+    disk,
+    own_programs,
+    packages,
+    services,
+    serving,
+    updates,
+    upgrades,
+)
+
+# In the order in which they are shown; what others depend on comes first.
+SUBJECTS: tuple[ModuleType, ...] = (
+    configuration, services, disk, database, serving, certificate, packages, updates, upgrades,
+    own_programs, backup,
+)  # fmt: skip
+
+CHECKS: tuple[Check, ...] = tuple(check for subject in SUBJECTS for check in subject.CHECKS)
+# That a check could not be asked is a finding of no check.
+ASKING = "asking"
+
+
+def names() -> tuple[str, ...]:
+    """Of the subjects, as their files are named."""
+    return (ASKING, *(subject.__name__.rpartition(".")[2] for subject in SUBJECTS))
+
+
+@cache
+def catalogue() -> Mapping[str, Fault]:
+    """Each fault by its ID."""
+    return read(names())

@@ -1,0 +1,49 @@
+"""Room on the disks."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...host.requirements import FREE_TO_APPLY, INODES_TO_APPLY, MIB
+from ..check import Check
+from ..found import Found, found
+from ..view import View
+
+
+def disks(view: View) -> Iterator[Found]:
+    """Each file system that something of ours is on, once, by the first path there."""
+    paths = view.paths
+    places = (
+        paths.state, paths.configuration, paths.synapse_data, paths.on_host("/var/lib/postgresql"),
+        paths.on_host("/var/log"), paths.runtime,
+    )  # fmt: skip
+    seen: set[int] = set()
+    for place in places:
+        existing = next(one for one in (place, *place.parents) if one.exists())
+        device = existing.stat().st_dev
+        if device not in seen:
+            seen.add(device)
+            least = MIB if place == paths.runtime else FREE_TO_APPLY
+            yield from _disk(existing, least)
+
+
+def _disk(place: Path, least: int) -> Iterator[Found]:
+    state = os.statvfs(place)
+    if not os.access(place, os.W_OK):
+        yield found("disk-read-only", place=place)
+        return
+    if state.f_bavail * state.f_frsize < least:
+        yield found("disk-full", place=place, least=f"{least // MIB} MiB")
+    if state.f_files and state.f_favail < INODES_TO_APPLY:
+        yield found("inodes-used-up", place=place, least=INODES_TO_APPLY)
+
+
+CHECKS = (
+    Check(
+        "disks",
+        disks,
+        ("disk-read-only", "disk-full", "inodes-used-up"),
+        before_adoption=True,
+        live=False,
+    ),
+)

@@ -1,0 +1,26 @@
+"""Room on the disks."""
+
+from collections.abc import Mapping
+
+from . import Made
+
+# Over the place that only notes what somebody wrote by hand, so that nothing that serves is hurt.
+_PLACE = "/etc/altpeter-matrix"
+_BOUND = f"mount --bind {_PLACE} {_PLACE}; mount -o remount,bind,ro {_PLACE}"
+
+
+def _small(options: str) -> str:
+    """A file system of its own, with the same files."""
+    return (
+        f"mkdir -p /root/small; mount -t tmpfs -o {options},mode=755 small /root/small;"
+        f" cp -a {_PLACE}/. /root/small/; mount --move /root/small {_PLACE} 2>/dev/null ||"
+        f" {{ mount --bind /root/small {_PLACE}; umount -l /root/small; }}"
+    )
+
+
+MADE: Mapping[str, Made] = {
+    "disk-read-only": Made(_BOUND, cure=f"umount {_PLACE}"),
+    "disk-full": Made(_small("size=8M"), cure=f"umount {_PLACE}"),
+    "inodes-used-up": Made(_small("nr_inodes=150"), cure=f"umount {_PLACE}"),
+}
+NOT_MADE: Mapping[str, str] = {}
