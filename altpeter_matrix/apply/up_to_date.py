@@ -88,5 +88,6 @@ def standing_notices(links: Links, units: Mapping[str, Unit]) -> Iterator[Proble
 
 def how_to_start(unit: str, how: str) -> str:
     """The command that undoes what somebody did to stop a service."""
-    verbs = {"masked": "unmask --now", "disabled": "enable --now"}
-    return f"systemctl {verbs.get(how, 'start')} {unit}"
+    if how == "masked":
+        return f"systemctl unmask {unit} && systemctl start {unit}"
+    return f"systemctl {'enable --now' if how == 'disabled' else 'start'} {unit}"

@@ -51,6 +51,12 @@ def check(paths: Paths, candidate: Path, *, enabled: bool, instead: Instead = NO
         )  # fmt: skip
 
 
+def rejected(configuration: Path) -> str | None:
+    """Why nginx would not start with a configuration; None: it would."""
+    result = _test(configuration)
+    return None if result.ok else _reason(result)
+
+
 def _build(paths: Paths, scratch: Path, candidate: Path | None, instead: Instead) -> None:
     """A copy of /etc/nginx: links, but for nginx.conf and the directories of sites."""
     enabled = scratch / "sites-enabled"

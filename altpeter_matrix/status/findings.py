@@ -104,7 +104,7 @@ class Status:
 def status(host: Host, *, daily: bool = False, checks: Sequence[Check] = CHECKS) -> Status:
     """The findings of one run, errors first. daily: with the slow checks."""
     began = time.monotonic()
-    view = View(host)
+    view = View(host, daily=daily)
     answers = run(view, checks, daily=daily)
     faults = catalogue()
     every = (one for answer in answers for one in answer.found)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..apply import input_fingerprint
+from ..apply import host_facts, input_fingerprint
 from ..apply.generations import Store
 from ..apply.last_apply import Outcome, Record
 from ..apply.prepared import read_settings, settings_in_use
@@ -13,7 +13,11 @@ from ..base.accounts import read_accounts
 from ..base.commands import run
 from ..host import certificate as certificates
 from ..host import certificate_state
+from ..host.facts import Synapse
+from ..postgresql.cluster_list import Cluster, ClusterList
+from ..postgresql.layout import PORT
 from ..settings.model import Settings
+from ..synapse import config_files
 from .view import View
 
 PACKAGES = (
@@ -85,3 +89,29 @@ def certificate(view: View) -> Mapping[str, Any]:
     if state is None:
         return {}
     return {**asdict(state), "placeholder": chosen.placeholder}
+
+
+def synapse(view: View) -> Synapse | None:
+    """The installed one."""
+    return host_facts.synapse(view.paths, read_accounts(view.paths.root))
+
+
+def options(view: View) -> Mapping[str, Any]:
+    """What the current generation tells Synapse; nothing where there is none."""
+    if view.shared(generation) is None:
+        return {}
+    return config_files.read_generated(view.paths.current)
+
+
+def database(view: View) -> str | None:
+    """Synapse's database in the cluster of this host; None: it is elsewhere, or not known."""
+    return config_files.local_database(view.shared(options))
+
+
+def cluster(view: View) -> Cluster | None:
+    """The cluster with that database, whether it runs or not."""
+    return ClusterList(view.paths).on_port(PORT) if view.shared(database) is not None else None
+
+
+def unit_of(cluster: Cluster) -> str:
+    return f"postgresql@{cluster.version}-{cluster.name}.service"

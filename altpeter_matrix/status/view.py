@@ -15,8 +15,9 @@ T = TypeVar("T")
 class View:
     """A host for the length of a run."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, daily: bool = False) -> None:
         self.host = host
+        self.daily = daily
         self.paths: Paths = host.paths
         self._shared: dict[Any, Future[Any]] = {}
         self._lock = threading.Lock()

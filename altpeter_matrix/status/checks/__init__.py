@@ -15,18 +15,25 @@ from . import (
     configuration,
     database,
     disk,
+    identity,
+    next_start,
     own_programs,
     packages,
+    postgresql,
+    reach,
+    resources,
     services,
     serving,
+    supervision,
+    timers,
     updates,
     upgrades,
 )
 
 # In the order in which they are shown; what others depend on comes first.
 SUBJECTS: tuple[ModuleType, ...] = (
-    configuration, services, disk, database, serving, certificate, packages, updates, upgrades,
-    own_programs, backup,
+    configuration, services, supervision, postgresql, disk, resources, serving, reach, identity,
+    next_start, certificate, database, packages, timers, updates, upgrades, own_programs, backup,
 )  # fmt: skip
 
 CHECKS: tuple[Check, ...] = tuple(check for subject in SUBJECTS for check in subject.CHECKS)

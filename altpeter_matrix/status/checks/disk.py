@@ -9,6 +9,9 @@ from ..check import Check
 from ..found import Found, found
 from ..view import View
 
+# A small disk is nearly full at a tenth of it, a large one at two gigabytes.
+_PART, _ENOUGH = 10, 2048 * MIB
+
 
 def disks(view: View) -> Iterator[Found]:
     """Each file system that something of ours is on, once, by the first path there."""
@@ -32,8 +35,12 @@ def _disk(place: Path, least: int) -> Iterator[Found]:
     if not os.access(place, os.W_OK):
         yield found("disk-read-only", place=place)
         return
-    if state.f_bavail * state.f_frsize < least:
+    free = state.f_bavail * state.f_frsize
+    low = min(state.f_blocks * state.f_frsize // _PART, _ENOUGH)
+    if free < least:
         yield found("disk-full", place=place, least=f"{least // MIB} MiB")
+    elif free < low and least > MIB:
+        yield found("disk-nearly-full", place=place, least=f"{low // MIB} MiB")
     if state.f_files and state.f_favail < INODES_TO_APPLY:
         yield found("inodes-used-up", place=place, least=INODES_TO_APPLY)
 
@@ -42,7 +49,7 @@ CHECKS = (
     Check(
         "disks",
         disks,
-        ("disk-read-only", "disk-full", "inodes-used-up"),
+        ("disk-read-only", "disk-full", "disk-nearly-full", "inodes-used-up"),
         before_adoption=True,
         live=False,
     ),

@@ -18,6 +18,7 @@ class Made:
     tidy: shell that puts away what the fault leaves behind besides, afterwards.
     beside: faults that come with it.
     daily: whether only the daily run asks for it.
+    pretended: nothing is wrong that the remedy could end.
     """
 
     make: str
@@ -25,6 +26,7 @@ class Made:
     tidy: str = ""
     beside: tuple[str, ...] = ()
     daily: bool = False
+    pretended: bool = False
 
 
 def made() -> Mapping[str, Made]:

@@ -18,9 +18,14 @@ def _small(options: str) -> str:
     )
 
 
+_UMOUNT = f"umount {_PLACE}"
+# The files in it are others.
+_BESIDE = ("change-pending",)
 MADE: Mapping[str, Made] = {
     "disk-read-only": Made(_BOUND, cure=f"umount {_PLACE}"),
-    "disk-full": Made(_small("size=8M"), cure=f"umount {_PLACE}"),
-    "inodes-used-up": Made(_small("nr_inodes=150"), cure=f"umount {_PLACE}"),
+    "disk-full": Made(_small("size=8M"), cure=_UMOUNT, beside=_BESIDE),
+    "inodes-used-up": Made(_small("size=900M,nr_inodes=150"), cure=_UMOUNT, beside=_BESIDE),
 }
-NOT_MADE: Mapping[str, str] = {}
+NOT_MADE: Mapping[str, str] = {
+    "disk-nearly-full": "unit/status/test_disk.py: a disk that fills",
+}

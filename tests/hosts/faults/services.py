@@ -19,7 +19,7 @@ def _breaks(unit: str) -> Made:
 
 MADE: Mapping[str, Made] = {
     "synapse-stopped": Made("systemctl stop matrix-synapse"),
-    "nginx-stopped": Made("systemctl stop nginx"),
+    "nginx-stopped": Made("systemctl mask --now nginx"),
     "nginx-down": _breaks("nginx"),
     "synapse-runs-older-configuration": Made("echo old >/run/altpeter-matrix/synapse.loaded"),
     "nginx-runs-older-configuration": Made("echo old >/run/altpeter-matrix/nginx.loaded"),

@@ -1,0 +1,99 @@
+"""PostgreSQL, asked by queries."""
+
+from collections.abc import Mapping
+
+from . import Made
+
+_V = "$(ls /etc/postgresql)"
+_CONF = f"/etc/postgresql/{_V}/main"
+_UNIT = f"postgresql@{_V}-main"
+_ROLE = '\\"matrix-synapse\\"'
+_LIST = "/var/lib/dpkg/info/matrix-synapse-py3.list"
+
+
+def _sql(*statements: str, database: str = "postgres") -> str:
+    words = " ".join(f'-c "{one}"' for one in statements)
+    return f"runuser -u postgres -- psql -q -d {database} {words}"
+
+
+def _system(setting: str, value: str) -> Made:
+    reload = "select pg_reload_conf()"
+    return Made(
+        f"{_sql(f'alter system set {setting} = {value}', reload)}; sleep 0.5",
+        cure=f"{_sql(f'alter system reset {setting}', reload)}; sleep 0.5",
+    )
+
+
+def _catalogue(setting: str, back: str) -> Made:
+    return Made(
+        _sql(f"update pg_database set {setting} where datname = 'synapse'"),
+        cure=_sql(f"update pg_database set {back} where datname = 'synapse'"),
+    )
+
+
+MADE: Mapping[str, Made] = {
+    "postgresql-cluster-missing": Made(
+        f"pg_conftool {_V} main set port 5433", cure=f"pg_conftool {_V} main set port 5432"
+    ),
+    "postgresql-stopped": Made(f"systemctl stop {_UNIT}"),
+    "postgresql-down": Made(
+        f"echo 'max_connections = many' >{_CONF}/conf.d/zz.conf; ! systemctl restart {_UNIT}",
+        cure=f"rm {_CONF}/conf.d/zz.conf; systemctl reset-failed {_UNIT}; systemctl start {_UNIT}",
+        beside=("postgresql-would-not-start",),
+    ),
+    "postgresql-does-not-answer": Made(
+        f"kill -STOP $(systemctl show -P MainPID {_UNIT})",
+        cure=f"kill -CONT $(systemctl show -P MainPID {_UNIT})",
+    ),
+    "postgresql-connections-used-up": Made(
+        "systemd-run -q --unit=hog --uid=postgres python3 -c 'import psycopg2, time;"
+        ' c = [psycopg2.connect("dbname=postgres") for _ in range(84)]; time.sleep(300)\';'
+        " sleep 3",
+        cure="systemctl stop hog; sleep 1",
+    ),
+    "synapse-role-missing": Made(
+        _sql(f"alter role {_ROLE} rename to gone"), cure=_sql(f"alter role gone rename to {_ROLE}")
+    ),
+    "synapse-database-missing": Made(
+        f"systemctl stop matrix-synapse; {_sql('alter database synapse rename to away')}",
+        cure=f"{_sql('alter database away rename to synapse')}; systemctl start matrix-synapse",
+        beside=("synapse-stopped",),
+    ),
+    "synapse-role-locked-out": Made(_sql(f"alter role {_ROLE} nologin")),
+    "synapse-role-refused": Made(
+        f"sed -i '1i local synapse matrix-synapse reject' {_CONF}/pg_hba.conf;"
+        f" systemctl reload {_UNIT}; sleep 0.5",
+        cure=f"sed -i 1d {_CONF}/pg_hba.conf; systemctl reload {_UNIT}; sleep 0.5",
+    ),
+    "synapse-role-too-mighty": Made(_sql(f"alter role {_ROLE} superuser")),
+    "synapse-database-of-another": Made(_sql("alter database synapse owner to postgres")),
+    "synapse-database-locale": _catalogue("datctype = 'C.UTF-8'", "datctype = 'C'"),
+    "postgresql-autovacuum-off": _system("autovacuum", "off"),
+    "postgresql-fsync-off": _system("fsync", "off"),
+    "postgresql-access-rules-broken": Made(
+        f"echo nonsense >>{_CONF}/pg_hba.conf", cure=f"sed -i /nonsense/d {_CONF}/pg_hba.conf"
+    ),
+    "index-invalid": Made(
+        _sql(
+            "update pg_index set indisvalid = false"
+            " where indexrelid = 'users_creation_ts'::regclass",
+            database="synapse",
+        )
+    ),
+    "background-updates-unfinished": Made(
+        f"touch -r {_LIST} /root/stamp; touch -d '10 days ago' {_LIST}; "
+        + _sql(
+            "insert into background_updates (update_name, progress_json) values ('unknown', '{}')",
+            database="synapse",
+        ),
+        cure=f"touch -r /root/stamp {_LIST}; "
+        + _sql("delete from background_updates where update_name = 'unknown'", database="synapse")
+        + "; altpeter-matrix apply",
+        beside=("change-pending",),
+    ),
+}
+NOT_MADE: Mapping[str, str] = {
+    "postgresql-wraparound-near": "unit/status/test_postgresql.py: 10^9 transactions take days",
+    "postgresql-transaction-open": "unit/status/test_postgresql.py: it takes an hour",
+    "postgresql-restart-pending": "unit/status/test_postgresql.py: takes two minor versions",
+}
