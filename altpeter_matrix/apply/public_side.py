@@ -55,9 +55,9 @@ class PublicSide:
         """What runs and does not answer as it must."""
         running = {program: unit.running for program, unit in units.items()}
         site = Links(self.paths).nginx_site_wanted()
-        return self.host.probe(
-            settings, nginx=running.get(NGINX, False) and site, synapse=running.get(SYNAPSE, False)
-        )
+        nginx = running.get(NGINX, False) and site
+        synapse = running.get(SYNAPSE, False)
+        return self.host.probe(settings, nginx=nginx, synapse=synapse, at_once=True)
 
     def certificate_findings(self, settings: Settings) -> Iterator[Finding]:
         """What is wrong with the certificate, on disk and as it is served; each with its ID."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..base.errors import Problem
-from ..base.time_limit import at_most
+from ..base.time_limit import at_most, side_by_side
 from ..settings import well_known
 from ..settings.model import Settings
 
@@ -127,14 +127,24 @@ def _well_known_hosts(settings: Settings) -> tuple[str, ...]:
 
 
 def unhealthy(
-    settings: Settings, *, nginx: bool, synapse: bool, patience: float = 0
+    settings: Settings,
+    *,
+    nginx: bool,
+    synapse: bool,
+    patience: float = 0,
+    at_once: bool = False,
 ) -> list[Problem]:
     """What does not answer as it must.
+
+    at_once: all are asked side by side, so that one that hangs takes no time from the others.
 
     patience: seconds in which each may begin to, as long as all before it did: a reload takes a
     moment to take effect, and a server that has just started has much to do. Where one has failed,
     the others are asked once.
     """
+    if at_once:
+        answers = side_by_side(_try, probes(settings, nginx=nginx, synapse=synapse))
+        return [problem for problem in answers if problem]
     found: list[Problem] = []
     for probe in probes(settings, nginx=nginx, synapse=synapse):
         deadline = time.monotonic() + (0 if found else patience)

@@ -93,7 +93,10 @@ def media_content(view: View) -> Iterator[Found]:
 
 CHECKS = (
     Check(
-        "the signing key", signing_key, ("signing-key-missing",), unless=("synapse-file-unusable",)
+        "the signing key",
+        signing_key,
+        ("signing-key-missing",),
+        unless=("synapse-file-unusable", "never-applied"),
     ),
     Check(
         "the signing key in use",

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ...base.time_limit import at_most
+from ...base.time_limit import at_most, side_by_side
 from ...host.addresses import public_addresses
 from ...host.links import Links
 from .. import looks
@@ -33,12 +33,14 @@ def seen(view: View) -> list[Seen]:
     settings = view.shared(looks.settings)
     ports = (443, 8448) if settings.federation.port_8448 else (443,)
     ipv4, ipv6 = public_addresses()
-    return [
-        Seen(family, address, port, ask(address, port, settings.public_name))
+    wanted = [
+        (family, address, port)
         for family, addresses in (("loopback", [_LOOPBACK]), ("IPv4", ipv4), ("IPv6", ipv6))
         for address in addresses
         for port in ports
     ]
+    name = settings.public_name
+    return side_by_side(lambda one: Seen(*one, ask(one[1], one[2], name)), wanted)
 
 
 def ask(address: str, port: int, name: str) -> str:

@@ -37,7 +37,8 @@ def renewal(view: View) -> Iterator[Found]:
 
 
 def updates(view: View) -> Iterator[Found]:
-    if not view.paths.on_host("/usr/bin/unattended-upgrade").exists():
+    wanted = view.shared(looks.written_settings).updates.unattended
+    if not wanted or not view.paths.on_host("/usr/bin/unattended-upgrade").exists():
         return
     for unit in _stopped(view, UPDATES):
         yield found(
@@ -63,7 +64,12 @@ CHECKS = (
         ("renewal-timer-stopped",),
         unless=(*_NO_SYSTEMD, "settings-refused"),
     ),
-    Check("updates run", updates, ("update-timer-stopped",), unless=_NO_SYSTEMD),
+    Check(
+        "updates run",
+        updates,
+        ("update-timer-stopped",),
+        unless=(*_NO_SYSTEMD, "settings-refused"),
+    ),
     Check("rotation of logs runs", logs, ("log-timer-stopped",), unless=_NO_SYSTEMD),
     Check("our units run", own, ("own-unit-stopped",), unless=_NO_SYSTEMD),
 )

@@ -39,5 +39,10 @@ def not_made() -> Mapping[str, str]:
     return {one: why for module in _modules() for one, why in module.NOT_MADE.items()}
 
 
+def subject_of(fault: str) -> str:
+    """The name of the module that makes a fault."""
+    return next(one.__name__ for one in _modules() if fault in one.MADE)
+
+
 def _modules() -> list[ModuleType]:
     return [import_module(f"{__name__}.{name}") for name in names()]

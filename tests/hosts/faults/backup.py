@@ -8,7 +8,7 @@ _SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 
 MADE: Mapping[str, Made] = {
     "own-backup-old": Made(
-        f"cp {_SETTINGS} /root/kept; python3 - <<'END'\n"
+        f"cp {_SETTINGS} /root/kept-for-backup; python3 - <<'END'\n"
         "import yaml, pathlib\n"
         f"file = pathlib.Path('{_SETTINGS}')\n"
         "settings = yaml.safe_load(file.read_text())\n"
@@ -16,7 +16,7 @@ MADE: Mapping[str, Made] = {
         "file.write_text(yaml.safe_dump(settings))\n"
         "END\n"
         "altpeter-matrix apply",
-        cure=f"cp /root/kept {_SETTINGS}; altpeter-matrix apply",
+        cure=f"cp /root/kept-for-backup {_SETTINGS}; altpeter-matrix apply",
     ),
 }
 NOT_MADE: Mapping[str, str] = {}

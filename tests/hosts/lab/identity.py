@@ -11,8 +11,9 @@ from .network import GATEWAY, SERVICES, Subnet
 
 TRUST = Path("usr/local/share/ca-certificates/altpeter-lab.crt")
 # Packages change when a test says so. At 6 and 18 o'clock and some time after these would take the
-# locks of apt, and install whatever a test has published.
+# locks of apt, and install whatever a test has published. They run, as `status` wants them to.
 TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
+NEVER = "[Timer]\nOnCalendar=\nOnCalendar=2199-01-01\nPersistent=no\n"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def settle(root: Path, identity: Identity, public_key: str, trusted: str) -> Non
         # refuse all others for minutes. Debian 12's does not know the option.
         _write(root / "etc/ssh/sshd_config.d/lab.conf", "PerSourcePenalties no\n")
     for timer in TIMERS:
-        _mask(root / "etc/systemd/system" / timer)
+        _write(root / f"etc/systemd/system/{timer}.d/lab.conf", NEVER)
     for home, owner in (("root", 0), ("home/debian", 1000)):
         keys = root / home / ".ssh/authorized_keys"
         _write(keys, public_key, 0o600)
@@ -94,12 +95,6 @@ def split_pem(text: str) -> list[str]:
     end = "-----END CERTIFICATE-----\n"
     parts = [part.strip() for part in text.replace("\r", "").split(end)]
     return list(dict.fromkeys(f"{part}\n{end}" for part in parts if part))
-
-
-def _mask(unit: Path) -> None:
-    """Have systemd never start it (systemctl(1), "mask")."""
-    unit.unlink(missing_ok=True)
-    unit.symlink_to("/dev/null")
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from altpeter_matrix.base.commands import run as run_program
 from altpeter_matrix.base.errors import HostError, Problem
-from altpeter_matrix.base.time_limit import at_most, within
+from altpeter_matrix.base.time_limit import at_most, side_by_side, within
 from altpeter_matrix.status import run
 from altpeter_matrix.status.check import Check
 from altpeter_matrix.status.found import Found, found
@@ -170,3 +170,9 @@ def test_a_limit_of_time_shortens_every_wait_in_it() -> None:
         assert at_most(0.5) == 0.5
         with within(-1):
             assert 0 < at_most(10) < 0.1
+
+
+def test_what_goes_side_by_side_has_the_same_limit() -> None:
+    with within(1):
+        assert all(0.5 < one <= 1 for one in side_by_side(at_most, [10.0] * 9))
+    assert side_by_side(at_most, []) == []
