@@ -6,6 +6,7 @@ from pathlib import Path
 from ...apply.generations import Store
 from ...base.commands import run
 from ...base.errors import ValidationError
+from ...host.links import NGINX_MAIN
 from ...nginx import config_check as nginx_check
 from ...postgresql import layout
 from ...synapse import config_check as synapse_check
@@ -19,7 +20,9 @@ _STAMP = ("LOG:", "FATAL:", "ERROR:", "HINT:")
 
 
 def nginx(view: View) -> Iterator[Found]:
-    ours = view.paths.nginx_main
+    """Its own main file, with which it starts where ours is missing, and ours by the link to it:
+    what has no path is looked for beside that."""
+    ours = view.paths.root / NGINX_MAIN
     for file in (view.paths.nginx / "nginx.conf", *([ours] if ours.exists() else [])):
         if reason := nginx_check.rejected(file):
             yield found("nginx-would-not-start", file=file, reason=reason)
