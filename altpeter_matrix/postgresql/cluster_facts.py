@@ -9,6 +9,7 @@ from .connection import Limits, Row, Statement, as_superuser, as_synapse, number
 # Longer than any request and any look of ours; dumps hold one, too.
 _LONG = "1 hour"
 _MANY = 20
+_MANY_ROWS = 1_000_000
 _LIMITS = Limits(seconds=5.0)
 
 
@@ -18,6 +19,8 @@ class ClusterFacts:
 
     long_transactions: processes that have been idle in a transaction for too long.
     access_rules_broken: lines of pg_hba.conf with which it would not start again.
+    elsewhere: addresses of other hosts from where Synapse's role is in Synapse's database.
+    unused_slots: replication slots that nobody reads and for which it keeps what was written.
     """
 
     version: str
@@ -39,14 +42,20 @@ class ClusterFacts:
     oldest: int
     long_transactions: tuple[int, ...]
     access_rules_broken: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    unused_slots: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """As Synapse's role sees its own database. The names are whatever that role says."""
+    """As Synapse's role sees its own database. The names are whatever that role says.
+
+    bloated: tables with more dead rows than live ones.
+    """
 
     background_updates: tuple[str, ...]
     invalid_indexes: tuple[str, ...]
+    bloated: tuple[str, ...]
 
 
 _DATABASE = (
@@ -73,6 +82,20 @@ _RULES = (
     "select line_number, error from pg_catalog.pg_hba_file_rules where error is not null"
     " order by line_number limit %s"
 )
+_ELSEWHERE = (
+    "select distinct pg_catalog.host(client_addr) from pg_catalog.pg_stat_activity"
+    " where datname = %s and usename = %s and client_addr is not null"
+    " and not (client_addr <<= '127.0.0.0/8'::inet or client_addr = '::1'::inet)"
+    " order by 1 limit %s"
+)
+_SLOTS = (
+    "select slot_name from pg_catalog.pg_replication_slots"
+    " where not active and restart_lsn is not null order by 1 limit %s"
+)
+_BLOATED = (
+    "select relname from pg_catalog.pg_stat_user_tables"
+    " where n_dead_tup > %s and n_dead_tup > n_live_tup order by relname limit %s"
+)
 _UPDATES = "select update_name from background_updates order by update_name limit %s"
 _INDEXES = (
     "select c.relname from pg_catalog.pg_index i"
@@ -93,6 +116,8 @@ def read(database: str) -> ClusterFacts:
         Statement(_OLDEST),
         Statement(_IDLE, (_LONG, _MANY)),
         Statement(_RULES, (_MANY,)),
+        Statement(_ELSEWHERE, (database, SYNAPSE_USER, _MANY)),
+        Statement(_SLOTS, (_MANY,)),
         limits=_LIMITS,
     )
     return facts(rows)
@@ -100,7 +125,7 @@ def read(database: str) -> ClusterFacts:
 
 def facts(rows: Sequence[Sequence[Row]]) -> ClusterFacts:
     """Of the answers, in the order of the questions."""
-    known, role, connections, settings, oldest, idle, rules = rows
+    known, role, connections, settings, oldest, idle, rules, elsewhere, slots = rows
     encoding, collate, ctype, owner = map(str, known[0]) if known else ("", "", "", "")
     values = {str(row[0]): (str(row[1]), str(row[2])) for row in settings}
 
@@ -132,14 +157,22 @@ def facts(rows: Sequence[Sequence[Row]]) -> ClusterFacts:
         oldest=number(oldest) or 0,
         long_transactions=tuple(one for row in idle for one in row[:1] if isinstance(one, int)),
         access_rules_broken=tuple(f"line {row[0]}: {said(str(row[1]))}" for row in rules),
+        elsewhere=_names(elsewhere),
+        unused_slots=_names(slots),
     )
 
 
 def read_inside(database: str) -> DatabaseFacts:
     """What Synapse's role sees. HostError when it does not get in."""
-    updates, indexes = as_synapse(
-        database, Statement(_UPDATES, (_MANY,)), Statement(_INDEXES, (_MANY,)), limits=_LIMITS
+    answers = as_synapse(
+        database,
+        Statement(_UPDATES, (_MANY,)),
+        Statement(_INDEXES, (_MANY,)),
+        Statement(_BLOATED, (_MANY_ROWS, _MANY)),
+        limits=_LIMITS,
     )
-    return DatabaseFacts(
-        tuple(said(str(row[0])) for row in updates), tuple(said(str(row[0])) for row in indexes)
-    )
+    return DatabaseFacts(*map(_names, answers))
+
+
+def _names(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(said(str(row[0])) for row in rows)

@@ -113,6 +113,16 @@ def upkeep(view: View) -> Iterator[Found]:
         yield found("postgresql-transaction-open", process=process)
     for problem in seen.access_rules_broken:
         yield found("postgresql-access-rules-broken", place=problem)
+    for slot in seen.unused_slots:
+        yield found("postgresql-slot-unused", slot=slot)
+
+
+def elsewhere(view: View) -> Iterator[Found]:
+    database = view.shared(looks.database)
+    if database is None or view.shared(looks.cluster) is None:
+        return
+    for address in view.shared(facts).elsewhere:
+        yield found("database-used-from-elsewhere", database=database, address=address)
 
 
 def version(view: View) -> Iterator[Found]:
@@ -145,6 +155,9 @@ def schema(view: View) -> Iterator[Found]:
         # Synapse's role decides what things are called; this is to be run by root.
         if _NAME.fullmatch(index):
             yield found("index-invalid", index=index, database=database, role=SYNAPSE_USER)
+    for table in seen.bloated:
+        if _NAME.fullmatch(table):
+            yield found("table-bloated", table=table, database=database, role=SYNAPSE_USER)
     synapse = view.shared(looks.synapse)
     if seen.background_updates and synapse is not None:
         installed = view.paths.package_lists / f"{synapse.package}.list"
@@ -194,14 +207,18 @@ CHECKS = (
             "postgresql-wraparound-near",
             "postgresql-transaction-open",
             "postgresql-access-rules-broken",
+            "postgresql-slot-unused",
         ),
         unless=_SILENT,
+    ),
+    Check(
+        "nobody else in the database", elsewhere, ("database-used-from-elsewhere",), unless=_SILENT
     ),
     Check("PostgreSQL's minor version", version, ("postgresql-restart-pending",), unless=_SILENT),
     Check(
         "Synapse's schema",
         schema,
-        ("index-invalid", "background-updates-unfinished"),
+        ("index-invalid", "table-bloated", "background-updates-unfinished"),
         unless=(*_SILENT, *_NO_ROLE, "postgresql-connections-used-up"),
     ),
 )  # fmt: skip

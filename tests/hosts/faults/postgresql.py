@@ -10,6 +10,8 @@ _UNIT = f"postgresql@{_V}-main"
 _ROLE = '\\"matrix-synapse\\"'
 _LIST = "/var/lib/dpkg/info/matrix-synapse-py3.list"
 
+_LISTEN = "alter system set listen_addresses = '*'"
+
 
 def _sql(*statements: str, database: str = "postgres") -> str:
     words = " ".join(f'-c "{one}"' for one in statements)
@@ -30,6 +32,8 @@ def _catalogue(setting: str, back: str) -> Made:
         cure=_sql(f"update pg_database set {back} where datname = 'synapse'"),
     )
 
+
+_OWN = "runuser -u matrix-synapse -- psql -q -d synapse"
 
 MADE: Mapping[str, Made] = {
     "postgresql-cluster-missing": Made(
@@ -90,6 +94,22 @@ MADE: Mapping[str, Made] = {
         + _sql("delete from background_updates where update_name = 'unknown'", database="synapse")
         + "; altpeter-matrix apply",
         beside=("change-pending",),
+    ),
+    "postgresql-slot-unused": Made(
+        _sql("select pg_create_physical_replication_slot('standby', true)")
+    ),
+    "database-used-from-elsewhere": Made(
+        f"{_sql(_LISTEN)};"
+        f" echo 'host synapse matrix-synapse samehost trust' >>{_CONF}/pg_hba.conf;"
+        f" systemctl restart {_UNIT}; systemd-run -q --unit=another --uid=matrix-synapse psql -h"
+        " $(hostname -I | cut -d' ' -f1) synapse -c 'select pg_sleep(300)'; sleep 2",
+        cure=f"systemctl stop another; {_sql('alter system reset listen_addresses')};"
+        f" sed -i '/samehost trust/d' {_CONF}/pg_hba.conf; systemctl restart {_UNIT}",
+    ),
+    "table-bloated": Made(
+        f"{_OWN} -c 'create table big (a int) with (autovacuum_enabled = off)'"
+        " -c 'insert into big select generate_series(1, 1100000)' -c 'delete from big'; sleep 1",
+        tidy=f"{_OWN} -c 'drop table big'",
     ),
 }
 NOT_MADE: Mapping[str, str] = {

@@ -31,6 +31,8 @@ ROWS: list[list[list[Any]]] = [
     [[1000]],
     [],
     [],
+    [],
+    [],
 ]  # fmt: skip
 FACTS = cluster_facts.facts(ROWS)
 REFUSED = HostError(Problem("PostgreSQL", "does not answer x on y:5432: FATAL:  no", "look"))
@@ -38,7 +40,7 @@ UNIT = "postgresql@15-main.service"
 DOWN = parse(f"Id={UNIT}\nLoadState=loaded\nActiveState=inactive\nResult=success\n")[UNIT]
 
 
-def answers(facts: object = FACTS, inside: object = DatabaseFacts((), ())) -> dict[Any, Any]:
+def answers(facts: object = FACTS, inside: object = DatabaseFacts((), (), ())) -> dict[Any, Any]:
     return {
         looks.cluster: CLUSTER,
         looks.database: "synapse",
@@ -74,6 +76,8 @@ def test_the_answers_of_a_cluster_that_is_well() -> None:
         (5, [[4711]], postgresql.upkeep, "postgresql-transaction-open"),
         (6, [[99, "end-of-line before\nauthentication"]], postgresql.upkeep,
          "postgresql-access-rules-broken"),
+        (7, [["192.0.2.7"]], postgresql.elsewhere, "database-used-from-elsewhere"),
+        (8, [["standby"]], postgresql.upkeep, "postgresql-slot-unused"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_cluster(
@@ -120,9 +124,11 @@ def test_a_version_that_is_installed_and_does_not_run_yet(
 def test_names_that_are_no_names_come_into_no_command(tmp_path: Path) -> None:
     """Synapse's role decides what things are called."""
     names = ("x; drop", "users_name", '"; \\! id')
-    inside = DatabaseFacts(names, names)
+    inside = DatabaseFacts(names, names, names)
     view = Given({**answers(inside=inside), looks.synapse: None})
-    assert [dict(one.values)["index"] for one in postgresql.schema(view)] == ["users_name"]
+    told = {one.id: dict(one.values) for one in postgresql.schema(view)}
+    assert told["index-invalid"]["index"] == told["table-bloated"]["table"] == "users_name"
+    assert len(list(postgresql.schema(view))) == 2
     installed = tmp_path / "var/lib/dpkg/info/matrix-synapse-py3.list"
     installed.parent.mkdir(parents=True)
     installed.touch()
