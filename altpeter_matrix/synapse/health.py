@@ -77,10 +77,11 @@ def probes(settings: Settings, *, nginx: bool, synapse: bool) -> Iterator[Probe]
     see_synapse = "read `journalctl -u matrix-synapse -n 50`"
     see_nginx = "read `journalctl -u nginx -n 50` and /var/log/nginx/error.log"
     if synapse:
-        port = settings.listener.port
+        own = settings.listener.port
         yield Probe(
-            f"http://127.0.0.1:{port}/health",
-            lambda: get("localhost", "/health", port=port, tls=False),
+            f"http://127.0.0.1:{own}/health",
+            # `own` stays what it is: all may be asked when all were made.
+            lambda: get("localhost", "/health", port=own, tls=False),
             lambda answer: None if answer.status == 200 else f"answers {answer.status}",
             see_synapse,
         )

@@ -16,6 +16,9 @@ from tests.hosts.faults import Made, made, subject_of
 from tests.hosts.lab import Host
 from tests.hosts.probes import assert_healthy
 
+pytestmark = pytest.mark.parametrize(
+    "deployment", [pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"], indirect=True
+)
 Findings = Mapping[str, dict[str, Any]]
 # A service that was started again needs some of it.
 _WITHIN = 30.0
@@ -27,12 +30,10 @@ def pairs(count: int) -> list[tuple[str, str]]:
     return random.Random(time.strftime("%Y-%j")).sample(every, count)
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"]
-)
-def patient(request: pytest.FixtureRequest, clone: Callable[..., Deployment]) -> Deployment:
+@pytest.fixture(scope="module")
+def patient(deployment: Deployment, clone: Callable[..., Deployment]) -> Deployment:
     """A copy of a server, one for all faults."""
-    return clone(request.getfixturevalue(request.param), "faults", dns=True)
+    return clone(deployment, "faults", dns=True)
 
 
 def look(host: Host, *, daily: bool = False) -> dict[str, Any]:

@@ -73,3 +73,18 @@ def test_without_patience_each_is_asked_once(clock: Clock, monkeypatch: pytest.M
     asked = probes_that_answer_at(clock, monkeypatch, 1, 2)
     assert len(unhealthy(SETTINGS, nginx=True, synapse=True)) == 2
     assert asked == {"1": 1, "2": 1}
+
+
+def test_each_probe_asks_its_own_port_when_all_are_asked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def get(_name: str, path: str, *, port: int = 443, tls: bool = True) -> Answer:
+        asked.append((path, port))
+        return Answer(200, {}, b"")
+
+    monkeypatch.setattr(health, "get", get)
+    health.unhealthy(SETTINGS, nginx=True, synapse=True, at_once=True)
+    assert ("/health", SETTINGS.listener.port) in asked
+    assert {port for _path, port in asked} == {SETTINGS.listener.port, 443, 8448}
