@@ -99,8 +99,10 @@ def test_with_everything_down_it_takes_less_than_ten_seconds(patient: Deployment
         assert time.monotonic() - began < 10
         down = {"nginx-stopped", "synapse-stopped", "postgresql-stopped"}
         assert down <= set(stopped["by_id"])
-        for one in down:
-            host.sh(stopped["by_id"][one]["command"])
+        # From top to bottom, as somebody reads it: Synapse needs PostgreSQL.
+        for one in stopped["findings"]:
+            if one["id"] in down:
+                host.sh(one["command"])
     finally:
         host.sh(
             "cp /root/resolv.conf /etc/resolv.conf;"

@@ -30,9 +30,9 @@ from . import (
     upgrades,
 )
 
-# In the order in which they are shown; what others depend on comes first.
+# In the order in which they are shown: what others depend on comes first, and is started first.
 SUBJECTS: tuple[ModuleType, ...] = (
-    configuration, services, supervision, postgresql, disk, resources, serving, reach, identity,
+    configuration, supervision, postgresql, services, disk, resources, serving, reach, identity,
     next_start, certificate, database, packages, timers, updates, upgrades, own_programs, backup,
 )  # fmt: skip
 

@@ -11,11 +11,6 @@ from ..found import Found, found
 from ..view import View
 
 
-def systemd(view: View) -> Iterator[Found]:
-    if not view.host.services.present:
-        yield found("systemd-missing")
-
-
 def programs(view: View) -> Iterator[Found]:
     units, services = view.shared(looks.units), view.host.services
     plan = services.plan(units)
@@ -46,7 +41,6 @@ def hold(view: View) -> Iterator[Found]:
 
 _NO_SYSTEMD = ("systemd-missing",)
 CHECKS = (
-    Check("systemd", systemd, _NO_SYSTEMD, before_adoption=True, live=False),
     Check(
         "nginx and Synapse run",
         programs,

@@ -30,6 +30,11 @@ def programs(view: View) -> Mapping[str, UnitState]:
     return found | ({_UMBRELLA: known[_UMBRELLA]} if POSTGRESQL in found else {})
 
 
+def present(view: View) -> Iterator[Found]:
+    if not view.host.services.present:
+        yield found("systemd-missing")
+
+
 def enabled(view: View) -> Iterator[Found]:
     units = view.shared(programs)
     for program in UNITS:
@@ -93,6 +98,7 @@ def _each(fault: str) -> tuple[str, ...]:
 
 _NO_SYSTEMD = ("systemd-missing",)
 CHECKS = (
+    Check("systemd", present, _NO_SYSTEMD, before_adoption=True, live=False),
     Check("programs start at boot", enabled, _each("not-enabled"), unless=_NO_SYSTEMD),
     Check("the cluster starts at boot", start_mode, ("postgresql-not-started-at-boot",)),
     Check("programs stay up", restarts, _each("keeps-restarting"), unless=_NO_SYSTEMD),
