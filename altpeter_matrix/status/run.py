@@ -18,7 +18,7 @@ from .found import Found, found
 from .view import View
 
 # Of all checks together, whatever they wait for: somebody looks at the screen.
-TOTAL = 9.0
+TOTAL = 8.5
 DAILY_TOTAL = 120.0
 # More at a time would only get into each other's way, also where twenty people ask at once.
 _AT_ONCE = 16
@@ -45,8 +45,8 @@ class Answer:
 class _Asking:
     """A check in its thread; whoever settles it first says how it ended."""
 
-    def __init__(self, view: View, check: Check, slots: threading.Semaphore) -> None:
-        self.view, self.check, self.slots = view, check, slots
+    def __init__(self, view: View, check: Check, slots: threading.Semaphore, end: float) -> None:
+        self.view, self.check, self.slots, self.end = view, check, slots, end
         self.begun = time.monotonic()
         self.running = threading.Event()
         self.settled = threading.Event()
@@ -65,11 +65,11 @@ class _Asking:
         self.running.set()
         self.settled.set()
 
-    def wait(self, end: float) -> Answer:
-        """How it ended; it has until `end`, or its own bound."""
-        if not self.running.wait(max(0.0, end - time.monotonic())):
+    def wait(self) -> Answer:
+        """How it ended; it has until the end of all, or its own bound."""
+        if not self.running.wait(max(0.0, self.end - time.monotonic())):
             self.settle(_unknown(self.check, "there was no time left to ask"))
-        bound = min(end, self.begun + self.check.seconds + _GRACE)
+        bound = min(self.end, self.begun + self.check.seconds) + _GRACE
         if not self.settled.wait(max(0.0, bound - time.monotonic())):
             self.settle(_unknown(self.check, "no answer in time"))
         return self.answer or _unknown(self.check, "no answer")
@@ -88,7 +88,7 @@ class _Asking:
 
     def _ask(self) -> Answer:
         try:
-            with within(self.check.seconds):
+            with within(min(self.check.seconds, self.end - time.monotonic())):
                 told = tuple(dict.fromkeys(self.check.look(self.view)))
             if strange := {one.id for one in told} - set(self.check.faults):
                 return _unknown(self.check, f"it yields {', '.join(sorted(strange))}")
@@ -104,14 +104,14 @@ def run(view: View, checks: Sequence[Check], *, daily: bool) -> list[Answer]:
     slots = threading.Semaphore(_AT_ONCE)
     askings: dict[str, _Asking] = {}
     for check in checks:
-        askings[check.name] = asking = _Asking(view, check, slots)
+        askings[check.name] = asking = _Asking(view, check, slots, end)
         if check.daily and not daily:
             asking.settle(Answer(check, "not due"))
         elif check.live and not view.live:
             asking.settle(Answer(check, "not here"))
         else:
             asking.start([askings[name] for name in prerequisites(check, checks)])
-    return [asking.wait(end) for asking in askings.values()]
+    return [asking.wait() for asking in askings.values()]
 
 
 def prerequisites(check: Check, checks: Iterable[Check]) -> list[str]:

@@ -7,13 +7,14 @@ from ..base.commands import run
 
 _PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NRestarts",
-    "ActiveEnterTimestampMonotonic", "ControlGroup", "MainPID",
+    "ActiveEnterTimestampMonotonic", "InactiveExitTimestampMonotonic", "ControlGroup", "MainPID",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class UnitState:
-    """One unit. since: when it came up, in seconds of the monotonic clock; 0: never."""
+    """One unit. since: when it came up; began: when its start began; in seconds of the monotonic
+    clock; 0: never."""
 
     name: str
     load: str
@@ -23,6 +24,7 @@ class UnitState:
     file: str
     restarts: int
     since: float
+    began: float
     group: str
     process: int
 
@@ -74,6 +76,7 @@ def _state(block: Mapping[str, str]) -> UnitState:
         file=block.get("UnitFileState", ""),
         restarts=number("NRestarts"),
         since=number("ActiveEnterTimestampMonotonic") / 1e6,
+        began=number("InactiveExitTimestampMonotonic") / 1e6,
         group=block.get("ControlGroup", ""),
         process=number("MainPID"),
     )

@@ -1,15 +1,18 @@
 """Whether each program would start again: what others changed shows only at its next start."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...apply.generations import Store
+from ...apply.services import SYNAPSE
 from ...base.commands import run
 from ...base.errors import ValidationError
 from ...host.links import NGINX_MAIN
 from ...nginx import config_check as nginx_check
 from ...postgresql import layout
 from ...synapse import config_check as synapse_check
+from ...synapse import config_files
 from .. import looks
 from ..check import Check
 from ..found import Found, found
@@ -30,19 +33,40 @@ def nginx(view: View) -> Iterator[Found]:
 
 
 def synapse(view: View) -> Iterator[Found]:
-    """Its own parser, about the files as they are. Once for the same files: it takes a second of
-    processor time, and /run remembers what was accepted; each day anew, as a file that it names may
-    be gone."""
+    """Its own parser, about the files as they are. It takes seconds of processor time: so it is not
+    asked where the Synapse that runs began with these files, and once about others, as /run
+    remembers what was accepted; each day anew, as a file that they name may be gone."""
     installed = view.shared(looks.synapse)
     store: Store = view.shared(looks.store)
     current = store.current()
     if installed is None or current is None:
+        return
+    if not view.daily and began_with(view, installed.package):
         return
     check = synapse_check.check if view.daily else synapse_check.check_once
     try:
         check(view.paths, installed, current.directory)
     except ValidationError as error:
         yield found("synapse-would-not-start", reason=error.problems[0].what)
+
+
+def began_with(view: View, package: str) -> bool:
+    """Whether Synapse was started after the last change of its files."""
+    unit = view.shared(programs)[SYNAPSE]
+    if not unit.runs or not unit.began:
+        return False
+    paths = view.paths
+    files = [
+        *config_files.files(paths), config_files.signing_key(paths), paths.current,
+        paths.synapse_conf_d, paths.secrets, *paths.secrets.glob("*"),
+        paths.package_lists / f"{package}.list",
+    ]  # fmt: skip
+    try:
+        changed = max(one.lstat().st_ctime for one in files)
+    except OSError:
+        return False  # one is missing, or goes just now
+    now = time.clock_gettime(time.CLOCK_MONOTONIC)
+    return changed < time.time() - (now - unit.began)
 
 
 def postgresql(view: View) -> Iterator[Found]:
@@ -85,7 +109,7 @@ CHECKS = (
         "Synapse would start",
         synapse,
         ("synapse-would-not-start",),
-        seconds=8.5,
+        seconds=60.0,
         unless=("synapse-file-unusable", "signing-key-missing", "link-missing"),
     ),
     Check(

@@ -1,12 +1,21 @@
 """What checks make of what programs and the kernel say."""
 
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.status.checks import identity, next_start, reach, resources
+from altpeter_matrix.status.checks import identity, next_start, reach, resources, supervision
 from altpeter_matrix.status.checks.reach import Seen
+from altpeter_matrix.status.systemd import parse
+
+from ..fake_host import FakeHost
+from ..host_fixtures import serving
+from .given import Given
+
+__all__ = ["serving"]
 
 WELL = [Seen("loopback", "127.0.0.1", port, "") for port in (443, 8448)]
 
@@ -76,3 +85,17 @@ def test_a_process_with_as_many_files_as_it_may_have() -> None:
         process.kill()
         process.wait()
     assert not resources.uses_up_its_files(Path(f"/proc/{process.pid}"))
+
+
+def test_synapse_is_not_asked_again_about_what_it_began_with(serving: FakeHost) -> None:
+    now = time.clock_gettime(time.CLOCK_MONOTONIC)
+    unit = replace(parse("Id=matrix-synapse.service\nActiveState=active\n").popitem()[1], began=now)
+    serving.write("etc/matrix-synapse/homeserver.signing.key", "key")
+
+    def began_with(began: float) -> bool:
+        answers = {supervision.programs: {"synapse": replace(unit, began=began)}}
+        return next_start.began_with(Given(answers, serving.root), "matrix-synapse-py3")
+
+    assert began_with(now + 5) and not began_with(now - 5) and not began_with(0.0)
+    (serving.root / "etc/matrix-synapse/homeserver.signing.key").unlink()
+    assert not began_with(now + 5)
