@@ -27,10 +27,11 @@ HOLD = "altpeter-matrix-hold.socket"
 HOLD_SERVICE = "altpeter-matrix-hold.service"
 # Follows changes of nginx.conf (nginx/main_file.py).
 FOLLOWER = "altpeter-matrix-nginx-main.path"
-# What starts by itself: the check of a newer Synapse, and that.
+# What starts by itself: the check of a newer Synapse, that, and the daily sample (usage/).
 GUARDS = (
     "altpeter-matrix-upgrade-check.timer",
     "altpeter-matrix-upgrade-check.path",
+    "altpeter-matrix-usage.timer",
     FOLLOWER,
 )
 # Watches a version of Synapse that is new here.

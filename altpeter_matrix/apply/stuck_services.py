@@ -12,6 +12,7 @@ from .services import GATE
 _ENDS_WITHIN: Mapping[str, float] = {
     "altpeter-matrix-upgrade-check.service": 20 * 60 + 120,
     "altpeter-matrix-nginx-main.service": 90 + 120,
+    "altpeter-matrix-usage.service": 2 * 3600 + 120,
     "altpeter-matrix-hold.service": 2 * 3600 + 120,
     GATE: 12 * 3600 + 120,
 }

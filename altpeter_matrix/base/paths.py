@@ -139,6 +139,11 @@ class Paths:
         return self.state / "packages"
 
     @property
+    def usage_samples(self) -> Path:
+        """How full the disks were each day, and with what (usage/samples.py)."""
+        return self.state / "usage-samples.jsonl"
+
+    @property
     def canary(self) -> Path:
         """The account with which a new version of Synapse is tried."""
         return self.state / "canary.json"

@@ -22,6 +22,7 @@ from .support import host, place, reporting, require_root, say, say_json, tell_d
 from .terminal import steps
 from .upgrade import upgrade
 from .upgrades import upgrades
+from .usage import usage
 from .user import user
 
 if TYPE_CHECKING:
@@ -237,4 +238,5 @@ cli.add_command(rollback)
 cli.add_command(status)
 cli.add_command(upgrade)
 cli.add_command(upgrades)
+cli.add_command(usage)
 cli.add_command(user)

@@ -56,6 +56,14 @@ class Terminal:
             grid.add_row(*(Text(visible(text), style) for text, style in row))
         self.console.print(grid)
 
+    def bar(self, share: float) -> str:
+        """A bar that is so full, 0 to 1; shorter where there is little room."""
+        width = 20 if self.console.width >= _WIDE else 8
+        full = min(width, max(1 if share > 0 else 0, round(share * width)))
+        # Whatever the terminal cannot write must not end the command.
+        sign, empty = "█░" if self.console.encoding.startswith("utf") else "#."
+        return sign * full + empty * (width - full)
+
     def difference(self, lines: Iterable[str]) -> None:
         """Text that has a unified diff in it."""
         for line in lines:
@@ -68,6 +76,7 @@ class Terminal:
         self.console.print(text, soft_wrap=True)
 
 
+_WIDE = 100
 _OF_DIFF: dict[str, Style] = {"+": "green", "-": "red", "@": "cyan"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..base.commands import run
 from ..base.errors import HostError
 from ..base.paths import Paths
-from .history import epoch
+from ..base.timestamps import epoch
 
 _HOLD = "altpeter-matrix-hold.service"
 _RELEASED = re.compile(r"^released (\d+) request")

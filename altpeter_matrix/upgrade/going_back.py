@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 
 from ..apt import pins
-from ..base import notify
+from ..base import notify, timestamps
 from ..base.commands import run
 from ..base.errors import MatrixConfigError, Problem
 from ..base.failures import problems_of
@@ -41,7 +41,7 @@ class GoingBack:
             if again and (way := trial.way_back):
                 self.go(replace(trial, phase="going back", attempts=_MOST_ATTEMPTS - 1), way)
             return  # that is known
-        telling = observation.said(history.epoch(trial.began))
+        telling = observation.said(timestamps.epoch(trial.began))
         if telling and telling not in reason.what:
             reason = replace(reason, what=f"{reason.what} ({telling})")
         notify.journal(f"{trial.release} is wrong: {reason}", error=True)

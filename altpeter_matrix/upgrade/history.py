@@ -3,8 +3,6 @@
 One file, replaced by rename: whoever reads it after a kill or a power cut sees a whole step.
 """
 
-import calendar
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -14,7 +12,7 @@ from ..base import disk
 from ..base.errors import Problem
 from ..base.paths import Paths
 from ..base.state_file import StateFile, known_fields
-from ..base.timestamps import now
+from ..base.timestamps import epoch, now
 
 _MOST_ENTRIES = 500
 
@@ -137,11 +135,6 @@ def seconds_between(began: str, ended: str) -> int:
 def is_past(when: str, seconds: int) -> bool:
     """Whether one of our times is that long ago; or ahead, after the clock was set back."""
     return not when or abs(epoch(now()) - epoch(when)) >= seconds
-
-
-def epoch(text: str) -> int:
-    """The Unix time of one of our times."""
-    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _book(raw: Mapping[str, Any]) -> Book:

@@ -233,6 +233,13 @@ def test_database_upgrade_has_nothing_to_do_on_this_release(server: Deployment) 
     assert server.host.run("altpeter-matrix", "database", "upgrade").stdout == "Nothing to do.\n"
 
 
+@proves("altpeter-matrix usage")
+def test_usage_shows_where_the_room_is(server: Deployment) -> None:
+    # test_usage.py compares the numbers.
+    said = server.host.run("altpeter-matrix", "usage").stdout
+    assert "Where the room is:\n" in said and "  database  " in said
+
+
 @proves("altpeter-matrix upgrade check")
 def test_upgrade_check_finds_the_newest_synapse_installed(server: Deployment) -> None:
     # test_updates.py has newer ones.
