@@ -67,8 +67,10 @@ class _Survey:
         yield "logs", look(self.paths.on_host("/var/log"))
         yield "altpeter-matrix", look(self.paths.state)
         for place in self._data():
-            yield "database", look(place)
-            yield "write-ahead log", look(place / "pg_wal")
+            data, log = look(place), look(place / "pg_wal")
+            yield "database", data
+            if data is not None and log is not None and log["device"] != data["device"]:
+                yield "write-ahead log", log
         yield from (("media", one) for one in self.media_looks)
 
     def _data(self) -> list[Path]:

@@ -62,12 +62,14 @@ def test_the_attack_works_on_a_superuser_who_asks_there(victim: Deployment) -> N
     assert "struck-users" in found
 
 
-def test_an_apply_and_a_status_run_nothing_of_it(victim: Deployment) -> None:
+def test_an_apply_a_status_and_a_look_at_the_room_run_nothing_of_it(victim: Deployment) -> None:
     host = victim.host
     host.run("sh", "-c", f"echo 'presence: false' >>{SETTINGS}")
     applied = host.run("altpeter-matrix", "apply", timeout=BOUND).stdout
     assert "restarted matrix-synapse" in applied
     host.run("altpeter-matrix", "status", timeout=BOUND)
+    looked = host.run("altpeter-matrix", "usage", check=False, timeout=BOUND)
+    assert "  database  " in looked.stdout and "Traceback" not in looked.stderr
 
 
 def test_no_question_of_ours_runs_anything_of_it(victim: Deployment) -> None:

@@ -44,6 +44,10 @@ def test_nothing_is_said_before_there_are_some_days(count: int) -> None:
     assert outlook(ROOT, days(count), NOW).days is None
 
 
+def test_two_samples_are_too_few_however_far_apart() -> None:
+    assert per_day([(NOW - 20 * DAY, 0), (NOW, 10**9)], NOW) is None
+
+
 def test_many_samples_of_one_day_are_not_some_days() -> None:
     assert per_day([(NOW - hour * 3600, hour) for hour in range(24)], NOW) is None
 

@@ -38,7 +38,10 @@ def answers(host: FakeHost, **instead: object) -> None:
         f"    *{word!r}*) echo '{json.dumps({'answers': instead.get(word, answer)})}' ;;\n"
         for word, answer in ANSWERS.items()
     )
-    script = f'#!/bin/sh\nread -r client; read -r request\ncase "$request" in\n{cases}esac\n'
+    script = (
+        "#!/bin/sh\nread -r client; read -r request\n"
+        f'printf "%s\\n" "$request" >>"$FAKE_ROOT/asked"\ncase "$request" in\n{cases}esac\n'
+    )
     host.write("fake-bin/postgresql", script, 0o755)
 
 
@@ -92,6 +95,20 @@ def test_everything_is_there(full: FakeHost) -> None:
     assert {"system", "logs", "media", "altpeter-matrix"} <= set(disk.holds)
 
 
+def test_names_in_questions_are_postgresql_s_own(full: FakeHost) -> None:
+    """Synapse's role may have made others in its database."""
+    survey(full.paths)
+    asked = [json.loads(line) for line in (full.root / "asked").read_text().splitlines()]
+    assert [one["connect"]["user"] for one in asked] == [
+        "matrix-synapse", "matrix-synapse", "matrix-synapse", "postgres",
+    ]  # fmt: skip
+    for one in asked:
+        assert "-c search_path=pg_catalog,pg_temp " in one["connect"]["options"]
+        assert one["connect"]["dbname"] == {"postgres": "postgres"}.get(
+            one["connect"]["user"], "synapse"
+        )
+
+
 def test_with_postgresql_stopped_the_rest_is_shown(full: FakeHost) -> None:
     full.write("fake-bin/postgresql", '#!/bin/sh\necho \'{"error": "no server"}\'\n', 0o755)
     found = survey(full.paths)
@@ -133,13 +150,21 @@ def test_media_are_where_synapse_s_own_files_say(full: FakeHost) -> None:
     assert sizes(*survey(full.paths).parts)["media"] == 11
     full.write("etc/matrix-synapse/conf.d/media.yaml", "media_store_path: null\n")
     assert media.store(full.paths) == full.root / "var/lib/matrix-synapse/media_store"
+    with (full.paths.current / "synapse/altpeter-matrix.yaml").open("a") as ours:
+        ours.write("media_store_path: /srv/of-the-settings\n")
+    assert media.store(full.paths) == full.root / "srv/of-the-settings"
 
 
-def test_media_on_a_disk_of_their_own_by_a_link_count(full: FakeHost, tmp_path: Path) -> None:
+def test_media_on_a_disk_of_their_own_by_a_link_count(
+    full: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    monkeypatch.setattr(media, "look", looked.append)
     (full.root / MEDIA / "remote_content").rename(tmp_path / "large")
     (full.root / MEDIA / "remote_content").symlink_to(tmp_path / "large")
     (full.root / MEDIA / "local_content/aa/everything").symlink_to("/")
     found = survey(full.paths)
+    assert looked == [full.root / MEDIA, full.root / MEDIA / "remote_content"]
     assert sizes(*found.parts)["media-remote"] == 6
     assert sizes(*found.parts)["media-local"] == 3
 
