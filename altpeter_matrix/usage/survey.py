@@ -21,9 +21,8 @@ from .trees import Tree, measure
 
 # How long a person waits for what is slow, and how long the daily sample has; four are counted.
 PAGE, SAMPLE = 5.0, 1200.0
-# A backup that others keep on this host.
-BACKUP, OLD_CLUSTER, APT = "backup", "old-cluster", "apt-cache"
-JOURNAL, REPLACED = "journal", "replaced"
+# Parts that giving_back.py knows.
+APT, JOURNAL, OLD_CLUSTER, REPLACED = "apt-cache", "journal", "old-cluster", "replaced"
 
 
 def survey(paths: Paths, seconds: float = PAGE) -> Usage:
@@ -135,7 +134,7 @@ class _Survey:
     def backup(self) -> None:
         place = read_settings(self.paths).updates.backup
         if place is not None:
-            self._add(BACKUP, f"backups in {place}", self._tree(self.paths.on_host(place)))
+            self._add("backup", f"backups in {place}", self._tree(self.paths.on_host(place)))
 
     def old_cluster(self) -> None:
         """The cluster that a move to a newer PostgreSQL has left, until it is finished."""
