@@ -13,8 +13,9 @@ from .samples import Sample
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _TABLES, _ROOMS = 6, 5
-# What is less than that part of what it is in, or less than some MiB, is in the JSON only.
-_SHOWN_SHARE, _SHOWN_SIZE = 0.01, 1024**2
+# What is less than that part of what it is in is in the JSON only.
+_SHOWN_SHARE = 0.01
+_UNFILLED_FROM = 1024**2
 _FAR = 3650  # days
 
 
@@ -118,7 +119,7 @@ def _rows(report: Report, part: Part, whole: int, depth: int) -> Iterator[Row]:
     size = size_of(part.size) if part.whole else f"> {size_of(part.size)}"
     yield Row(depth, part.title, size, part.size / whole if whole else 0, ", ".join(more))
     for one in part.inside:
-        if one.size >= max(_SHOWN_SIZE, part.size * _SHOWN_SHARE):
+        if one.size >= part.size * _SHOWN_SHARE:
             yield from _rows(report, one, whole, depth + 1)
 
 
@@ -138,7 +139,7 @@ def tables(report: Report) -> Iterator[Row]:
         more = [one.subject, f"indexes {size_of(one.indexes)}"]
         more += [f"{one.dead / (one.rows + one.dead):.0%} dead rows"] if _dead(one) else []
         heap = one.size - one.indexes
-        if one.unfilled and one.unfilled >= _SHOWN_SIZE and one.unfilled > heap / 10:
+        if one.unfilled and one.unfilled >= _UNFILLED_FROM and one.unfilled > heap / 10:
             more.append(f"about {size_of(one.unfilled)} unfilled")
         yield Row(0, one.name, size_of(one.size), one.size / max(shown[0].size, 1), ", ".join(more))
 

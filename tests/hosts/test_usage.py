@@ -36,18 +36,22 @@ with open(path, "w") as file:
 """
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"]
-)
-def server(request: pytest.FixtureRequest, clone: Callable[..., Deployment]) -> Deployment:
+pytestmark = pytest.mark.parametrize(
+    "deployment", [pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"],
+    indirect=True, scope="session",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(deployment: Deployment, clone: Callable[..., Deployment]) -> Deployment:
     """A server with messages, media of its own, and copies of others'."""
-    made = clone(request.getfixturevalue(request.param), "usage")
+    made = clone(deployment, "usage")
     wait_until_serving(made)
     account = new_account(made, "filler")
     token, homeserver = account.login(), homeserver_of(made)
     for _ in range(4):
         upload(homeserver, token, os.urandom(3 * MIB))
-    talk(homeserver, token, 40)
+    talk(homeserver, token, 8)  # ten at once are what a user may send
     made.host.sh(
         f"cd {STORE}; runuser -u matrix-synapse -- sh -c 'mkdir -p remote_content/b.test;"
         " head -c 80M /dev/urandom >remote_content/b.test/file; ln -s / remote_content/all'"
