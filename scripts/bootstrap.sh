@@ -1,30 +1,37 @@
 #!/bin/sh
-# Install the Debian packages that a make target needs, when some are missing.
-# Usage: bootstrap.sh venv|deb|repo|lint|lab|test
+# Install the Debian packages that make targets need, when some are missing.
+# Usage: bootstrap.sh venv|deb|repo|lint|lab|test ...
 
 set -e
 
 cd "$(dirname "$0")/.."
 
-case "$1" in
-    venv) packages="python3 python3-venv ca-certificates git" ;;
-    deb) packages="build-essential debhelper dh-python po-debconf python3-all python3-setuptools" ;;
-    repo) packages="apt-utils gnupg" ;;
-    lint) packages="gettext lintian po-debconf shellcheck yamllint" ;;
-    lab)
-        packages=$(build/venv/bin/python -c \
-            "from tests.hosts.lab.requirements import PACKAGES; print(*PACKAGES)")
-        ;;
-    test)
-        packages="apt-utils gettext gnupg lintian locales piuparts po-debconf shellcheck"
-        # A Node from elsewhere does as well, and may conflict with Debian's npm.
-        command -v npm >/dev/null || packages="$packages nodejs npm"
-        ;;
-    *)
-        echo "usage: $0 venv|deb|repo|lint|lab|test" >&2
-        exit 2
-        ;;
-esac
+packages=
+for target in "$@"; do
+    case "$target" in
+        venv) packages="$packages python3 python3-venv ca-certificates git" ;;
+        deb)
+            packages="$packages build-essential debhelper dh-python po-debconf python3-all"
+            packages="$packages python3-setuptools"
+            ;;
+        repo) packages="$packages apt-utils gnupg" ;;
+        lint) packages="$packages gettext lintian po-debconf shellcheck yamllint" ;;
+        lab)
+            packages="$packages $(python3 -c \
+                "from tests.hosts.lab.requirements import PACKAGES; print(*PACKAGES)")"
+            ;;
+        test)
+            packages="$packages apt-utils gettext gnupg lintian locales piuparts po-debconf"
+            packages="$packages shellcheck"
+            # A Node from elsewhere does as well, and may conflict with Debian's npm.
+            command -v npm >/dev/null || packages="$packages nodejs npm"
+            ;;
+        *)
+            echo "usage: $0 venv|deb|repo|lint|lab|test ..." >&2
+            exit 2
+            ;;
+    esac
+done
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
