@@ -4,8 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -35,6 +36,18 @@ class Build:
     def package(self) -> Path:
         assert self.returncode == 0, self.stderr
         return Path(self.stdout.strip())
+
+
+def made_once(place: Path, make: Callable[[Path], object]) -> Path:
+    """A directory that the first process to ask makes, while the others wait for it."""
+    with place.with_suffix(".lock").open("w") as held:
+        flock(held, LOCK_EX)
+        if not place.exists():
+            unfinished = place.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(place)
+    return place
 
 
 def copy_checkout(target: Path, *, origin: Path = TOP) -> Path:

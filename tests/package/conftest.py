@@ -9,22 +9,31 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.lab import LabUnavailable, require
-from tests.package.builds import build, copy_checkout
+from tests.package.builds import build, copy_checkout, made_once
 from tests.package.chroots import INSTALL, Chroot, ready_layers, sweep
 
 NAMES = count(1)
 
 
 @pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is tested, at one moment: somebody may go on editing while tests run."""
-    return copy_checkout(tmp_path_factory.mktemp("checkout") / "main")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of all processes of this run."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def package(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The .deb built from this checkout."""
-    return build(checkout, tmp_path_factory.mktemp("package")).package
+def checkout(shared: Path) -> Path:
+    """What is tested, at one moment: somebody may go on editing while tests run."""
+    return made_once(shared / "checkout", copy_checkout)
+
+
+@pytest.fixture(scope="session")
+def package(checkout: Path, shared: Path) -> Path:
+    """The .deb built from this checkout, once for all processes of a run."""
+    built = made_once(shared / "package", lambda place: build(checkout, place).package)
+    (found,) = (built / "dist").glob("*.deb")
+    return found
 
 
 @pytest.fixture(scope="session")
