@@ -76,18 +76,31 @@ def settle(root: Path, identity: Identity, public_key: str, trusted: str) -> Non
 
 
 def trust(root: Path, certificates: str) -> None:
-    """Make the system store of a host trust these certificates."""
-    names = [f"{TRUST.stem}-{index}.crt" for index, _ in enumerate(split_pem(certificates))]
-    store = root / TRUST.parent
-    wanted = dict(zip(names, split_pem(certificates), strict=True))
-    present = {path.name: path.read_text() for path in store.glob(f"{TRUST.stem}-*.crt")}
+    """Make the system store of a host trust these certificates, in addition to Debian's.
+
+    As update-ca-certificates(8) does it, which takes a second of processor time, as it reads all
+    of Debian's again; run by a package later, it comes to the same.
+    """
+    local, store = root / TRUST.parent, root / "etc/ssl/certs"
+    wanted = {f"{TRUST.stem}-{index}": text for index, text in enumerate(split_pem(certificates))}
+    present = {path.stem: path.read_text() for path in local.glob(f"{TRUST.stem}-*.crt")}
     if wanted == present:
         return
-    for path in store.glob(f"{TRUST.stem}-*.crt"):
-        path.unlink()
+    for name in present:
+        (local / f"{name}.crt").unlink()
+    for link in store.iterdir():
+        if link.is_symlink() and TRUST.stem in str(link.readlink()):
+            link.unlink()
+    bundle = store / "ca-certificates.crt"
+    others = [one for one in split_pem(bundle.read_text()) if one not in present.values()]
+    _write(bundle, "".join([*others, *wanted.values()]))
     for name, text in wanted.items():
-        _write(store / name, text)
-    run("chroot", root, "update-ca-certificates")
+        _write(local / f"{name}.crt", text)
+        (store / f"{name}.pem").symlink_to(f"/{TRUST.parent}/{name}.crt")
+        # OpenSSL finds a certificate in a directory by this, see openssl-rehash(1).
+        digest = run("openssl", "x509", "-noout", "-hash", input=text).stdout.strip()
+        free = (store / f"{digest}.{number}" for number in range(100))
+        next(link for link in free if not link.is_symlink()).symlink_to(f"{name}.pem")
 
 
 def split_pem(text: str) -> list[str]:
