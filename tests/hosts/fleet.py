@@ -17,59 +17,13 @@ from tests.hosts.deployments import Deployment, lab_settings, run_pyinfra, write
 from tests.hosts.lab import Host, Lab, Snapshot
 from tests.hosts.lab.images import exclusive
 from tests.hosts.lab.snapshots import STORE
+from tests.hosts.onlookers import watched_files, watched_processes
 
 # pyinfra's options for the first runs: the output must not hold a secret even so.
 TALKATIVE = ("-vvv", "--debug", "--diff")
 
 # The same for all processes of a divided run (pytest-xdist).
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
-
-# Leaves every command line that ever shows up in the process list in one file.
-WATCH_PROCESSES = """
-import os, time
-seen = set()
-with open("/root/processes.log", "ab", buffering=0) as log:
-    while True:
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                line = open(f"/proc/{pid}/cmdline", "rb").read().replace(b"\\0", b" ")
-            except OSError:
-                continue
-            if line not in seen:
-                seen.add(line)
-                log.write(line + b"\\n")
-        time.sleep(0.005)
-"""
-
-# Leaves what another user can read, for however short a time, in one file. That user's rights are
-# nobody's and those of a group that has some.
-WATCH_FILES = """
-import os, pwd, stat, time
-user = pwd.getpwnam("www-data")
-seen = set()
-with open("/root/readable.log", "ab", buffering=0) as log:
-    os.setgroups([user.pw_gid])
-    os.setgid(user.pw_gid)
-    os.setuid(user.pw_uid)
-    while True:
-        for top in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/etc/altpeter-matrix",
-                    "/etc/matrix-synapse", "/var/lib/altpeter-matrix", "/var/cache/debconf"):
-            for directory, _, names in os.walk(top):
-                for name in names:
-                    path = os.path.join(directory, name)
-                    try:
-                        state = os.lstat(path)
-                        key = path, state.st_ino, state.st_mtime_ns, state.st_size
-                        if key in seen or not stat.S_ISREG(state.st_mode):
-                            continue
-                        with open(path, "rb") as file:
-                            content = file.read(1_000_000)
-                        seen.add(key)
-                        log.write(path.encode() + b"\\n" + content + b"\\n")
-                    except OSError:
-                        pass
-        time.sleep(0.02)
-"""
 
 
 @dataclass(frozen=True)
@@ -250,31 +204,3 @@ class Fleet:
     def _point_names(self, deployment: Deployment, host: Host) -> None:
         for name in deployment.host.dns_names:
             self.lab.dns(name, host)
-
-
-@contextmanager
-def watched_processes(host: Host) -> Iterator[Callable[[], str]]:
-    """Record every command line seen on a host; the function given returns them, once it ended."""
-    with _watched(host, "processes", WATCH_PROCESSES) as seen:
-        yield seen
-
-
-@contextmanager
-def watched_files(host: Host) -> Iterator[Callable[[], str]]:
-    """Record every text that another user could read, likewise."""
-    with _watched(host, "readable", WATCH_FILES) as seen:
-        yield seen
-
-
-@contextmanager
-def _watched(host: Host, what: str, program: str) -> Iterator[Callable[[], str]]:
-    unit, script, log = f"watch-{what}", f"/root/watch_{what}.py", f"/root/{what}.log"
-    host.write(script, program)
-    host.run("systemd-run", "--quiet", f"--unit={unit}", "python3", script)
-    seen = ""
-    try:
-        yield lambda: seen
-    finally:
-        host.run("systemctl", "stop", unit)
-        seen = host.sh(f"iconv -c -t utf-8 {log}", check=False).stdout
-        host.run("rm", script, log)

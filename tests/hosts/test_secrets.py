@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.deployments import Deployment, run_pyinfra
-from tests.hosts.fleet import Fleet, watched_processes
+from tests.hosts.fleet import Fleet
+from tests.hosts.onlookers import watched_processes
 
 SECRETS = "/etc/altpeter-matrix/secrets"
 # Run as a user without rights: every file that it can read, searched for every secret.

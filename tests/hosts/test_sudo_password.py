@@ -19,8 +19,9 @@ from tests.hosts.deployments import (
     run_pyinfra,
     write_inventory,
 )
-from tests.hosts.fleet import TALKATIVE, watched_files, watched_processes
+from tests.hosts.fleet import TALKATIVE
 from tests.hosts.lab import Host, Lab
+from tests.hosts.onlookers import watched_files, watched_processes
 from tests.hosts.probes import assert_healthy, difference, state_of
 
 # No French word, as those are in the journal; the watched processes are read as ASCII.
