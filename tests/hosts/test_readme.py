@@ -8,7 +8,8 @@ import http.client
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from tests.hosts.probes import (
     connect,
     login,
     request,
+    upload_limit,
     wait_until_serving,
     well_known_client,
 )
-from tests.hosts.reader import SERVER_NAME, deploy_as_told, remove, run, typed
+from tests.hosts.reader import deploy_as_told, remove, run, typed
 from tests.hosts.readme import ELSEWHERE, REGISTER, proved, proves, readme_commands
 
-RELEASE = "13"
+NEW = {"uploads": {"max_size": "6M"}}
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +49,15 @@ def checkout(lab: Lab) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, checkout: Path) -> Iterator[Deployment]:
-    """The server that README.md's own steps make of a bare host."""
-    host = lab.host("readme", debian=RELEASE, dns=(SERVER_NAME,))
-    yield deploy_as_told(lab, checkout, host)
-    lab.discard(host)
+def server(debian13: Deployment, clone: Callable[..., Deployment], checkout: Path) -> Deployment:
+    """A server whose settings README.md's own steps change. What they make of a bare host, ``make
+    demo`` shows, which is the same deploy."""
+    copy = clone(debian13, "readme", dns=True)
+    settings = {**copy.settings, **NEW}
+    output = deploy_as_told(checkout, copy.host, settings)
+    assert copy.base_url in output
+    assert "administrator_password" in output
+    return replace(copy, settings=settings)
 
 
 def test_every_command_in_the_readme_is_run_by_a_test() -> None:
@@ -128,13 +134,13 @@ def test_demo_takes_the_newer_release_unless_told(checkout: Path) -> None:
 def test_deploy_to_your_own_server(server: Deployment) -> None:
     wait_until_serving(server)
     assert_healthy(server)
-    assert login(server)
+    assert upload_limit(server, login(server)) == 6 * 1024**2
 
 
 @proves("make test-fast")
 def test_unit_tests_run_in_a_fresh_clone(checkout: Path) -> None:
-    """A part of them: the rest runs beside this test anyway."""
-    fast = ["env", "PYTEST_ADDOPTS=-k settings", "make", "test-fast"]
+    """A small part of them: all of them run beside this test anyway."""
+    fast = ["env", "PYTEST_ADDOPTS=-k test_model", "make", "test-fast"]
     assert " passed" in run(*fast, cwd=checkout).stdout.splitlines()[-1]
 
 
