@@ -104,7 +104,9 @@ def with_own_limits(server: Deployment) -> None:
     wait_until_serving(server)
 
 
-@pytest.fixture(scope="module", params=["debian12", "debian13"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"]
+)
 def target(request: pytest.FixtureRequest, clone: Callable[..., Deployment]) -> Target:
     server = clone(request.getfixturevalue(request.param), "canary")
     wait_until_serving(server)

@@ -12,6 +12,9 @@ from tests.hosts.attacks import APPLY, CHECK, STATUS, as_synapse, attacker, run_
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host
 from tests.hosts.probes import assert_healthy
+from tests.hosts.releases import on_one_release
+
+pytestmark = on_one_release
 
 SYNAPSE = "/etc/matrix-synapse"
 HOMESERVER, CONF_D = f"{SYNAPSE}/homeserver.yaml", f"{SYNAPSE}/conf.d"

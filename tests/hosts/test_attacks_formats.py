@@ -20,6 +20,9 @@ from tasks.observe.observed import parse
 from tests.hosts.deployments import Deployment
 from tests.hosts.people import administrator, call_admin_api
 from tests.hosts.probes import Answer, request, wait_until_serving
+from tests.hosts.releases import on_one_release
+
+pytestmark = on_one_release
 
 SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 SYNAPSE_D = "/etc/altpeter-matrix/synapse.d/odd.yaml"

@@ -7,6 +7,9 @@ import pytest
 from tests.hosts.attacks import APPLY, CHECK, STATUS, attacker, run_all
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host
+from tests.hosts.releases import on_one_release
+
+pytestmark = on_one_release
 
 # Every file of ours that the user can open for its lock, again and again: also one that appears.
 HOLD = """

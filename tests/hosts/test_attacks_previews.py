@@ -13,6 +13,9 @@ import pytest
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Lab
 from tests.hosts.probes import login, request
+from tests.hosts.releases import on_one_release
+
+pytestmark = on_one_release
 
 PORT = 8123
 # On the loopback interface of the server, so that a connection by Synapse ends at the listener.

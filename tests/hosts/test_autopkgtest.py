@@ -8,6 +8,7 @@ import pytest
 
 from tests.hosts.deployments import TOP, Deployment
 from tests.hosts.probes import wait_until_serving
+from tests.hosts.releases import on_one_release
 
 TREE = "/root/tree"
 
@@ -19,9 +20,7 @@ def server(deployment: Deployment, clone: Callable[..., Deployment]) -> Deployme
     return server
 
 
-@pytest.mark.parametrize(
-    "deployment", [pytest.param("debian12", marks=pytest.mark.upgrades), "debian13"], indirect=True
-)
+@on_one_release
 def test_every_autopkgtest_passes_and_none_is_skipped(server: Deployment) -> None:
     host = server.host
     (package,) = sorted((TOP / "dist").glob("altpeter-matrix-config_*_all.deb"))[-1:]

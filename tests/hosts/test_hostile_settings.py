@@ -14,6 +14,9 @@ import yaml
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Lab
 from tests.hosts.probes import assert_healthy, login, request
+from tests.hosts.releases import on_one_release
+
+pytestmark = on_one_release
 
 APP_NAME = (
     """ "Ü's" \\ $host ${x} %h %% %(app)s {{ 1 }} {% raw %} ; # * -x @x `id` $(id) <b> & | : [ """
