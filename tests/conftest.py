@@ -20,6 +20,7 @@ LONGEST = (
     "hosts/test_undo.py", "hosts/upgrades/test_upgrades.py", "hosts/test_bad_input.py",
     "hosts/test_updates.py", "package/test_debconf.py", "hosts/test_removal.py",
     "hosts/test_repository.py", "hosts/test_federation.py", "hosts/test_first_deploy_killed.py",
+    "hosts/test_sudo_password.py",
     "hosts/test_lab.py", "hosts/test_lab_cleanup.py", "hosts/test_certificates.py",
     "hosts/test_divided_run.py", "hosts/test_deploy.py", "package/test_piuparts.py",
     "package/test_build.py", "hosts/test_autopkgtest.py", "hosts/test_exposure.py",
