@@ -1,4 +1,4 @@
-# Runs as root in a throw-away copy of the chroot that workshop.sh has made.
+# Runs as root in a throw-away copy of the chroot that environment.sh has left.
 # /recipe: this directory; /inputs: pip.conf; /out: where the package goes.
 # VERSION and REVISION come from the environment.
 set -e
@@ -7,22 +7,13 @@ python=$(readlink -e /usr/bin/python3)
 home=/opt/venvs/matrix-synapse
 export PIP_CONFIG_FILE=/inputs/pip.conf PIP_CACHE_DIR=/pip-cache
 
-# The environment is built where it will live: its scripts name their interpreter.
-"$python" -m venv --without-pip "$home"
 packages=$(echo "$home"/lib/python3*/site-packages)
-cp -r /usr/lib/python3/dist-packages/psycopg2* /usr/lib/python3/dist-packages/systemd* "$packages"
-find "$packages" -name __pycache__ -prune -exec rm -r {} +
-# txredisapi 1.6 has an interface that these versions of Synapse do not know.
-/opt/pip/bin/pip --python "$home/bin/python" install --no-compile \
-    "matrix-synapse[all]==$VERSION" 'txredisapi<1.6.0' systemd-python
-# Never loaded, but a third of what dpkg would unpack: tests of the libraries, and where in the
-# world a telephone number is, of which Synapse only asks whether it is one.
-find "$packages" -depth -type d \( -name tests -o -name test \) \
-    -not -path "$packages/synapse/*" -exec rm -r {} +
-rm -r "$packages"/phonenumbers/carrierdata "$packages"/phonenumbers/geodata \
-    "$packages"/phonenumbers/tzdata
-rm -rf "$home/share/man"
-"$home/bin/python" -m compileall -q -j 2 "$packages"
+if [ ! -e "$packages/matrix_synapse-$VERSION.dist-info" ]; then
+    # Of the libraries, what suits the other version stays.
+    /opt/pip/bin/pip --python "$home/bin/python" install --no-compile \
+        "matrix-synapse[all]==$VERSION" 'txredisapi<1.6.0'
+    "$home/bin/python" -m compileall -q -j 2 "$packages"
+fi
 
 source=/build
 tree=$source/debian/matrix-synapse-py3
