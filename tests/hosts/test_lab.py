@@ -194,8 +194,6 @@ def test_a_disk_of_its_own_runs_full_and_has_room_again(lab: Lab) -> None:
         assert "No space left" in host.sh(write, check=False).stderr
         host.disk.relieve()
         host.sh(f"{write}; rm -r /srv/new")
-    with pytest.raises(LabError, match="cannot become a snapshot"):
-        lab.snapshot(host, "test-lab-full")
     lab.discard(host)
 
 

@@ -1,4 +1,4 @@
-"""A host's disk that can become full: a file system of its own, in memory."""
+"""A host's disk: a file system of its own, in memory, that can become full."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from pathlib import Path
 from .commands import run
 from .errors import LabError
 from .ledger import Ledger
+
+# What must be left for processes, and for what hosts that exist already will write: up to 800 MB.
+SPARE = 6 * 1024**3
+
+
+def fits_in_memory() -> bool:
+    """Whether a further host may write to memory. Where a package has ten thousand files, a disk's
+    file system takes several times the processor time, and as much again to remove them."""
+    rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    return next(int(row[1]) for row in rows if row[0] == "MemAvailable:") * 1024 > SPARE
 
 
 class Scarce(Enum):

@@ -14,7 +14,7 @@ from pathlib import Path
 from . import layers
 from .commands import CommandError, Result, run
 from .connections import Connections
-from .disk import Disk
+from .disk import Disk, fits_in_memory
 from .errors import LabError
 from .identity import Identity, give_birth, settle
 from .ledger import Ledger
@@ -58,8 +58,7 @@ class Host:
         self.name = name
         self.debian = debian
         self.identity = identity
-        self.ssh_user = "root"
-        self.ssh_port = 22
+        self.ssh_user, self.ssh_port = "root", 22
         self.dns_names: tuple[str, ...] = ()
         # Roots of ACME servers that earlier runs had: a clone's certificate may come from one.
         self.met_roots = ""
@@ -67,13 +66,14 @@ class Host:
         self._access = access
         self.directory = access.state / "hosts" / name
         self.root = self.directory / "root"
-        self._disk = Disk(self.directory / "disk", access.ledger) if disk else None
+        place = self.directory / "disk"
+        self._disk = Disk(place, access.ledger) if disk or fits_in_memory() else None
         self.upper = self._disk.upper if self._disk else self.directory / "upper"
         self._work = self._disk.work if self._disk else self.directory / "work"
-        name_of_machine = f"{access.network.token}h{identity.number}"
-        self._connections = Connections(access.sockets, name_of_machine)
+        machine = f"{access.network.token}h{identity.number}"
+        self._connections = Connections(access.sockets, machine)
         self._machine = Machine(
-            name_of_machine,
+            machine,
             self.root,
             access.network.bridge,
             access.state / "logs" / f"{name}.console.log",
@@ -231,11 +231,8 @@ class Host:
 
     def freeze(self, target: Path) -> None:
         """Power off and move what the host wrote to ``target``, now its topmost lower layer."""
-        if self._disk is not None:
-            raise LabError(f"{self.name} has a disk of its own, which cannot become a snapshot")
         self.stop()
-        self._unmount()
-        self.upper.rename(target)
+        self._unmount(keep=target)
         self.lowers.insert(0, target)
 
     def discard(self) -> None:
@@ -255,11 +252,14 @@ class Host:
             layers.mount(self.lowers, self.upper, self._work, self.root)
         self._mounted = True
 
-    def _unmount(self) -> None:
+    def _unmount(self, keep: Path | None = None) -> None:
+        """keep: where what the host wrote goes."""
         if self._mounted:
             run("umount", self.root)
             self._mounted = False
             shutil.rmtree(self._work, ignore_errors=True)
+            if keep:
+                run("mv", self.upper, keep)  # with all that overlayfs notes in it
             if self._disk is not None:
                 self._disk.unmount()
 
