@@ -202,5 +202,4 @@ class Fleet:
         return f"{self.lab.name}-{name}"
 
     def _point_names(self, deployment: Deployment, host: Host) -> None:
-        for name in deployment.host.dns_names:
-            self.lab.dns(name, host)
+        self.lab.dns(deployment.host.dns_names, host)

@@ -207,11 +207,14 @@ class Lab:
                     self._zone.remove(name)
             self.services.update_dns()
 
-    def dns(self, name: str, host: Host, *, ipv4: bool = True, ipv6: bool = True) -> None:
-        """Point a name to a host, at once."""
+    def dns(
+        self, name: str | Sequence[str], host: Host, *, ipv4: bool = True, ipv6: bool = True
+    ) -> None:
+        """Point a name, or several, to a host, at once."""
         wanted = ((host.ipv4,) if ipv4 else ()) + ((host.ipv6,) if ipv6 else ())
         with self._guard:
-            self._zone.addresses[name] = wanted
+            for one in (name,) if isinstance(name, str) else name:
+                self._zone.addresses[one] = wanted
             self.services.update_dns()
 
     def dns_srv(self, name: str, target: str, port: int) -> None:

@@ -178,7 +178,10 @@ class Services:
 
     def update_dns(self) -> None:
         """Make the zone's present state what everybody is answered."""
-        (self.host.root / "etc/lab/dns.conf").write_text(self.zone.render(resolvers()))
+        configuration, text = self.host.root / "etc/lab/dns.conf", self.zone.render(resolvers())
+        if configuration.read_text() == text:
+            return
+        configuration.write_text(text)
         self.host.run("systemctl", "restart", "lab-dns.service")
         self.host.sh(
             "for _ in $(seq 50); do getent -s dns ahostsv4 lab.test && exit 0; sleep 0.1; done; "
