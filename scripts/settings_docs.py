@@ -39,6 +39,8 @@ HTTPS server. Files there are merged in the order of their names, after `synapse
 
 FORMATS = {
     "absolute-path": "full path",
+    "backup-place": "directory, `sftp:USER@HOST:/PATH` or `s3:https://HOST/BUCKET/PATH`",
+    "bandwidth": "size for each second: `500K`, `5M`",
     "dns-name": "host name",
     "duration": "duration: `90d`, `12w`, `1y`",
     "email-address": "e-mail address",
@@ -53,6 +55,7 @@ FORMATS = {
     "port-rule": "`PORT/tcp` or `PORT/udp`",
     "postgresql-name": "database name",
     "size": "size: `500K`, `50M`, `2G`",
+    "time-of-day": "time of the day: `03:30`",
 }
 TYPES = {
     "array": "list",

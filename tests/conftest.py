@@ -15,18 +15,17 @@ with mock.patch("gevent.monkey.patch_all"):
 # does without the two servers that the others share comes between, as those are being deployed.
 LONGEST = (
     "hosts/test_undo_interrupted.py", "hosts/test_apt_install.py", "hosts/test_previous_release.py",
-    "hosts/test_readme.py",
-    "package/test_dpkg.py", "hosts/test_interruptions.py", "hosts/test_no_request_lost.py",
-    "hosts/test_undo.py", "hosts/upgrades/test_upgrades.py", "hosts/test_bad_input.py",
-    "hosts/test_updates.py", "package/test_debconf.py", "hosts/test_removal.py",
-    "hosts/test_repository.py", "hosts/test_federation.py", "hosts/test_first_deploy_killed.py",
-    "hosts/test_sudo_password.py",
+    "hosts/test_readme.py", "package/test_dpkg.py", "hosts/test_interruptions.py",
+    "hosts/test_no_request_lost.py", "hosts/test_undo.py", "hosts/upgrades/test_upgrades.py",
+    "hosts/test_bad_input.py", "hosts/test_updates.py", "hosts/test_backup.py",
+    "package/test_debconf.py", "hosts/test_removal.py", "hosts/test_repository.py",
+    "hosts/test_federation.py", "hosts/test_first_deploy_killed.py", "hosts/test_sudo_password.py",
     "hosts/test_lab.py", "hosts/test_lab_cleanup.py", "hosts/test_certificates.py",
     "hosts/test_divided_run.py", "hosts/test_deploy.py", "package/test_piuparts.py",
     "package/test_build.py", "hosts/test_autopkgtest.py", "hosts/test_exposure.py",
     "unit/base/test_yaml_text.py", "unit/render/test_hostile_settings.py",
-    "unit/settings/test_remedies.py",
-    "unit/apply/test_crash_safety.py", "unit/apply/test_transaction.py",
+    "unit/settings/test_remedies.py", "unit/apply/test_crash_safety.py",
+    "unit/apply/test_transaction.py",
 )  # fmt: skip
 
 

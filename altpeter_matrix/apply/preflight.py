@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..base import untrusted_files
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
-from ..host import requirements
+from ..host import requirements, restore_journal
 from ..host.facts import HostFacts, Synapse
 from ..host.requirements import FREE_TO_APPLY, INODES_TO_APPLY, MIB
 from ..postgresql import database_record, synapse_database, upgrade_journal
@@ -200,6 +200,8 @@ def require_suitable(
     if interruption := upgrade_journal.interruption(paths):
         # Whatever answers now may be the cluster that is given up.
         raise HostError(interruption)
+    if half := restore_journal.interruption(paths):
+        raise HostError(half)
     if services:
         problems += port_problems(paths, settings)
         try:

@@ -33,6 +33,8 @@ GUARDS = (
     "altpeter-matrix-upgrade-check.path",
     "altpeter-matrix-usage.timer",
     FOLLOWER,
+    "altpeter-matrix-backup.timer",
+    "altpeter-matrix-drill.timer",
 )
 # Watches a version of Synapse that is new here.
 GATE = "altpeter-matrix-gate.service"

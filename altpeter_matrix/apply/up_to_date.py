@@ -12,6 +12,7 @@ from ..base.accounts import read_accounts
 from ..base.errors import Problem
 from ..base.locks import exclusive
 from ..base.paths import Paths
+from ..host import restore_journal
 from ..host.links import Links
 from ..postgresql.upgrade_journal import interruption
 from . import input_fingerprint
@@ -56,7 +57,7 @@ def observe(paths: Paths, services: Services, last: Outcome) -> State:
     """Whether inputs, generated files, links and processes are as the last apply left them."""
     if not last.ok or last.inputs != input_fingerprint.fingerprint(paths, last.watched):
         return State(False)
-    if interruption(paths) is not None:
+    if interruption(paths) or restore_journal.interruption(paths):
         return State(False)  # it has to be told
     store = Store(paths, read_accounts(paths.root))
     current = store.current()

@@ -3,9 +3,11 @@
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from .errors import HostError, Problem
 from .time_limit import at_most
@@ -33,11 +35,17 @@ def run(
     timeout: float = 60,
     input: str | None = None,
     check: bool = True,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
-    """Run a program; HostError when it is missing, hangs, or (with check) fails."""
+    """Run a program; HostError when it is missing, hangs, or (with check) fails.
+
+    variables: of its environment, besides ours; unlike arguments no other user sees them.
+    """
     timeout = at_most(timeout)
     words = tuple(str(word) for word in argv)
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **variables,
+    }  # fmt: skip
     try:
         process = subprocess.Popen(
             words,

@@ -23,10 +23,15 @@ APPLY = "apply"
 UPGRADE_CHECK = "upgrade-check"
 # Two writers, the check and the health gate, must not lose each other's entries; nor tell the same.
 HELD_BACK, TELLING = "held-back", "held-back-telling"
+# One backup, drill or restore at a time.
+BACKUP = "backup"
 
 # After so many seconds `status` takes the holder for stuck. Synapse may migrate its database while
 # it is restarted, which can take an hour.
-_STUCK_AFTER = {APPLY: 3600.0, UPGRADE_CHECK: 1500.0, HELD_BACK: 300.0, TELLING: 300.0}
+# The first backup of a large server may take days.
+_STUCK_AFTER = {
+    APPLY: 3600.0, UPGRADE_CHECK: 1500.0, HELD_BACK: 300.0, TELLING: 300.0, BACKUP: 3 * 86400.0,
+}  # fmt: skip
 # Where programs of 0.1 locked. One that was started before this version came may still be at work.
 _BEFORE = {
     APPLY: "lock", UPGRADE_CHECK: "upgrade-check.lock", HELD_BACK: "held-back.lock",
@@ -73,7 +78,8 @@ def locked(paths: Paths, name: str, wait: float) -> Iterator[None]:
     former = None
     try:
         _acquire(descriptor, file, wait, deadline)
-        former = _former(paths.runtime / _BEFORE[name], wait, deadline)
+        if name in _BEFORE:
+            former = _former(paths.runtime / _BEFORE[name], wait, deadline)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {time.time():.0f}\n".encode(), 0)
         yield

@@ -100,6 +100,40 @@ class Paths:
         return self.state / "database-standstill"
 
     @property
+    def backup_state(self) -> Path:
+        """What became of the last backup and of the last drill (host/backup_record.py)."""
+        return self.state / "backup.json"
+
+    @property
+    def backup_manifest(self) -> Path:
+        """What a backup says of itself; it is in the backup."""
+        return self.state / "backup-manifest.json"
+
+    @property
+    def backup_known_hosts(self) -> Path:
+        """The host key of the machine that backups go to."""
+        return self.state / "backup-known-hosts"
+
+    @property
+    def backup_cache(self) -> Path:
+        """restic's; whatever is lost there is fetched again."""
+        return self.root / "var/cache/altpeter-matrix/restic"
+
+    @property
+    def restore_journal(self) -> Path:
+        return self.state / "restore.json"
+
+    @property
+    def restore_standstill(self) -> Path:
+        """While it exists, Synapse does not start (a condition of its unit)."""
+        return self.state / "restore-standstill"
+
+    @property
+    def restore(self) -> Path:
+        """What a restore needs beside its journal: root's alone."""
+        return self.state / "restore"
+
+    @property
     def held_back(self) -> Path:
         """Which versions of which packages are held back, and why."""
         return self.state / "held-back.json"

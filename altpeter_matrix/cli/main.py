@@ -15,8 +15,10 @@ import click
 from ..base.errors import MatrixConfigError
 from ..base.paths import Paths
 from .adopt import adopt
+from .backup import backup
 from .database import database
 from .generations import generations, rollback
+from .restore import restore
 from .status import status
 from .support import host, place, reporting, require_root, say, say_json, tell_difference
 from .terminal import steps
@@ -232,8 +234,10 @@ def records(as_json: bool) -> None:
 
 
 cli.add_command(adopt)
+cli.add_command(backup)
 cli.add_command(database)
 cli.add_command(generations)
+cli.add_command(restore)
 cli.add_command(rollback)
 cli.add_command(status)
 cli.add_command(upgrade)

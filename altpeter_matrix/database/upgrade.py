@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from ..apply.activation import Host
 from ..apply.services import SYNAPSE
+from ..apply.serving import Serving
 from ..base.errors import HostError, MatrixConfigError, Problem
 from ..base.failures import problems_of
 from ..base.locks import exclusive
@@ -24,7 +25,6 @@ from ..synapse import config_files
 from . import preflight
 from .preflight import Plan
 from .rehearsal import SCRATCH, Rehearsal
-from .serving import Serving
 
 Say = Callable[[str], None]
 _AGAIN = "altpeter-matrix database upgrade"

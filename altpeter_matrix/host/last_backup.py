@@ -14,7 +14,7 @@ from ..settings.model import Updates
 _DAY = 86400.0
 # Clocks of file servers differ a little from this host's.
 _AHEAD = 3600.0
-_MAKE = f"make one ({document('recovery.md')})"
+_MAKE = f"make one ({document('backup.md')})"
 
 
 def problem(paths: Paths, updates: Updates) -> Problem | None:

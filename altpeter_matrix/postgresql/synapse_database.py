@@ -27,7 +27,7 @@ class Database:
     place: str = ""  # the data directory of its cluster
 
 
-def inspect(name: str) -> Database | None:
+def inspect(name: str, port: int = PORT) -> Database | None:
     """The database as it is; None when it does not exist."""
     [rows] = as_superuser(
         Statement(
@@ -35,18 +35,19 @@ def inspect(name: str) -> Database | None:
             " pg_catalog.pg_get_userbyid(datdba), pg_catalog.current_setting('data_directory')"
             " from pg_catalog.pg_database where datname = %s",
             (name,),
-        )
+        ),
+        port=port,
     )
     if not rows:
         return None
     encoding, collate, ctype, owner, place = map(str, rows[0])
-    return Database(encoding, collate, ctype, owner, _has_users(name, owner), place)
+    return Database(encoding, collate, ctype, owner, _has_users(name, owner, port), place)
 
 
-def _has_users(name: str, owner: str) -> bool:
+def _has_users(name: str, owner: str, port: int) -> bool:
     """Whether Synapse's tables are in it; of another owner's it may be that nobody can tell."""
     try:
-        [found] = as_synapse(name, HAS_USERS)
+        [found] = as_synapse(name, HAS_USERS, port=port)
     except HostError:
         if owner == SYNAPSE_USER:
             raise
@@ -83,26 +84,26 @@ def _remedy() -> str:
     )
 
 
-def ensure(name: str) -> bool:
+def ensure(name: str, port: int = PORT) -> bool:
     """Make what is missing of role and database; whether anything was."""
-    [role] = as_superuser(_ROLE)
+    [role] = as_superuser(_ROLE, port=port)
     if not role:
         _postgres(
-            "createuser", "--no-superuser", "--no-createdb", "--no-createrole", "--login",
+            port, "createuser", "--no-superuser", "--no-createdb", "--no-createrole", "--login",
             SYNAPSE_USER,
         )  # fmt: skip
-    if inspect(name) is None:
+    if inspect(name, port) is None:
         _postgres(
-            "createdb", "--encoding=UTF8", "--locale=C", "--template=template0",
+            port, "createdb", "--encoding=UTF8", "--locale=C", "--template=template0",
             f"--owner={SYNAPSE_USER}", name,
         )  # fmt: skip
         return True
     return not role
 
 
-def _postgres(program: str, *arguments: str) -> None:
+def _postgres(port: int, program: str, *arguments: str) -> None:
     """One of PostgreSQL's own programs; these connect to the database `postgres`."""
     run(
         "runuser", "-u", SUPERUSER, "--", program,
-        f"--host={SOCKET_DIRECTORY}", f"--port={PORT}", *arguments,
+        f"--host={SOCKET_DIRECTORY}", f"--port={port}", *arguments,
     )  # fmt: skip

@@ -77,6 +77,7 @@ def render(
             (
                 _public("apt/apt.conf", apt_options.text(settings)),
                 _public("apt/preferences", preferences),
+                *_backup_files(settings),
                 *nginx,
                 _public("nginx/fingerprint", f"{fingerprint(nginx)}\n"),
                 *synapse,
@@ -132,6 +133,13 @@ def parsed_additions(additions: Mapping[str, str]) -> tuple[tuple[str, dict[str,
     if problems:
         raise SettingsError(problems)
     return tuple(found)
+
+
+def _backup_files(settings: Settings) -> tuple[RenderedFile, ...]:
+    """What the units of the backup wait for (ConditionPathExists=): without it they do nothing."""
+    if settings.backup is None:
+        return ()
+    return (_public("backup/place", f"{settings.backup.to}\n"),)
 
 
 def _nginx_files(

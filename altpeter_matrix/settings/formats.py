@@ -10,9 +10,8 @@ from ipaddress import ip_address
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from .quantities import parse_days, parse_size
 from .remedies import Check, NotInFormat, dns_form, is_line, visible
-from .user_ids import LONGEST_USER_ID, check_localpart, is_user_id
+from .user_ids import LONGEST_USER_ID, is_user_id
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE | re.ASCII)
 _POSTGRESQL_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -277,22 +276,3 @@ def check_line(value: str) -> None:
             filter(None, [shown]),
             "one line of text, as in Matrix",
         )
-
-
-CHECKS: dict[str, Check] = {
-    "absolute-path": check_absolute_path,
-    "dns-name": check_dns_name,
-    "duration": parse_days,
-    "email-address": check_email_address,
-    "fingerprint": check_fingerprint,
-    "host": check_host,
-    "http-url": check_http_url,
-    "https-url": check_https_url,
-    "line": check_line,
-    "localpart": check_localpart,
-    "mailbox": check_mailbox,
-    "matrix-user-id": check_matrix_user_id,
-    "port-rule": check_port_rule,
-    "postgresql-name": check_postgresql_name,
-    "size": parse_size,
-}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..base.errors import SettingsError
 from ..base.yaml_text import parse_document
+from .backup_place import BackupPlace
 from .problems import Written
 from .rules import contradictions
 from .schema import validated
@@ -17,6 +18,7 @@ from .typed import Bytes, Days, HostName, typed
 
 Delegation = Literal["well-known", "elsewhere", "srv"]
 MailSecurity = Literal["starttls", "tls", "none"]
+Drill = Literal["weekly", "monthly", "never"]
 USUAL_SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -109,6 +111,26 @@ class Updates:
 
 
 @dataclass(frozen=True)
+class Keep:
+    daily: int
+    weekly: int
+    monthly: int
+
+
+@dataclass(frozen=True)
+class Backup:
+    to: BackupPlace
+    time: str
+    keep: Keep
+    bandwidth: Bytes | None
+    password_file: Path
+    ssh_key_file: Path
+    ssh_port: int
+    s3_keys_file: Path
+    drill: Drill
+
+
+@dataclass(frozen=True)
 class Administrator:
     username: str
 
@@ -142,6 +164,7 @@ class Settings:
     certificates: Certificates
     firewall: Firewall
     updates: Updates
+    backup: Backup | None
     administrator: Administrator | None
     synapse_repository: SynapseRepository
     synapse: Mapping[str, Any]

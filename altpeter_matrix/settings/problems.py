@@ -15,7 +15,7 @@ from ..base.plain_data import shown_key
 from ..base.resources import document, known_synapse_options
 from ..base.yaml_scalars import as_yaml
 from ..base.yaml_text import Scalar
-from .formats import CHECKS
+from .checks import CHECKS
 from .remedies import Check, accepted, remedy_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _LIMITS = {  # keyword of JSON Schema: what is wrong, remedy
 
 _EXAMPLES = {
     "absolute-path": "/var/lib/matrix",
+    "bandwidth": "5M",
+    "backup-place": "/srv/backup/matrix",
     "dns-name": "matrix.example.org",
     "duration": "90d",
     "email-address": "admin@example.org",
@@ -56,6 +58,7 @@ _EXAMPLES = {
     "port-rule": "3478/udp",
     "postgresql-name": "synapse",
     "size": "50M",
+    "time-of-day": "03:30",
 }
 
 

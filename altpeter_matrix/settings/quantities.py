@@ -33,7 +33,7 @@ def parse_size(value: str) -> int:
     """The number of bytes that `50M` means."""
     match = re.fullmatch(r"([1-9][0-9]{0,12})([KMG]?)", value)
     if match is None:
-        raise NotInFormat("is not a size", parse_size, _near_sizes(value), "50M")
+        raise NotInFormat("is not a size", parse_size, near_sizes(value), "50M")
     size = int(match[1]) * SIZE_UNITS[match[2]]
     if size > _LARGEST_SIZE:
         raise ValueError("is larger than a file can be; write 16384G or less")
@@ -51,7 +51,8 @@ def parse_days(value: str) -> int:
     return days
 
 
-def _near_sizes(value: str) -> list[str]:
+def near_sizes(value: str) -> list[str]:
+    """Sizes that somebody may have meant who wrote this."""
     count, unit = _quantity(value)
     if unit not in _SIZE_WORDS or count is None:
         return []

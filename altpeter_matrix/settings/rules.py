@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..base.errors import Problem
-from . import user_ids
+from . import backup_rules, user_ids
 
 if TYPE_CHECKING:
     from .model import Settings
@@ -40,6 +40,7 @@ def contradictions(settings: "Settings", source: str) -> tuple[Problem, ...]:
 
     rules = (_names, _certificate, _user_ids, _ports, _mail, _well_known, _firewall)
     found = [problem(*finding) for rule in rules for finding in rule(settings)]
+    found += [problem(*finding) for finding in backup_rules.findings(settings)]
     found += [
         problem(f"synapse.{key}", what, remedy)
         for key, what, remedy in refused_synapse_keys(settings.synapse, readable_by_all=True)

@@ -14,7 +14,7 @@ from typing import Any
 from ..base.errors import Problem, SettingsError
 from ..base.plain_data import Shapeless, not_json, not_synapse, require_data
 from ..base.resources import resource
-from .formats import CHECKS
+from .checks import CHECKS
 from .problems import Written, misread, problems_of, shown_way
 
 # Of the parts whose keys are not ours: who reads them.

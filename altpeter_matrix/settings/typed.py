@@ -9,8 +9,9 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, NewType, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from .backup_place import BackupPlace, parse_place
 from .quantities import parse_days, parse_size
 
 Bytes = NewType("Bytes", int)
@@ -19,6 +20,7 @@ HostName = NewType("HostName", str)  # in lower case
 T = TypeVar("T")
 
 _READ: Mapping[Any, Callable[[Any], Any]] = {
+    BackupPlace: parse_place,
     Bytes: parse_size,
     Days: parse_days,
     HostName: str.lower,
@@ -33,12 +35,12 @@ def typed(kind: type[T], raw: Mapping[str, Any]) -> T:
 
 
 def _read(kind: Any, value: Any) -> Any:
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in {UnionType, Union}:
         inner = next(one for one in get_args(kind) if one is not NoneType)
         return None if value is None else _read(inner, value)
     if get_origin(kind) is tuple:
         return tuple(_read(get_args(kind)[0], one) for one in value)
-    if isinstance(kind, type) and is_dataclass(kind):
+    if kind not in _READ and isinstance(kind, type) and is_dataclass(kind):
         return kind(
             **{name: _read(inner, value.get(key)) for name, key, inner in _settings_of(kind)}
         )

@@ -44,6 +44,18 @@ def merged(paths: Paths, wanted: Iterable[Path]) -> Mapping[str, Any]:
     return options
 
 
+def in_force(paths: Paths) -> Mapping[str, Any]:
+    """What Synapse reads now, merged as it merges."""
+    ours = paths.root / OUR_LINK
+    options: dict[str, Any] = {}
+    for path in files(paths):
+        if path == ours and path.is_symlink():
+            options |= read_generated(paths.current)
+        else:
+            options |= read(paths, path)
+    return options
+
+
 def signing_key(paths: Paths) -> Path:
     configured = merged_without_ours(paths).get("signing_key_path")
     return paths.on_host(str(configured or "/etc/matrix-synapse/homeserver.signing.key"))

@@ -22,9 +22,8 @@ from ..base.failures import problems_of
 from ..base.paths import Paths
 from ..base.redaction import redacted
 from ..base.resources import document
-from ..host import last_backup
+from ..host import last_backup, own_backup
 from ..host.facts import Synapse
-from ..host.links import SYNAPSE as OUR_LINK
 from ..host.requirements import FREE_TO_APPLY
 from ..synapse import conffile_edits, config_files, schema_numbers
 from . import candidate_code
@@ -65,7 +64,7 @@ def check(host: Host, synapse: Synapse, deb: Path) -> PreflightResult:
 
 def _examine(paths: Paths, candidate: Candidate) -> PreflightResult:
     unchecked: list[str] = []
-    options = _options(paths)
+    options = config_files.in_force(paths)
     findings: list[Finding] = []
     way_back = None
     origins, hints = _settings(paths)
@@ -112,18 +111,6 @@ def _examine(paths: Paths, candidate: Candidate) -> PreflightResult:
 def _redacted(finding: Finding, options: Mapping[str, Any]) -> Finding:
     what = redacted(finding.problem.what, options)
     return replace(finding, problem=replace(finding.problem, what=what))
-
-
-def _options(paths: Paths) -> dict[str, Any]:
-    """What Synapse reads today, merged as it merges."""
-    ours = paths.root / OUR_LINK
-    merged: dict[str, Any] = {}
-    for path in config_files.files(paths):
-        if path == ours and path.is_symlink():
-            merged |= config_files.read_generated(paths.current)
-        else:
-            merged |= config_files.read(paths, path)
-    return merged
 
 
 def _disk(paths: Paths, synapse: Synapse, version: str, size: int) -> Iterator[Finding]:
@@ -230,12 +217,15 @@ def _backup(
 ) -> tuple[list[Finding], list[str]]:
     """Findings, and what was not looked at."""
     try:
-        updates = read_settings(paths).updates
+        settings = read_settings(paths)
     except MatrixConfigError:
         return [], ["the age of the last backup: settings.yaml cannot be used"]
-    if updates.backup is None:
+    updates = settings.updates
+    if updates.backup is None and settings.backup is None:
         return [], [_BACKUP]
     problem = last_backup.problem(paths, updates)
+    if settings.backup is not None and (problem is not None or updates.backup is None):
+        problem = own_backup.age_problem(paths, settings)
     if problem is None:
         return [], []
     # A hole that is known is worse than an upgrade that may have to be repaired by hand.

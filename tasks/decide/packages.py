@@ -46,6 +46,10 @@ def wanted(settings: Settings, state: HostState) -> tuple[str, ...]:
         names.append("ufw")
     if settings.updates.unattended:
         names.append("unattended-upgrades")
+    if settings.backup is not None:
+        names.append("restic")
+        if settings.backup.to.kind == "sftp":
+            names.append("openssh-client")
     if not any(state.installed(clock) for clock in CLOCKS):
         names.append(TIMESYNCD)
     return tuple(names)

@@ -26,6 +26,8 @@ ELSEWHERE = {
     "make repo": "test_repository.py, by the command in the Makefile",
     "build/venv/bin/pyinfra my-server/local.py deploy.py": "test_deploy.py, on a host",
     "apt install postgresql ./altpeter-matrix-config_*_all.deb": "test_apt_install.py, by apt-get",
+    "altpeter-matrix backup now": "test_backup.py",
+    "altpeter-matrix restore": "test_backup.py",
     "altpeter-matrix user create alice --admin": "test_apt_install.py",
 }
 proved: set[str] = set()

@@ -66,7 +66,7 @@ def test_an_old_one_is_named_with_its_date_and_what_to_do(tmp_path: Path) -> Non
     date = time.strftime("%Y-%m-%d", time.gmtime(file.stat().st_mtime))
     found = said(tmp_path)
     assert found.startswith(f"{PLACE}: the newest backup is of {date}: older than the 2d of")
-    assert "docs/recovery.md" in found
+    assert "docs/backup.md" in found
     assert said(tmp_path, max_age_days=4) == ""
 
 

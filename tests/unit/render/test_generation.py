@@ -169,3 +169,11 @@ def test_without_an_installed_synapse_its_files_belong_to_root() -> None:
     assert rendered(synapse={})[SYNAPSE].group == "matrix-synapse"
     files = render(settings(), facts(synapse=None), LocalAdditions(), RenderSecrets())
     assert {file.group for file in files} == {None}
+
+
+def test_a_backup_changes_nothing_but_its_own_file() -> None:
+    """Its units wait for that file; what serves has nothing to do with it."""
+    without, with_one = rendered(), rendered(f"{DELEGATED}backup: {{to: /srv/backup}}\n")
+    assert without.keys() == with_one.keys() - {"backup/place"}
+    assert all(with_one[path] == file for path, file in without.items())
+    assert with_one["backup/place"].content == b"/srv/backup\n"

@@ -61,6 +61,14 @@ BASE: dict[str, Any] = {
     "certificates": {"directory": "https://acme.example.org/dir", "email": "a@example.org"},
     "firewall": {"allow": ["3478/udp"]},
     "updates": {"backup": "/var/backups/x", "backup_max_age": "2d"},
+    "backup": {
+        "to": "sftp:backup@nas.example.org:/srv/matrix",
+        "time": "03:30",
+        "bandwidth": "5M",
+        "password_file": "/etc/altpeter-matrix/secrets/backup_password",
+        "ssh_key_file": "/etc/altpeter-matrix/secrets/backup_ssh_key",
+        "s3_keys_file": "/etc/altpeter-matrix/secrets/backup_s3_keys",
+    },
     "administrator": {"username": "admin"},
     "synapse_repository": {
         "uri": "https://packages.example.org/debian",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from altpeter_matrix.base.resources import resource
-from altpeter_matrix.settings.formats import CHECKS
+from altpeter_matrix.settings.checks import CHECKS
 from altpeter_matrix.settings.model import Email, load_settings
 
 from ..samples import DELEGATED, WIKI, settings

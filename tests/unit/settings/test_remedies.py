@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from altpeter_matrix.base.errors import Problem, SettingsError
-from altpeter_matrix.settings.formats import CHECKS
+from altpeter_matrix.settings.checks import CHECKS
 from altpeter_matrix.settings.model import parse_settings_text
 from altpeter_matrix.settings.schema import schema
 
 # What a setting needs beside it to be valid.
 NEEDED = {
+    "backup": "to: /srv/backup",
     "email": "smtp_host: smtp.example.org, from: m@example.org",
     "well_known.support.contacts.0": "role: m.role.admin, matrix_id: '@a:example.org'",
 }

@@ -1,10 +1,10 @@
-"""Whether the server serves, asked as a client would: before a move and after it."""
+"""Whether the server serves, asked as a client would: before its database moves and after."""
 
-from ..apply.activation import Host
-from ..apply.prepared import settings_in_use
-from ..apply.services import NGINX, SYNAPSE
 from ..base.errors import HostError, Problem
 from ..host.links import Links
+from .activation import Host
+from .prepared import settings_in_use
+from .services import NGINX, SYNAPSE
 
 _PATIENCE = 30.0
 

@@ -1,0 +1,24 @@
+"""Which packages a host is to have."""
+
+import pytest
+
+from tasks.decide.packages import wanted
+
+from ...samples import settings
+from .hosts import bare
+
+SERVER = "server_name: example.org\n"
+
+
+@pytest.mark.parametrize(
+    ("backup", "needed"),
+    [
+        ("", set()),
+        ("backup: {to: /srv/backup}", {"restic"}),
+        ("backup: {to: 's3:https://s3.example.org/b'}", {"restic"}),
+        ("backup: {to: 'sftp:b@nas.example.org:/srv'}", {"restic", "openssh-client"}),
+    ],
+)
+def test_a_backup_brings_what_it_needs(backup: str, needed: set[str]) -> None:
+    without = set(wanted(settings(SERVER), bare()))
+    assert set(wanted(settings(SERVER + backup), bare())) - without == needed
