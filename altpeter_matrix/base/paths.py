@@ -82,6 +82,11 @@ class Paths:
         return self.state / "status.json"
 
     @property
+    def deployed(self) -> Path:
+        """What only the deploy needs, and makes."""
+        return self.state / "deploy"
+
+    @property
     def database_record(self) -> Path:
         """Which database holds this server."""
         return self.state / "database.json"

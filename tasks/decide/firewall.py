@@ -1,49 +1,13 @@
 """The firewall: everything is closed but what is named, and never the connection we came by."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
+from altpeter_matrix.host.ufw import Rule, parse_rule
 from altpeter_matrix.settings.model import Settings
 
 from ..observe.host_state import Firewall
 
 _COMMENT = "altpeter-matrix"
-_ANYWHERE = "0.0.0.0/0"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of ufw, as a tuple line of its user.rules (ufw-framework(8))."""
-
-    action: str
-    protocol: str
-    port: str
-    open_to_all: bool
-    comment: str
-
-    def opens(self, port: int, protocol: str) -> bool:
-        if self.action not in {"allow", "limit"} or self.protocol not in {protocol, "any"}:
-            return False
-        for part in self.port.split(","):
-            low, _, high = part.partition(":")
-            if part == "any" or int(low) <= port <= int(high or low):
-                return True
-        return False
-
-
-def parse_rule(line: str) -> Rule:
-    """`allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in comment=…`, application names before `in`."""
-    words = line.split()
-    comment = next((w.partition("=")[2] for w in words if w.startswith("comment=")), "")
-    action, protocol, port, destination, source_port, source = words[:6]
-    incoming = "in" in words[6:]
-    return Rule(
-        action=action.partition("_")[0],
-        protocol=protocol,
-        port=port,
-        open_to_all=(incoming and destination == source == _ANYWHERE and source_port == "any"),
-        comment=bytes.fromhex(comment).decode("utf-8", "replace") if comment else "",
-    )
 
 
 def wanted_ports(settings: Settings, ssh_ports: Collection[int]) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ perhaps killed, run believed it had done. What is printed where: *.observe.sh, b
 import base64
 import binascii
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from altpeter_matrix.host.requirements import os_release
+from altpeter_matrix.host.ufw import live_ports
 
 from ..base.packages import DEBIAN_SYNAPSE, UPSTREAM_SYNAPSE
 from .observed import (
@@ -128,12 +128,7 @@ def _says(name: str, *wanted: str) -> Callable[[Values], bool]:
 
 def _live_ports(values: Values) -> frozenset[str]:
     """What iptables accepts in the chain of ufw."""
-    live = re.findall(
-        r"^-A ufw-user-input -p (tcp|udp) .*--dport (\d+) .*-j (?:ACCEPT|ufw-user-limit)",
-        "\n".join(values),
-        re.MULTILINE,
-    )
-    return frozenset(f"{port}/{protocol}" for protocol, port in live)
+    return live_ports("\n".join(values))
 
 
 def _certificate_names(values: Values) -> frozenset[str]:

@@ -16,8 +16,8 @@ PREPARE = """
 echo "matrix-synapse-py3 matrix-synapse/server-name string example.org" | debconf-set-selections
 apt-get -q update
 apt-get -qy install --no-install-recommends certbot gpg nginx postgresql \
-    python3-click python3-jinja2 python3-jsonschema python3-psycopg2 python3-rich \
-    python3-yaml locales /synapse/{synapse}
+    python3-click python3-dnspython python3-jinja2 python3-jsonschema python3-psycopg2 \
+    python3-rich python3-yaml locales /synapse/{synapse}
 localedef -i de_DE -f UTF-8 de_DE.UTF-8
 apt-get clean
 """

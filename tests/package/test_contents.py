@@ -115,8 +115,8 @@ def test_it_depends_on_nothing_outside_debian_but_synapse(package: Path) -> None
     outside = {"matrix-synapse-py3"}
     assert set(names) - outside == {
         "any", "debconf", "debconf-2.0", "gpg", "matrix-synapse", "nginx", "openssl", "postgresql",
-        "postgresql-client", "python3", "python3-click", "python3-jinja2", "python3-jsonschema",
-        "python3-psycopg2", "python3-rich", "python3-yaml",
+        "postgresql-client", "python3", "python3-click", "python3-dnspython", "python3-jinja2",
+        "python3-jsonschema", "python3-psycopg2", "python3-rich", "python3-yaml",
     }  # fmt: skip
 
 

@@ -12,18 +12,25 @@ from ..check import Check
 from . import (
     backup,
     certificate,
+    clock,
     configuration,
     database,
     disk,
+    dns,
+    firewall,
     identity,
+    mail,
     next_start,
+    other_servers,
     own_programs,
     packages,
+    permissions,
     postgresql,
     reach,
     resources,
     services,
     serving,
+    software,
     supervision,
     timers,
     updates,
@@ -33,7 +40,8 @@ from . import (
 # In the order in which they are shown: what others depend on comes first, and is started first.
 SUBJECTS: tuple[ModuleType, ...] = (
     configuration, supervision, postgresql, services, disk, resources, serving, reach, identity,
-    next_start, certificate, database, packages, timers, updates, upgrades, own_programs, backup,
+    next_start, certificate, dns, firewall, permissions, other_servers, database,
+    packages, timers, updates, software, upgrades, clock, mail, own_programs, backup,
 )  # fmt: skip
 
 CHECKS: tuple[Check, ...] = tuple(check for subject in SUBJECTS for check in subject.CHECKS)

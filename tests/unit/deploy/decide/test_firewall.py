@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from altpeter_matrix.host.ufw import parse_rule
 from altpeter_matrix.settings.model import load_settings
 from tasks.decide import firewall
 from tasks.observe.host_state import Firewall
@@ -95,7 +96,7 @@ def test_a_web_port_open_to_one_network_only_is_not_open() -> None:
     ],
 )
 def test_forms_of_rules(line: str, opens: bool) -> None:
-    parsed = firewall.parse_rule(line)
+    parsed = parse_rule(line)
     assert (parsed.opens(443, "tcp") and parsed.open_to_all) is opens
 
 
