@@ -19,7 +19,7 @@ Watch = Callable[[], None]  # raises what ends the work
 
 _PART = 1024**2
 _LOOK_EVERY = 1.0
-_PATIENCE = 30.0  # for a program that was asked to end
+_PATIENCE = 10.0  # for a program that was asked to end; restic may still wait for its input
 _MOST_SAID = 64 * 1024
 
 

@@ -118,7 +118,12 @@ class Restic:
 
     def failure(self, result: Result) -> HostError:
         """What to raise for a run of restic that failed."""
-        where, said = str(self.access.place), result.output
+        where, said = str(self.access.place), _said(result.output)
+        if result.returncode == _NO_REPOSITORY or _SAID_NO_REPOSITORY in said:
+            what = "holds no repository"
+            return HostError(
+                Problem(where, what, "mount what should be there, or `altpeter-matrix backup now`")
+            )
         if result.returncode == _WRONG_PASSWORD or _SAID_WRONG_PASSWORD in said:
             return HostError(
                 Problem(
@@ -136,3 +141,12 @@ class Restic:
         return HostError(
             Problem(where, f"{what} {last_lines(said)}", "remove the cause, then try again")
         )
+
+
+def _said(output: str) -> str:
+    """What restic said; of a command that answers in JSON, its errors are JSON from 0.17 on."""
+    try:
+        last = json.loads(output.strip().splitlines()[-1])
+        return str(last["message"])
+    except (ValueError, IndexError, KeyError, TypeError):
+        return output
