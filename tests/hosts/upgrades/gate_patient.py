@@ -13,7 +13,7 @@ import pytest
 from tests.hosts.deployments import Deployment
 from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host, Lab
-from tests.hosts.probes import login, request, wait_until_serving
+from tests.hosts.probes import UpgradeHistory, login, request, wait_until_serving
 
 from . import candidates
 from .candidates import UPSTREAM, Candidate
@@ -34,6 +34,9 @@ class Patient:
     lab: Lab
     token: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self._history = UpgradeHistory(self.host)
 
     @property
     def host(self) -> Host:
@@ -58,10 +61,7 @@ class Patient:
         return self.host.run("dpkg-query", "-W", "-f", "${Version}", UPSTREAM).stdout
 
     def history(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(
-            self.host.run("altpeter-matrix", "upgrades", "--json").stdout
-        )
-        return found
+        return self._history.read()
 
     def until(self, true: Callable[[], bool], within: float) -> None:
         end = time.monotonic() + within
