@@ -118,7 +118,9 @@ class Restic:
 
     def failure(self, result: Result) -> HostError:
         """What to raise for a run of restic that failed."""
-        where, said = str(self.access.place), _said(result.output)
+        where, said = str(self.access.place), result.output
+        # How far it came is in the other stream.
+        told = _said(result.stderr if result.stderr.strip() else result.stdout)
         if result.returncode == _NO_REPOSITORY or _SAID_NO_REPOSITORY in said:
             what = "holds no repository"
             return HostError(
@@ -135,11 +137,11 @@ class Restic:
             what = "is in use by another restic"
             return HostError(Problem(where, what, "wait for it, or look at `restic list locks`"))
         if any(words in said for words in _SAID_REFUSED):
-            what = f"does not let us in ({last_lines(said, 2)})"
+            what = f"does not let us in ({last_lines(told, 2)})"
             return HostError(Problem(where, what, self.access.key_remedy()))
         what = f"restic {result.argv[1]} failed with status {result.returncode}:"
         return HostError(
-            Problem(where, f"{what} {last_lines(said)}", "remove the cause, then try again")
+            Problem(where, f"{what} {last_lines(told)}", "remove the cause, then try again")
         )
 
 
