@@ -18,7 +18,8 @@ from tests.hosts.lab.images import cached
 
 COMMIT = "754ed443d46ff78a4cfdfcf57d706c4ee58cee51"
 VERSION = "0.1.0-1"
-# There is a newer one in the lab's repository.
+PACKAGE, UPSTREAM = "altpeter-matrix-config", "matrix-synapse-py3"
+# There is a newer one in the lab's repository, once that has been deployed.
 OLDER_SYNAPSE = "1.157.2"
 
 
@@ -86,13 +87,15 @@ def deploy(fleet: Fleet, debian: str) -> Deployment:
     if host is None:
         host = fleet.lab.host(name, debian=debian, dns=(server_name,))
         inventory = write_inventory(fleet.lab.state / "inventories" / name, {host: settings})
-        run_pyinfra(inventory, "-y", top=checkout())
-        installed = host.run("dpkg-query", "-W", "-f", "${Version}", "altpeter-matrix-config")
-        assert installed.stdout == VERSION
-        host.sh(
-            "DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades"
-            f" install 'matrix-synapse-py3={OLDER_SYNAPSE}*' </dev/null 2>&1"
-        )
+        services = fleet.lab.services
+        services.publish_synapse(OLDER_SYNAPSE, debian=debian)
+        try:
+            run_pyinfra(inventory, "-y", top=checkout())
+        finally:
+            services.publish_synapse(debian=debian)
+        host.run("apt-get", "-q", "update")
+        shown = host.run("dpkg-query", "-W", "-f", "${Version} ", PACKAGE, UPSTREAM).stdout.split()
+        assert shown[0] == VERSION and shown[1].startswith(OLDER_SYNAPSE), shown
         fleet.freeze(host)
     else:
         host.stop()
