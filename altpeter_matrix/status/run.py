@@ -18,7 +18,7 @@ from .found import Found, found
 from .view import View
 
 # Of all checks together, whatever they wait for: somebody looks at the screen.
-TOTAL = 8.5
+TOTAL = 8.0
 DAILY_TOTAL = 120.0
 # More at a time would only get into each other's way, also where twenty people ask at once.
 _AT_ONCE = 16

@@ -94,7 +94,7 @@ def locale(view: View) -> Iterator[Found]:
     if name is None or view.shared(looks.cluster) is None:
         return
     seen = view.shared(facts)
-    if (seen.encoding, seen.collate, seen.ctype) != ("UTF8", "C", "C"):
+    if seen.has_database and (seen.encoding, seen.collate, seen.ctype) != ("UTF8", "C", "C"):
         how = f"encoding {seen.encoding}, collation {seen.collate}, ctype {seen.ctype}"
         yield found("synapse-database-locale", database=name, how=how)
 
@@ -158,8 +158,8 @@ def schema(view: View) -> Iterator[Found]:
     for table in seen.bloated:
         if _NAME.fullmatch(table):
             yield found("table-bloated", table=table, database=database, role=SYNAPSE_USER)
-    synapse = view.shared(looks.synapse)
-    if seen.background_updates and synapse is not None:
+    synapse = view.shared(looks.synapse) if seen.background_updates else None
+    if synapse is not None:
         installed = view.paths.package_lists / f"{synapse.package}.list"
         if time.time() - installed.stat().st_mtime > _UNFINISHED_AFTER:
             names = ", ".join(one for one in seen.background_updates if _NAME.fullmatch(one))
@@ -181,7 +181,7 @@ _NO_ROLE = (
 CHECKS = (
     Check("PostgreSQL runs", there, _DEAD, unless=("systemd-missing",)),
     Check(
-        "PostgreSQL answers", answers, ("postgresql-does-not-answer",), seconds=8.0, unless=_DEAD
+        "PostgreSQL answers", answers, ("postgresql-does-not-answer",), unless=_DEAD
     ),
     Check(
         "connections to PostgreSQL", connections, ("postgresql-connections-used-up",),
@@ -191,7 +191,6 @@ CHECKS = (
         "Synapse's role",
         role,
         (*_NO_ROLE, "synapse-role-too-mighty", "synapse-database-of-another"),
-        seconds=8.0,
         unless=(*_SILENT, "postgresql-connections-used-up"),
     ),
     Check(

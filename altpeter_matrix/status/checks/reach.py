@@ -99,7 +99,7 @@ CHECKS = (
         "answers at the public addresses",
         outside,
         ("not-served-outside", "ipv6-not-served"),
-        seconds=8.0,
+        seconds=6.0,
         unless=(
             "settings-refused", "nginx-stopped", "nginx-down", "synapse-stopped", "synapse-down",
             "no-answer",

@@ -21,7 +21,7 @@ CHECKS = (
         "answers through nginx",
         answers,
         ("no-answer",),
-        seconds=8.0,
+        seconds=6.0,
         unless=("settings-refused",),
         live=False,
     ),

@@ -35,6 +35,7 @@ MADE: Mapping[str, Made] = {
     "synapse-file-unusable": Made(
         "mkfifo /etc/matrix-synapse/conf.d/pipe.yaml",
         cure="rm /etc/matrix-synapse/conf.d/pipe.yaml",
+        beside=("change-pending",),
     ),
 }
 NOT_MADE: Mapping[str, str] = {

@@ -6,7 +6,6 @@ from . import Made
 
 # Over the place that only notes what somebody wrote by hand, so that nothing that serves is hurt.
 _PLACE = "/etc/altpeter-matrix"
-_BOUND = f"mount --bind {_PLACE} {_PLACE}; mount -o remount,bind,ro {_PLACE}"
 
 
 def _small(options: str) -> str:
@@ -22,7 +21,9 @@ _UMOUNT = f"umount {_PLACE}"
 # The files in it are others.
 _BESIDE = ("change-pending",)
 MADE: Mapping[str, Made] = {
-    "disk-read-only": Made(_BOUND, cure=f"umount {_PLACE}"),
+    "disk-read-only": Made(
+        f"{_small('size=900M')}; mount -o remount,ro {_PLACE}", cure=_UMOUNT, beside=_BESIDE
+    ),
     "disk-full": Made(_small("size=8M"), cure=_UMOUNT, beside=_BESIDE),
     "inodes-used-up": Made(_small("size=900M,nr_inodes=150"), cure=_UMOUNT, beside=_BESIDE),
 }

@@ -52,7 +52,7 @@ MADE: Mapping[str, Made] = {
     "postgresql-connections-used-up": Made(
         "systemd-run -q --unit=hog --uid=postgres python3 -c 'import psycopg2, time;"
         ' c = [psycopg2.connect("dbname=postgres") for _ in range(84)]; time.sleep(300)\';'
-        " sleep 3",
+        " sleep 5",
         cure="systemctl stop hog; sleep 1",
     ),
     "synapse-role-missing": Made(

@@ -74,17 +74,18 @@ def test_memory_as_the_kernel_tells_it() -> None:
 
 
 def test_a_process_with_as_many_files_as_it_may_have() -> None:
-    process = subprocess.Popen(["sleep", "60"])
-    try:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        # Once it answers, it has loaded its libraries.
+        process.stdin.write(b"x\n")
+        process.stdin.flush()
+        process.stdout.readline()
         place = Path(f"/proc/{process.pid}")
         assert not resources.uses_up_its_files(place)
         files = len(list((place / "fd").iterdir()))
         subprocess.run(["prlimit", "--pid", str(process.pid), f"--nofile={files}"], check=True)
         assert resources.uses_up_its_files(place)
-    finally:
-        process.kill()
-        process.wait()
-    assert not resources.uses_up_its_files(Path(f"/proc/{process.pid}"))
+    assert not resources.uses_up_its_files(place)
 
 
 def test_synapse_is_not_asked_again_about_what_it_began_with(serving: FakeHost) -> None:
