@@ -198,6 +198,20 @@ class Handmade:
         )
 
 
+def agreeing(lab: Lab, server_name: str = SERVER_NAME, alias: str = ALIAS) -> dict[str, Any]:
+    """Settings that say of such a server what is so."""
+    return {
+        "server_name": server_name,
+        "aliases": [alias],
+        "well_known": {"identity_server": "https://vector.im"},
+        "certificates": {"directory": lab.services.acme_directory},
+        "synapse_repository": {
+            "uri": lab.services.synapse_repository,
+            "key_fingerprint": lab.services.synapse_repository_fingerprint,
+        },
+    }
+
+
 def set_up(lab: Lab, name: str, debian: str) -> Handmade:
     """Everything that the page says, in its order; `certbot` talks to the lab's ACME server."""
     host = lab.host(name, debian=debian, dns=(SERVER_NAME, ALIAS))

@@ -15,7 +15,7 @@ import pytest
 from tests.clients.encrypted_chat import Chat, join_by_invitation, say_and_hear
 from tests.hosts.deployments import operations_changed, run_pyinfra, write_inventory
 from tests.hosts.effective_options import CARRIED, announced, options_of, unannounced
-from tests.hosts.handmade import ALIAS, SERVER_NAME, Handmade
+from tests.hosts.handmade import ALIAS, Handmade, agreeing
 from tests.hosts.lab import Lab
 from tests.hosts.probes import difference, state_of
 from tests.hosts.test_adoption import clone, wiki  # noqa: F401 - fixtures
@@ -25,20 +25,6 @@ pytestmark = pytest.mark.upgrades
 Cloning = Callable[[str], Handmade]
 SITE = "/etc/nginx/sites-available/matrix"
 SHOP = "location /shop { proxy_pass http://127.0.0.1:3000; }"
-
-
-def agreeing(lab: Lab) -> dict[str, Any]:
-    """Settings that say of the wiki page's server what is so."""
-    return {
-        "server_name": SERVER_NAME,
-        "aliases": [ALIAS],
-        "well_known": {"identity_server": "https://vector.im"},
-        "certificates": {"directory": lab.services.acme_directory},
-        "synapse_repository": {
-            "uri": lab.services.synapse_repository,
-            "key_fingerprint": lab.services.synapse_repository_fingerprint,
-        },
-    }
 
 
 class Deploying:

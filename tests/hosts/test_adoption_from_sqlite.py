@@ -10,11 +10,11 @@ from tests.hosts.adoptions import is_logged_in
 from tests.hosts.attacks import as_synapse
 from tests.hosts.deployments import operations_changed
 from tests.hosts.effective_options import CONF_D, options_of, unannounced
-from tests.hosts.handmade import HOMESERVER, PROMPT, SERVER_NAME, Handmade
+from tests.hosts.handmade import HOMESERVER, PROMPT, SERVER_NAME, Handmade, agreeing
 from tests.hosts.lab import Host, Lab
 from tests.hosts.probes import difference, state_of
 from tests.hosts.test_adoption import SYNAPSE, Cloning, clone, wiki  # noqa: F401 - fixtures
-from tests.hosts.test_adoption_by_deploy import Deploying, adopted_while_people_talk, agreeing
+from tests.hosts.test_adoption_by_deploy import Deploying, adopted_while_people_talk
 
 pytestmark = pytest.mark.upgrades
 
