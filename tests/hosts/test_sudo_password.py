@@ -133,16 +133,23 @@ def seen(lab: Lab, french: French) -> dict[str, str]:
     }
 
 
+# A whole deploy sends the password as a dry run does, only more often: one release for all.
+deployed = pytest.mark.parametrize(
+    "french", [pytest.param("12", marks=pytest.mark.upgrades), "13"], indirect=True
+)
+
+
+@deployed
 def test_the_password_is_seen_nowhere(seen: dict[str, str]) -> None:
     assert [where for where, text in seen.items() if SEEN_AS in text] == []
 
 
+@deployed
 @pytest.mark.usefixtures("seen")
 def test_the_second_run_changes_nothing(french: French) -> None:
     assert operations_changed(run_pyinfra(french.inventory(), "-y", "--json")) == []
 
 
-@pytest.mark.usefixtures("seen")
 @pytest.mark.parametrize("options", [(), ("--same-sudo-password",)], ids=["asked", "flag"])
 def test_the_password_can_be_typed(french: French, options: tuple[str, ...]) -> None:
     command, *argv = pyinfra_argv(french.inventory(None), "--dry", *options)
