@@ -81,6 +81,7 @@ def deploy(fleet: Fleet, debian: str) -> Deployment:
         "rc_message": often,
         "rc_login": {"address": often, "account": often},
         "rc_room_creation": often,
+        "bcrypt_rounds": 10,  # as in test_no_request_lost
     }
     settings = lab_settings(fleet.lab, server_name, synapse=unlimited)
     host = fleet.made_before(name)
