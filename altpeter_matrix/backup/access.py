@@ -42,7 +42,12 @@ class Access:
 
     @property
     def secret_files(self) -> tuple[Path, ...]:
-        return self.password_file, self.ssh_key_file, self.s3_keys_file
+        """All that opens it. ssh takes a key for the one that its public half says."""
+        return self.password_file, self.ssh_key_file, self._public_key, self.s3_keys_file
+
+    @property
+    def _public_key(self) -> Path:
+        return self.ssh_key_file.with_name(f"{self.ssh_key_file.name}.pub")
 
     def options(self, paths: Paths) -> Iterator[str]:
         """For restic's command line: nothing here is secret."""
@@ -116,11 +121,14 @@ class Access:
             return
         if self.ssh_key_file.exists():
             _keep_private(self.ssh_key_file)
+            if self._public_key.exists():
+                _keep_private(self._public_key)
             return
         run(
             "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "altpeter-matrix backup",
             "-f", self.ssh_key_file,
         )  # fmt: skip
+        _keep_private(self._public_key)
         raise HostError(
             Problem(
                 str(self.ssh_key_file), "was made, and the other machine does not know it yet",
@@ -131,7 +139,7 @@ class Access:
     def key_remedy(self) -> str:
         """Where its public half has to go."""
         try:
-            public = self.ssh_key_file.with_name(f"{self.ssh_key_file.name}.pub").read_text("utf-8")
+            public = self._public_key.read_text("utf-8")
         except OSError:
             public = "its public half"
         return (

@@ -159,7 +159,9 @@ class Making:
             )  # fmt: skip
         self.restic.unlock()
         if number != known:
-            record = record.but(place=place, repository=number, succeeded=0, backup="")
+            # Where a restore has noted the place alone, the rest of the record is about it, too.
+            other = {"succeeded": 0, "backup": ""} if known or record.place != place else {}
+            record = record.but(place=place, repository=number, **other)
         return record
 
     def _strangers(

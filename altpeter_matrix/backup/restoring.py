@@ -265,8 +265,12 @@ class Restoring:
         backup = read_settings(self.paths).backup
         if self.restic is None or backup is None or backup.to != self.restic.access.place:
             return
+        try:
+            number = self.restic.repository() or ""
+        except HostError:
+            number = ""  # the server is back all the same; the next backup says what is wrong
         record = backup_record.read(self.paths).but(
-            place=str(backup.to), repository=self.restic.repository() or "", backup=restore.backup,
+            place=str(backup.to), repository=number, backup=restore.backup,
             succeeded=catalogue.seconds(restore.backup), taken_over=time.time(), problem=(),
         )  # fmt: skip
         backup_record.write(self.paths, record)

@@ -12,6 +12,7 @@ from altpeter_matrix.settings.backup_place import parse_place
 
 from .fake_restore import described
 
+PUBLIC = "etc/altpeter-matrix/secrets/backup_ssh_key.pub"
 PASSWORD = "etc/altpeter-matrix/secrets/backup_password"
 SECRET = "etc/altpeter-matrix/secrets/macaroon_secret_key"
 HOMESERVER = "etc/matrix-synapse/homeserver.yaml"
@@ -33,18 +34,24 @@ def files(tmp_path: Path) -> RestoredFiles:
     write(tmp_path, {
         "etc/passwd": f"matrix-synapse:x:{uid}:{gid}::/:\n",
         "etc/group": f"matrix-synapse:x:{gid}:\n",
-        PASSWORD: "of the repository that was just opened", SECRET: "here", HOMESERVER: "here",
+        PASSWORD: "of the repository that was just opened", PUBLIC: "new", SECRET: "here",
+        HOMESERVER: "here",
         "etc/altpeter-matrix/synapse.d/here.yaml": "", "etc/matrix-synapse/conf.d/here.yaml": "",
         "etc/matrix-synapse/notes": "not read by Synapse",
     })  # fmt: skip
     (tmp_path / LINK).symlink_to(OURS)
     paths.restore.mkdir(parents=True)
     access = Access(
-        parse_place("/srv/backup"), Path(f"/{PASSWORD}"), Path("/ssh"), 22, Path("/s3"), None
+        parse_place("/srv/backup"),
+        Path(f"/{PASSWORD}"),
+        Path(f"/{PUBLIC}").with_suffix(""),
+        22,
+        Path("/s3"),
+        None,
     )
     found = RestoredFiles(paths, described(), access)
     write(found.staged, {
-        PASSWORD: "older", SECRET: "backup", HOMESERVER: "backup",
+        PASSWORD: "older", PUBLIC: "older", SECRET: "backup", HOMESERVER: "backup",
         "etc/matrix-synapse/log.yaml": "backup", "etc/matrix-synapse/key": "backup",
         "etc/altpeter-matrix/nginx.d/backup.conf": "",
     })  # fmt: skip
@@ -82,6 +89,7 @@ def test_some_stay(files: RestoredFiles) -> None:
     files.install()
     found = state(files.paths.root)
     assert found[PASSWORD] == "of the repository that was just opened"
+    assert found[PUBLIC] == "new", "ssh would take the private key for another one"
     assert found[HOMESERVER] == "here", "dpkg would ask about an old text"
     assert found["etc/matrix-synapse/log.yaml"] == "backup", "there was none"
     assert found[LINK] == OURS
