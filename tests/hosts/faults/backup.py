@@ -19,4 +19,9 @@ MADE: Mapping[str, Made] = {
         cure=f"cp /root/kept-for-backup {_SETTINGS}; altpeter-matrix apply",
     ),
 }
-NOT_MADE: Mapping[str, str] = {}
+NOT_MADE: Mapping[str, str] = {
+    "backup-failed": "hosts/test_backup.py",
+    "backup-drill-failed": "hosts/test_backup.py: a backup that cannot be restored",
+    "restore-unfinished": "hosts/test_backup.py: a restore that can still be undone",
+    "restore-interrupted": "hosts/test_restore.py: a restore that was killed",
+}
