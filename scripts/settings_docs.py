@@ -46,6 +46,7 @@ FORMATS = {
     "email-address": "e-mail address",
     "fingerprint": "fingerprint of 40 digits and letters",
     "host": "host name or IP address",
+    "hours": "hours of a day, as `22:00-07:00`",
     "http-url": "http or https address",
     "https-url": "https address",
     "line": "text of one line",

@@ -15,7 +15,7 @@ from ..apply import candidate, preflight
 from ..apply.activation import Host
 from ..apply.generations import Store
 from ..apply.prepared import render_host
-from ..apply.services import FOLLOWER, GATE, HOLD, NGINX, SYNAPSE, UNITS
+from ..apply.services import FOLLOWER, GATE, HOLD, NGINX, SYNAPSE, UNITS, WATCH
 from ..apply.transaction import apply
 from ..apply.up_to_date import Report
 from ..apt import pins
@@ -41,7 +41,7 @@ from .survey import ADDITION, Survey, survey
 from .swap import keep_options, swap, swap_back
 
 # What watches, and what holds requests back for, a server with generations.
-_OF_GENERATIONS = (GATE.replace(".service", ".timer"), GATE, HOLD, FOLLOWER)
+_OF_GENERATIONS = (GATE.replace(".service", ".timer"), GATE, HOLD, FOLLOWER, WATCH)
 
 
 def adopt(host: Host, *, say: from_sqlite.Say = lambda _: None) -> tuple[Report, Path]:

@@ -106,6 +106,7 @@ def render_host(
     facts = host_facts.read_facts(paths, accounts, settings)
     synapse = require_synapse(facts)
     local = LocalAdditions(additions.read_nginx(paths), {**additions.read_synapse(paths), **more})
+    secrets_store.webhook_token(paths, settings)  # missing, it is refused before it is needed
     secrets = RenderSecrets(secrets_store.smtp_password(paths, settings))
     findings = lint(settings, facts, local, secrets, config_files.texts_of_others(paths))
     errors = [finding.problem for finding in findings if finding.severity == "error"]

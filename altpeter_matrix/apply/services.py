@@ -27,11 +27,14 @@ HOLD = "altpeter-matrix-hold.socket"
 HOLD_SERVICE = "altpeter-matrix-hold.service"
 # Follows changes of nginx.conf (nginx/main_file.py).
 FOLLOWER = "altpeter-matrix-nginx-main.path"
-# What starts by itself: the check of a newer Synapse, that, and the daily sample (usage/).
+# Has this server looked at each few minutes.
+WATCH = "altpeter-matrix-watch.timer"
+# What starts by itself: the check of a newer Synapse, the daily sample (usage/), and these.
 GUARDS = (
     "altpeter-matrix-upgrade-check.timer",
     "altpeter-matrix-upgrade-check.path",
     "altpeter-matrix-usage.timer",
+    WATCH,
     FOLLOWER,
     "altpeter-matrix-backup.timer",
     "altpeter-matrix-drill.timer",

@@ -11,6 +11,7 @@ from .services import GATE
 # minutes more for the end itself. The health gate goes on where it was.
 _ENDS_WITHIN: Mapping[str, float] = {
     "altpeter-matrix-upgrade-check.service": 20 * 60 + 120,
+    "altpeter-matrix-watch.service": 10 * 60 + 120,
     "altpeter-matrix-nginx-main.service": 90 + 120,
     "altpeter-matrix-usage.service": 2 * 3600 + 120,
     "altpeter-matrix-hold.service": 2 * 3600 + 120,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..base import disk, notify
+from ..base import disk, journal
 from ..base.commands import last_lines, run
 from ..base.errors import HostError, Problem
 from ..base.failures import problems_of
@@ -53,7 +53,7 @@ _FILE: StateFile[tuple[Problem, ...]] = StateFile(_parse, missing=(), mode=0o644
 
 
 def renew_daily(paths: Paths, repository: SynapseRepository) -> None:
-    """Once a day, whoever asks; a problem is told when it is a new one."""
+    """Once a day, whoever asks; `status` tells a problem."""
     try:
         age = time.time() - paths.key_renewal.stat().st_mtime
         if 0 <= age < _EACH:
@@ -63,8 +63,7 @@ def renew_daily(paths: Paths, repository: SynapseRepository) -> None:
     before = last_problems(paths)
     for problem in renew(paths, repository).problems:
         if problem not in before:
-            notify.journal(str(problem), error=True)
-            notify.mail("the key of Synapse's repository", f"{problem}\n")
+            journal.write(str(problem), error=True)
 
 
 def renew(paths: Paths, repository: SynapseRepository) -> Renewal:
@@ -80,7 +79,7 @@ def renew(paths: Paths, repository: SynapseRepository) -> Renewal:
     disk.ensure_directory(paths.state, 0o755)
     _FILE.write(paths.key_renewal, {"problems": [vars(one) for one in found.problems]})
     if found.renewed:
-        notify.journal(f"{keyring} was renewed: the key has signed for what is new", error=False)
+        journal.write(f"{keyring} was renewed: the key has signed for what is new", error=False)
     return found
 
 

@@ -6,24 +6,18 @@ run that is killed between the two leaves a version that is not pinned yet, neve
 pinned without a reason.
 """
 
-import re
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..base import disk, notify
+from ..base import disk, journal
 from ..base.errors import Problem
-from ..base.locks import HELD_BACK, TELLING, locked
+from ..base.locks import HELD_BACK, locked
 from ..base.paths import Paths
 from ..base.state_file import StateFile, known_fields
 from ..base.timestamps import now
-from . import login_message
 
-_NUMBER = re.compile(r"\d+")
-# A security update is told of each day, at the check that the timer starts.
-_SHOUT_AGAIN = 20 * 3600.0
-# Who has the lock writes some files, or sends a mail.
+# Who has the lock writes some files.
 _PATIENCE = 60.0
 
 
@@ -42,22 +36,22 @@ class HeldBack:
     since: str
     security: bool = False
     retried: bool = False
-    told: float = 0  # seconds since 1970: the last mail, or when there was no way to send one
 
     def __str__(self) -> str:
         kind = "the SECURITY update" if self.security else "the update"
-        return f"{kind} of {self.package} to {self.version} is held back: {self.reason.what}"
+        said = f"{kind} of {self.package} to {self.version} is held back"
+        place = "" if self.reason.where == self.where else f"{self.reason.where}: "
+        return f"{said}: {place}{self.reason.what}"
 
     @property
-    def due(self) -> bool:
-        """Whether the administrator is to be told, for the first time or again."""
-        # A clock that was set back must not silence it.
-        return not self.told or (self.security and abs(time.time() - self.told) > _SHOUT_AGAIN)
+    def where(self) -> str:
+        """Of each version another one: it is a fault of its own."""
+        return f"{self.package} {self.version}"
 
     @property
     def problem(self) -> Problem:
         """As `status` shows it."""
-        return Problem(self.reason.where, str(self), self.reason.remedy)
+        return Problem(self.where, str(self), self.reason.remedy)
 
 
 def held(paths: Paths) -> tuple[HeldBack, ...]:
@@ -74,8 +68,7 @@ def hold_back(
     *,
     retried: bool = False,
 ) -> HeldBack:
-    """Keep exactly this version away from apt, and tell the administrator why: once, or each day
-    for a security update.
+    """Keep exactly this version away from apt; why is a finding of `status`.
 
     retried: the check of candidates may release it. Raises OSError when the disk refuses.
     """
@@ -84,13 +77,11 @@ def hold_back(
         same = next(
             (one for one in before if (one.package, one.version) == (package, version)), None
         )
-        entry = HeldBack(
-            package, version, reason, same.since if same else now(), security, retried,
-            told=same.told if same is not None and _alike(same.reason, reason) else 0,
-        )  # fmt: skip
+        since = same.since if same else now()
+        entry = HeldBack(package, version, reason, since, security, retried)
         _write(paths, (*(one for one in before if one is not same), entry))
-    if entry.due:
-        _tell(paths, entry)
+    if same is None or same.reason != reason:
+        journal.write(str(entry.problem), error=True)
     return entry
 
 
@@ -104,17 +95,14 @@ def release(paths: Paths, package: str, version: str | None = None) -> tuple[Hel
         if gone:
             _write(paths, [one for one in before if one not in gone])
     for one in gone:
-        notify.journal(f"{one.package} {one.version} is not held back any more", error=False)
+        journal.write(f"{one.package} {one.version} is not held back any more", error=False)
     return gone
 
 
 def complete(paths: Paths) -> None:
-    """Make the pin and the login message what the record says, after a run that was killed."""
+    """Make the pin what the record says, after a run that was killed."""
     with locked(paths, HELD_BACK, _PATIENCE):
         _show(paths, held(paths))
-    for one in held(paths):
-        if one.due:
-            _tell(paths, one)
 
 
 def pin(entries: Iterable[HeldBack]) -> str:
@@ -141,7 +129,6 @@ def _write(paths: Paths, entries: Iterable[HeldBack]) -> None:
 
 
 def _show(paths: Paths, entries: Iterable[HeldBack]) -> None:
-    entries = tuple(entries)
     wanted = pin(entries)
     try:
         present = paths.held_back_pin.read_text(encoding="utf-8")
@@ -153,45 +140,6 @@ def _show(paths: Paths, entries: Iterable[HeldBack]) -> None:
             disk.replace(paths.held_back_pin, wanted.encode(), 0o644)
         else:
             paths.held_back_pin.unlink(missing_ok=True)
-    login_message.show(paths, [one.problem for one in entries])
-
-
-def _tell(paths: Paths, entry: HeldBack) -> None:
-    """Unless another program has done it meanwhile, or it is not held back any more."""
-    with locked(paths, TELLING, _PATIENCE):
-        if any(_same(one, entry) and one.due for one in held(paths)):
-            _tell_alone(paths, entry)
-
-
-def _tell_alone(paths: Paths, entry: HeldBack) -> None:
-    notify.journal(str(entry.problem), error=True)
-    kind = "SECURITY update" if entry.security else "update"
-    text = (
-        f"{entry}.\n\nWhere:      {entry.reason.where}\nWhat to do: {entry.reason.remedy}\n\n"
-        "The version that is installed goes on serving, and every other package is upgraded.\n"
-    )
-    if entry.retried:
-        text += (
-            "The update is tried again by itself: each day, and after each `altpeter-matrix apply`"
-            " or\n`apt update`. `altpeter-matrix upgrade check` tries it now.\n"
-        )
-    if not notify.mail(f"{kind} of {entry.package} to {entry.version} is held back", text):
-        return  # the next run tries again
-    with locked(paths, HELD_BACK, _PATIENCE):
-        _write(paths, [_told(one) if _same(one, entry) else one for one in held(paths)])
-
-
-def _same(one: HeldBack, other: HeldBack) -> bool:
-    return (one.package, one.version, one.reason) == (other.package, other.version, other.reason)
-
-
-def _alike(one: Problem, other: Problem) -> bool:
-    """The same but for numbers: what is left of a disk is another one each time."""
-    return _NUMBER.sub("", str(one)) == _NUMBER.sub("", str(other))
-
-
-def _told(entry: HeldBack) -> HeldBack:
-    return HeldBack(**{**vars(entry), "told": time.time()})
 
 
 def _parse(raw: dict[str, Any]) -> tuple[HeldBack, ...]:

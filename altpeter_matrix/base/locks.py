@@ -21,21 +21,22 @@ from .paths import Paths
 APPLY = "apply"
 # One check of a newer Synapse at a time: apt waits for the one that its own update has started.
 UPGRADE_CHECK = "upgrade-check"
-# Two writers, the check and the health gate, must not lose each other's entries; nor tell the same.
-HELD_BACK, TELLING = "held-back", "held-back-telling"
+# Two writers, the check and the health gate, must not lose each other's entries.
+HELD_BACK = "held-back"
 # One backup, drill or restore at a time.
 BACKUP = "backup"
+# One look at the server at a time that tells what it finds.
+WATCH = "watch"
 
 # After so many seconds `status` takes the holder for stuck. Synapse may migrate its database while
 # it is restarted, which can take an hour.
 # The first backup of a large server may take days.
 _STUCK_AFTER = {
-    APPLY: 3600.0, UPGRADE_CHECK: 1500.0, HELD_BACK: 300.0, TELLING: 300.0, BACKUP: 3 * 86400.0,
+    APPLY: 3600.0, UPGRADE_CHECK: 1500.0, HELD_BACK: 300.0, BACKUP: 3 * 86400.0, WATCH: 1200.0,
 }  # fmt: skip
 # Where programs of 0.1 locked. One that was started before this version came may still be at work.
 _BEFORE = {
     APPLY: "lock", UPGRADE_CHECK: "upgrade-check.lock", HELD_BACK: "held-back.lock",
-    TELLING: "held-back-telling.lock",
 }  # fmt: skip
 _LOOK_EVERY = 0.1
 
@@ -87,6 +88,18 @@ def locked(paths: Paths, name: str, wait: float) -> Iterator[None]:
         os.close(descriptor)
         if former is not None:
             os.close(former)
+
+
+def held(paths: Paths, name: str) -> bool:
+    """Whether somebody has a lock just now. It can be opened by root only, as it was made."""
+    try:
+        descriptor = os.open(paths.locks / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return _is_held(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def stuck(paths: Paths) -> Iterator[Problem]:

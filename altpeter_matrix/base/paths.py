@@ -159,6 +159,11 @@ class Paths:
         return self.state / "login-message"
 
     @property
+    def notify_record(self) -> Path:
+        """Which faults were found and told, and what has to be told yet."""
+        return self.state / "notify.json"
+
+    @property
     def held_back_pin(self) -> Path:
         return self.root / "etc/apt/preferences.d/altpeter-matrix-held-back.pref"
 

@@ -18,6 +18,7 @@ from .adopt import adopt
 from .backup import backup
 from .database import database
 from .generations import generations, rollback
+from .notify import mail, notify
 from .restore import restore
 from .status import status
 from .support import host, place, reporting, require_root, say, say_json, tell_difference
@@ -237,6 +238,8 @@ cli.add_command(adopt)
 cli.add_command(backup)
 cli.add_command(database)
 cli.add_command(generations)
+cli.add_command(mail)
+cli.add_command(notify)
 cli.add_command(restore)
 cli.add_command(rollback)
 cli.add_command(status)

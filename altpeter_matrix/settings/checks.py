@@ -2,7 +2,7 @@
 
 from . import formats
 from .backup_place import check_bandwidth, check_place, check_time_of_day
-from .quantities import parse_days, parse_size
+from .quantities import parse_days, parse_hours, parse_size
 from .remedies import Check
 from .user_ids import check_localpart
 
@@ -15,6 +15,7 @@ CHECKS: dict[str, Check] = {
     "email-address": formats.check_email_address,
     "fingerprint": formats.check_fingerprint,
     "host": formats.check_host,
+    "hours": parse_hours,
     "http-url": formats.check_http_url,
     "https-url": formats.check_https_url,
     "line": formats.check_line,

@@ -14,11 +14,12 @@ from .backup_place import BackupPlace
 from .problems import Written
 from .rules import contradictions
 from .schema import validated
-from .typed import Bytes, Days, HostName, typed
+from .typed import Bytes, Days, HostName, Hours, typed
 
 Delegation = Literal["well-known", "elsewhere", "srv"]
 MailSecurity = Literal["starttls", "tls", "none"]
 Drill = Literal["weekly", "monthly", "never"]
+WebhookFormat = Literal["ntfy", "json"]
 USUAL_SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -131,6 +132,27 @@ class Backup:
 
 
 @dataclass(frozen=True)
+class Webhook:
+    url: str
+    format: WebhookFormat
+    token_file: Path | None
+
+
+@dataclass(frozen=True)
+class Quiet:
+    hours: Hours
+    errors: bool
+
+
+@dataclass(frozen=True)
+class Notify:
+    mail: tuple[str, ...] | None
+    webhook: Webhook | None
+    quiet: Quiet | None
+    repeat: Days | None
+
+
+@dataclass(frozen=True)
 class Administrator:
     username: str
 
@@ -165,6 +187,7 @@ class Settings:
     firewall: Firewall
     updates: Updates
     backup: Backup | None
+    notify: Notify
     administrator: Administrator | None
     synapse_repository: SynapseRepository
     synapse: Mapping[str, Any]

@@ -49,6 +49,7 @@ _EXAMPLES = {
     "email-address": "admin@example.org",
     "fingerprint": "AAF9AE843A7584B5A3E4CD2BCF45A512DE2DA058",
     "host": "smtp.example.org",
+    "hours": "22:00-07:00",
     "http-url": "https://example.org/debian",
     "https-url": "https://example.org",
     "line": "Matrix",

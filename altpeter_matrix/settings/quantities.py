@@ -1,4 +1,4 @@
-"""Sizes and durations: `50M`, `90d`, and what people write for them."""
+"""Sizes, durations, hours: `50M`, `90d`, `22:00-07:00`, and what people write for them."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -13,6 +13,9 @@ _LARGEST_SIZE = 16384 * SIZE_UNITS["G"]
 _LONGEST_DAYS = 1000 * DAYS["y"]
 
 _QUANTITY = re.compile(r"([0-9]+(?:[.,][0-9]+)?(?:e\+?[0-9]{1,3})?) ?([a-z]*)", re.IGNORECASE)
+_HOUR = "([01][0-9]|2[0-3]):([0-5][0-9])"
+_ANY_HOUR = "([0-9]{1,2})(?:[:.]([0-9]{2}))? ?(am|pm)?"
+_HOURS_OF_DAY = re.compile(rf"{_ANY_HOUR} ?(?:-|to|until) ?{_ANY_HOUR}")
 _SIZE_WORDS = {
     "": 1,
     **dict.fromkeys(("b", "byte", "bytes"), 1),
@@ -49,6 +52,31 @@ def parse_days(value: str) -> int:
     if days > _LONGEST_DAYS:
         raise ValueError("is longer than a thousand years; write 1000y or less")
     return days
+
+
+def parse_hours(value: str) -> tuple[int, int]:
+    """Begin and end of `22:00-07:00`, in minutes from midnight."""
+    match = re.fullmatch(rf"{_HOUR}-{_HOUR}", value)
+    if match is None:
+        raise NotInFormat("is not hours of a day", parse_hours, _near_hours(value), "22:00-07:00")
+    numbers = [int(one) for one in match.groups()]
+    begin, end = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
+    if begin == end:
+        raise ValueError("begins and ends at the same time; write other hours, as in 22:00-07:00")
+    return begin, end
+
+
+def _near_hours(value: str) -> list[str]:
+    match = _HOURS_OF_DAY.fullmatch(value.strip().lower())
+    if match is None:
+        return []
+    first, second = match.groups()[:3], match.groups()[3:]
+    return [f"{_near_time(*first)}-{_near_time(*second)}"]
+
+
+def _near_time(hour: str, minute: str | None, half: str | None) -> str:
+    number = int(hour) % 12 + 12 * (half == "pm") if half else int(hour)
+    return f"{number:02}:{minute or '00'}"
 
 
 def near_sizes(value: str) -> list[str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from ..base.errors import Problem
 from . import backup_rules, user_ids
@@ -30,6 +30,8 @@ _OWNED_ELSEWHERE = {
     ),
 }
 SECRET_NAME = re.compile(r"(^|_)(secret|secret_key|private_key|password|passwd|pass|pepper|token)$")
+# What else an address calls a secret.
+_KEYS = {"auth", "key", "apikey", "api_key", "access_key", "signature", "sig"}
 
 
 def contradictions(settings: "Settings", source: str) -> tuple[Problem, ...]:
@@ -38,7 +40,7 @@ def contradictions(settings: "Settings", source: str) -> tuple[Problem, ...]:
     def problem(key: str, what: str, remedy: str) -> Problem:
         return Problem(f"{source}: {key}", what, remedy)
 
-    rules = (_names, _certificate, _user_ids, _ports, _mail, _well_known, _firewall)
+    rules = (_names, _certificate, _user_ids, _ports, _mail, _well_known, _firewall, _notify)
     found = [problem(*finding) for rule in rules for finding in rule(settings)]
     found += [problem(*finding) for finding in backup_rules.findings(settings)]
     found += [
@@ -169,6 +171,21 @@ def _firewall(settings: "Settings") -> Iterator[Finding]:
                 "firewall.allow",
                 f"{rule} is not a port",
                 "write a number up to 65535, as in 3478/udp",
+            )
+
+
+def _notify(settings: "Settings") -> Iterator[Finding]:
+    notify = settings.notify
+    if len({one.lower() for one in notify.mail or ()}) < len(notify.mail or ()):
+        yield "notify.mail", "names an address twice", "remove one of them"
+    if notify.webhook is not None:
+        words = {key.lower() for key, _ in parse_qsl(urlsplit(notify.webhook.url).query)}
+        if named := sorted(one for one in words if SECRET_NAME.search(one) or one in _KEYS):
+            yield (
+                "notify.webhook.url",
+                f"has a secret in it ({', '.join(named)}), and every user of the host can read"
+                " this file",
+                "put it into a file that notify.webhook.token_file names",
             )
 
 

@@ -12,10 +12,11 @@ from types import NoneType, UnionType
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .backup_place import BackupPlace, parse_place
-from .quantities import parse_days, parse_size
+from .quantities import parse_days, parse_hours, parse_size
 
 Bytes = NewType("Bytes", int)
 Days = NewType("Days", int)
+Hours = NewType("Hours", tuple[int, int])  # begin and end, in minutes from midnight
 HostName = NewType("HostName", str)  # in lower case
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ _READ: Mapping[Any, Callable[[Any], Any]] = {
     BackupPlace: parse_place,
     Bytes: parse_size,
     Days: parse_days,
+    Hours: parse_hours,
     HostName: str.lower,
     Path: Path,
 }
@@ -35,7 +37,7 @@ def typed(kind: type[T], raw: Mapping[str, Any]) -> T:
 
 
 def _read(kind: Any, value: Any) -> Any:
-    if get_origin(kind) in {UnionType, Union}:
+    if get_origin(kind) in {UnionType, Union}:  # the second of a NewType
         inner = next(one for one in get_args(kind) if one is not NoneType)
         return None if value is None else _read(inner, value)
     if get_origin(kind) is tuple:

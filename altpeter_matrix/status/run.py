@@ -25,6 +25,7 @@ _AT_ONCE = 16
 # After its bound a check may still say what it could not ask.
 _GRACE = 0.5
 BY_HAND = "set-up-by-hand"
+COULD_NOT_BE_ASKED = "could-not-be-asked"
 _THREAD = "check: "
 
 Outcome = Literal["well", "found", "skipped", "unknown", "not due", "not here"]
@@ -136,7 +137,7 @@ def _dead_prerequisite(check: Check, needed: Iterable[_Asking]) -> str:
 
 def _unknown(check: Check, why: str) -> Answer:
     return Answer(
-        check, "unknown", (found("could-not-be-asked", check=check.name, why=why),), why,
+        check, "unknown", (found(COULD_NOT_BE_ASKED, check=check.name, why=why),), why,
         check.seconds,
     )  # fmt: skip
 

@@ -44,29 +44,49 @@ def smtp_password(paths: Paths, settings: Settings) -> str | None:
     """The password of the mail account, when the settings name one."""
     if settings.email is None or settings.email.username is None:
         return None
-    path = paths.on_host(settings.email.password_file)
-    where = f"{settings.email.password_file}"
+    return _own_line(
+        paths, settings.email.password_file,
+        Problem(
+            str(settings.email.password_file),
+            "is missing, and settings.yaml: email.username names an account",
+            "write the account's password into it (mode 0600), or remove email.username",
+        ),
+    )  # fmt: skip
+
+
+def webhook_token(paths: Paths, settings: Settings) -> str | None:
+    """What the webhook is logged in to with, when the settings name a file."""
+    webhook = settings.notify.webhook
+    if webhook is None or webhook.token_file is None:
+        return None
+    return _own_line(
+        paths, webhook.token_file,
+        Problem(
+            str(webhook.token_file),
+            "is missing, and settings.yaml: notify.webhook.token_file names it",
+            "write the token into it (mode 0600), or remove token_file",
+        ),
+    )  # fmt: skip
+
+
+def _own_line(paths: Paths, file: Path, missing: Problem) -> str:
+    """A secret that the administrator has put into a file of its own."""
+    path = paths.on_host(file)
     try:
-        password = only_line(decoded(path.read_bytes()))
+        secret = only_line(decoded(path.read_bytes()))
     except FileNotFoundError:
-        raise SettingsError(
-            Problem(
-                where,
-                "is missing, and settings.yaml: email.username names an account",
-                "write the account's password into it (mode 0600), or remove email.username",
-            )
-        ) from None
+        raise SettingsError(missing) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            Problem(where, f"cannot be read ({error})", "make it a text file of one line")
+            Problem(str(file), f"cannot be read ({error})", "make it a text file of one line")
         ) from None
-    if password is None:
+    if secret is None:
         raise SettingsError(
-            Problem(where, "does not hold one line", "write only the password into it")
+            Problem(str(file), "does not hold one line", "write only the secret into it")
         )
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
-    return password
+    return secret
 
 
 def registration_secret(paths: Paths) -> str:

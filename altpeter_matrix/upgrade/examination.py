@@ -8,7 +8,7 @@ from ..apply.prepared import settings_in_use
 from ..apply.public_side import PublicSide
 from ..apply.services import Services
 from ..apt.release import Release
-from ..base import notify
+from ..base import journal
 from ..base.commands import run
 from ..base.paths import Paths
 from ..settings.model import Settings
@@ -49,11 +49,11 @@ class Examination:
         """What apply noted while Synapse did not answer must not stand."""
         done = run("altpeter-matrix", "apply", timeout=900, check=False)
         if not done.ok:
-            notify.journal(f"health gate: apply: {done.output}", error=True)
+            journal.write(f"health gate: apply: {done.output}", error=True)
 
     def not_synapses_doing(self) -> str:
         """What is wrong with the certificate that clients are shown, or with nginx; if anything."""
         seen = PublicSide(Host(self.paths, Services(self.paths))).problems()
         for problem in seen:
-            notify.journal(str(problem), error=True)
+            journal.write(str(problem), error=True)
         return "; ".join(map(str, seen))

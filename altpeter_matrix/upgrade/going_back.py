@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 
 from ..apt import pins
-from ..base import notify, timestamps
+from ..base import journal, timestamps
 from ..base.commands import run
 from ..base.errors import MatrixConfigError, Problem
 from ..base.failures import problems_of
@@ -44,7 +44,7 @@ class GoingBack:
         telling = observation.said(timestamps.epoch(trial.began))
         if telling and telling not in reason.what:
             reason = replace(reason, what=f"{reason.what} ({telling})")
-        notify.journal(f"{trial.release} is wrong: {reason}", error=True)
+        journal.write(f"{trial.release} is wrong: {reason}", error=True)
         trial = replace(trial, reason=reason, migrating=False)
         if (way := trial.way_back) is None:
             self.trials.stuck(trial, reason, "there is no version before it on this host")
@@ -89,7 +89,7 @@ class GoingBack:
         if verdict is not Verdict.PASSED:
             why = watch.reason.what if watch.reason else f"it was {verdict}"
             note = f"the version before does not work either: {why}"
-            notify.journal(f"{way.before}: {note}", error=True)
+            journal.write(f"{way.before}: {note}", error=True)
             if watch.reason is not None and _same_answer(watch.reason, way.reason):
                 # It is the settings, or the canary.
                 pins.release(self.paths, way.failed.package, way.failed.version)
@@ -98,7 +98,7 @@ class GoingBack:
         os.sync()
         note = note or self.examination.not_synapses_doing()
         self.trials.close(trial, "undone", good=way.before, note=note)
-        notify.journal(f"{way.before} serves again instead of {way.failed}", error=False)
+        journal.write(f"{way.before} serves again instead of {way.failed}", error=False)
 
 
 def _same_answer(one: Problem, other: Problem) -> bool:

@@ -31,7 +31,7 @@ class Trial:
     before: what to go back to; None: nothing, as on a first installation.
     began: UTC. boot: the boot that saw it last; boots: how many have. restarts: how many systemd
     had counted when it began. stays: why there is no way back; stuck_since: UTC, when that was
-    found last; told: it is in the history, and mailed.
+    found last; told: it is in the history.
     """
 
     release: Release

@@ -13,7 +13,7 @@ from ..apply.services import Services
 from ..apt import kept_packages, pins
 from ..apt.candidates import is_newer
 from ..apt.release import Release
-from ..base import notify
+from ..base import journal
 from ..base.errors import MatrixConfigError
 from ..base.failures import problems_of
 from ..base.paths import Paths
@@ -84,9 +84,9 @@ class Gate:
         """
         good = self.trials.book.good
         if good is None:
-            notify.journal(f"{there} is only half installed", error=True)
+            journal.write(f"{there} is only half installed", error=True)
             return
-        notify.journal(f"dpkg was interrupted: installing {good} again", error=True)
+        journal.write(f"dpkg was interrupted: installing {good} again", error=True)
         state = observation.unit().get("ActiveState")
         try:
             deb = rollback.find(self.paths, good, self.examination.database)
@@ -94,7 +94,7 @@ class Gate:
         except (MatrixConfigError, OSError) as error:
             rollback.allow(self.paths)
             for problem in problems_of(error):
-                notify.journal(f"health gate: {problem}", error=True)
+                journal.write(f"health gate: {problem}", error=True)
 
     def _half_replaced(self) -> bool:
         """What still runs would not start again, and dpkg alone does not bring it to an end."""
@@ -135,7 +135,7 @@ class Gate:
         note = self.examination.not_synapses_doing()
         self.trials.close(trial, "passed", good=trial.release, note=note)
         self._release(trial.release)
-        notify.journal(f"{trial.release} works", error=False)
+        journal.write(f"{trial.release} works", error=False)
         self._keep(trial.release, *([trial.before] if trial.before else []))
         canary_account.retire_former(self.paths, self.examination.settings)
 
@@ -155,7 +155,7 @@ class Gate:
             kept_packages.keep(self.paths, release, installed=True)
         except (MatrixConfigError, OSError) as error:
             for problem in problems_of(error):
-                notify.journal(f"no way back to {release} yet: {problem}", error=True)
+                journal.write(f"no way back to {release} yet: {problem}", error=True)
             return
         if others:
             kept_packages.keep_only(self.paths, {release, *others})
@@ -180,7 +180,7 @@ def main() -> int:
         judge_installed(paths)
     except (MatrixConfigError, OSError) as error:
         for problem in problems_of(error):
-            notify.journal(f"health gate: {problem}", error=True)
+            journal.write(f"health gate: {problem}", error=True)
         time.sleep(_AGAIN_AFTER)
         return 1  # systemd tries again
     return 0

@@ -13,7 +13,7 @@ from ..apply.generations import Store
 from ..apply.last_apply import Record
 from ..apt import candidates, pins
 from ..apt.candidates import Offer, is_newer
-from ..base import notify
+from ..base import journal
 from ..base.accounts import read_accounts
 from ..base.errors import HostError, Problem
 from ..base.failures import problems_of
@@ -100,7 +100,7 @@ def _forget_secrets(paths: Paths) -> None:
             generation_secrets.forget(Store(paths, read_accounts(paths.root)))
     except (HostError, OSError) as error:
         for problem in problems_of(error):
-            notify.journal(str(problem), error=True)
+            journal.write(str(problem), error=True)
 
 
 def _situation(paths: Paths) -> tuple[str, str | None]:
@@ -137,7 +137,7 @@ def _decide(host: Host, synapse: Synapse, deb: Path, state: str) -> PreflightRes
     except (HostError, OSError) as error:
         # A full disk, a lock: the result itself is what counts, for apt's hook acts on it.
         for problem in problems_of(error):
-            notify.journal(str(problem), error=True)
+            journal.write(str(problem), error=True)
     return result
 
 
@@ -150,7 +150,7 @@ def _act_on(paths: Paths, synapse: Synapse, result: PreflightResult, state: str)
         if any(one.retried for one in held):
             pins.release(paths, result.package, result.version)
         what = f"{result.package} {result.version}"
-        notify.journal(f"{what} was checked and may be installed", error=False)
+        journal.write(f"{what} was checked and may be installed", error=False)
     elif not _is_judged(paths, result):
         pins.hold_back(
             paths, result.package, result.version, result.reason, result.security,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..apt import pins
 from ..apt.release import Release
-from ..base import notify, timestamps
+from ..base import journal, timestamps
 from ..base.errors import Problem
 from ..base.paths import Paths
 from ..base.resources import document
@@ -35,7 +35,7 @@ class TrialBook:
                 boots=1,
                 restarts=observation.restarts(),
             )
-            notify.journal(f"{release} is new here: watching it", error=False)
+            journal.write(f"{release} is new here: watching it", error=False)
         if trial.boot != boot:
             # Who switches the machine off during a long migration says nothing about the version.
             boots = trial.boots + (not trial.migrating)
@@ -70,11 +70,7 @@ class TrialBook:
         entry = self._entry(trial, "failed", reason)
         self.book = replace(self.book.closed(entry, self.book.good), trial=trial)
         history.write(self.paths, self.book)
-        notify.journal(str(reason), error=True)
-        notify.mail(
-            f"{trial.release} does not work, and is still there",
-            f"{reason.where}: {reason.what}\n\nWhat to do: {reason.remedy}\n",
-        )
+        journal.write(str(reason), error=True)
 
     def _entry(
         self, trial: Trial, result: Result, reason: Problem | None, *, note: str = ""

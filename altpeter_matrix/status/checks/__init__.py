@@ -21,6 +21,7 @@ from . import (
     identity,
     mail,
     next_start,
+    notify,
     other_servers,
     own_programs,
     packages,
@@ -41,7 +42,7 @@ from . import (
 SUBJECTS: tuple[ModuleType, ...] = (
     configuration, supervision, postgresql, services, disk, resources, serving, reach, identity,
     next_start, certificate, dns, firewall, permissions, other_servers, database,
-    packages, timers, updates, software, upgrades, clock, mail, own_programs, backup,
+    packages, timers, updates, software, upgrades, clock, mail, own_programs, notify, backup,
 )  # fmt: skip
 
 CHECKS: tuple[Check, ...] = tuple(check for subject in SUBJECTS for check in subject.CHECKS)

@@ -10,7 +10,7 @@ import pytest
 
 from altpeter_matrix.apt import gpg, keyring_renewal
 from altpeter_matrix.apt.gpg import SigningKey
-from altpeter_matrix.base import notify
+from altpeter_matrix.base import journal
 from altpeter_matrix.base.errors import HostError, Problem
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.settings.model import SynapseRepository
@@ -36,7 +36,7 @@ def renewing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
     monkeypatch.setattr(keyring_renewal, "_fetched", fetched)
     monkeypatch.setattr(keyring_renewal, "_keyring", lambda *_: file)
-    monkeypatch.setattr(notify, "journal", lambda *_, **__: None)
+    monkeypatch.setattr(journal, "write", lambda *_, **__: None)
     return paths
 
 
@@ -98,21 +98,21 @@ def test_a_key_is_fetched_once_a_day_and_a_problem_is_told_once(
     renewing: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    mails: list[str] = []
+    told: list[str] = []
 
     def fails(url: str) -> Path:
         asked.append(url)
         raise HostError(Problem(url, "cannot be fetched", "wait"))
 
     monkeypatch.setattr(keyring_renewal, "_fetched", fails)
-    monkeypatch.setattr(notify, "mail", lambda subject, _text: mails.append(subject))
+    monkeypatch.setattr(journal, "write", lambda text, **_: told.append(text))
     for _ in range(2):
         keyring_renewal.renew_daily(renewing, REPOSITORY)
-    assert asked == [REPOSITORY.key_url] and len(mails) == 1
+    assert asked == [REPOSITORY.key_url] and len(told) == 1
     yesterday = time.time() - DAY
     os.utime(renewing.key_renewal, (yesterday, yesterday))
     keyring_renewal.renew_daily(renewing, REPOSITORY)
-    assert len(asked) == 2 and len(mails) == 1
+    assert len(asked) == 2 and len(told) == 1
     (problem,) = keyring_renewal.last_problems(renewing)
     assert problem.what == "cannot be fetched"
 

@@ -1,14 +1,12 @@
 """Holding a version back: what apt reads, what people read, and what a killed run leaves."""
 
 import json
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from altpeter_matrix.apt import pins
-from altpeter_matrix.base import notify
+from altpeter_matrix.base import journal
 from altpeter_matrix.base.errors import Problem
 from altpeter_matrix.base.paths import Paths
 
@@ -22,20 +20,15 @@ def paths(tmp_path: Path) -> Paths:
     return Paths(tmp_path)
 
 
-@pytest.fixture
-def mails(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    sent: list[str] = []
-
-    def mail(subject: str, text: str) -> bool:
-        sent.append(f"{subject}\n{text}")
-        return True
-
-    monkeypatch.setattr(notify, "mail", mail)
-    monkeypatch.setattr(notify, "journal", lambda text, error: None)
-    return sent
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The journal."""
+    lines: list[str] = []
+    monkeypatch.setattr(journal, "write", lambda text, error: lines.append(text))
+    return lines
 
 
-def test_exactly_this_version_is_pinned_away(paths: Paths, mails: list[str]) -> None:
+def test_exactly_this_version_is_pinned_away(paths: Paths) -> None:
     pins.hold_back(paths, PACKAGE, "1.2+b1", REASON)
     assert paths.held_back_pin.read_text().splitlines()[1:] == [
         f"Package: {PACKAGE}",
@@ -46,78 +39,32 @@ def test_exactly_this_version_is_pinned_away(paths: Paths, mails: list[str]) -> 
     assert paths.held_back.stat().st_mode & 0o777 == 0o600
 
 
-def test_reason_and_remedy_reach_the_administrator_once(paths: Paths, mails: list[str]) -> None:
+def test_reason_and_remedy_are_told_once(paths: Paths, told: list[str]) -> None:
     for _ in range(3):
         pins.hold_back(paths, PACKAGE, "1.2", REASON, security=True, retried=True)
         pins.complete(paths)
-    (mail,) = mails
-    for text in (mail, paths.login_message.read_text()):
-        assert "SECURITY" in text and "no good" in text and "correct it" in text
+    (line,) = told
+    assert line == str(pins.held(paths)[0].problem)
+    assert "SECURITY" in line and "no good" in line and "correct it" in line
 
 
-def test_a_security_update_is_shouted_each_day(
-    paths: Paths, mails: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pins.hold_back(paths, PACKAGE, "1.2", REASON, security=True, retried=True)
-    pins.hold_back(paths, "other", "1.2", REASON)
-    now = time.time()
-    for day in (1, 2):
-        monkeypatch.setattr(time, "time", lambda day=day: now + day * 86400)
-        for _ in range(2):
-            pins.complete(paths)
-    assert ["SECURITY" in mail for mail in mails] == [True, False, True, True]
+def test_each_version_is_a_fault_of_its_own(paths: Paths) -> None:
+    for version in ("1.2", "1.3"):
+        pins.hold_back(paths, PACKAGE, version, REASON)
+    assert {one.problem.where for one in pins.held(paths)} == {f"{PACKAGE} 1.2", f"{PACKAGE} 1.3"}
+    assert all("Synapse: rejects" in one.problem.what for one in pins.held(paths))
 
 
-def test_two_programs_do_not_tell_the_same(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check settles what the health gate is just telling."""
-    sent: list[str] = []
-    check = threading.Thread(target=pins.complete, args=(paths,))
-
-    def mail(subject: str, text: str) -> bool:
-        sent.append(subject)
-        if len(sent) == 1:
-            check.start()
-            check.join(0.5)
-        return True
-
-    monkeypatch.setattr(notify, "mail", mail)
-    monkeypatch.setattr(notify, "journal", lambda text, error: None)
-    pins.hold_back(paths, PACKAGE, "1.2", REASON)
-    check.join()
-    assert len(sent) == 1
-
-
-def test_another_reason_is_told_again(paths: Paths, mails: list[str]) -> None:
+def test_another_reason_is_told_again(paths: Paths, told: list[str]) -> None:
     pins.hold_back(paths, PACKAGE, "1.2", REASON)
     since = pins.held(paths)[0].since
     pins.hold_back(paths, PACKAGE, "1.2", OTHER)
-    assert len(mails) == 2
+    assert len(told) == 2
     (entry,) = pins.held(paths)
     assert (entry.reason, entry.since) == (OTHER, since)
 
 
-def test_a_reason_with_other_numbers_is_not_told_again(paths: Paths, mails: list[str]) -> None:
-    for free in (40, 38):
-        reason = Problem("/opt", f"its disk has {free} MiB left", "free some space")
-        pins.hold_back(paths, PACKAGE, "1.2", reason, retried=True)
-    assert len(mails) == 1
-    assert "38" in pins.held(paths)[0].reason.what
-
-
-def test_a_mail_that_was_refused_is_sent_later(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch, mails: list[str]
-) -> None:
-    monkeypatch.setattr(notify, "mail", lambda subject, text: False)
-    pins.hold_back(paths, PACKAGE, "1.2", REASON)
-    monkeypatch.undo()
-    sent: list[str] = []
-    monkeypatch.setattr(notify, "mail", lambda subject, text: not sent.append(subject))  # type: ignore[func-returns-value]
-    pins.complete(paths)
-    pins.complete(paths)
-    assert len(sent) == 1
-
-
-def test_release_leaves_no_trace(paths: Paths, mails: list[str]) -> None:
+def test_release_leaves_no_trace(paths: Paths) -> None:
     pins.hold_back(paths, PACKAGE, "1.2", REASON)
     pins.hold_back(paths, PACKAGE, "1.3", REASON)
     pins.release(paths, PACKAGE, "1.2")
@@ -125,27 +72,27 @@ def test_release_leaves_no_trace(paths: Paths, mails: list[str]) -> None:
     assert "1.2" not in paths.held_back_pin.read_text()
     pins.release(paths, PACKAGE)
     assert pins.held(paths) == ()
-    for path in (paths.held_back_pin, paths.held_back, paths.login_message):
+    for path in (paths.held_back_pin, paths.held_back):
         assert not path.exists()
 
 
-def test_a_run_killed_before_the_pin_is_completed(paths: Paths, mails: list[str]) -> None:
+def test_a_run_killed_before_the_pin_is_completed(paths: Paths) -> None:
     pins.hold_back(paths, PACKAGE, "1.2", REASON)
     paths.held_back_pin.unlink()
     pins.complete(paths)
     assert "1.2" in paths.held_back_pin.read_text()
 
 
-def test_a_run_killed_while_releasing_is_completed(paths: Paths, mails: list[str]) -> None:
+def test_a_run_killed_while_releasing_is_completed(paths: Paths) -> None:
     pins.hold_back(paths, PACKAGE, "1.2", REASON)
     paths.held_back.unlink()
     pins.complete(paths)
-    assert not paths.held_back_pin.exists() and not paths.login_message.exists()
+    assert not paths.held_back_pin.exists()
 
 
-def test_fields_of_a_later_version_are_no_obstacle(paths: Paths, mails: list[str]) -> None:
+def test_fields_of_a_later_version_are_no_obstacle(paths: Paths) -> None:
     pins.hold_back(paths, PACKAGE, "1.2", REASON)
     data = json.loads(paths.held_back.read_bytes())
-    data["held"][0]["mood"] = "sad"
+    data["held"][0] |= {"mood": "sad", "told": 0}  # told: of the version before this one
     paths.held_back.write_text(json.dumps(data))
     assert pins.held(paths)[0].version == "1.2"

@@ -21,6 +21,8 @@ from altpeter_matrix.settings.schema import schema
 NEEDED = {
     "backup": "to: /srv/backup",
     "email": "smtp_host: smtp.example.org, from: m@example.org",
+    "notify.quiet": "hours: 22:00-07:00",
+    "notify.webhook": "url: https://ntfy.example.org/ours",
     "well_known.support.contacts.0": "role: m.role.admin, matrix_id: '@a:example.org'",
 }
 # Remedies that name no value.

@@ -173,3 +173,57 @@ def test_the_longest_user_id_is_taken() -> None:
 def test_paths_to_secrets_are_welcome() -> None:
     found = settings(GOOD + "synapse: {turn_shared_secret_path: /etc/turn, turn_uris: [a]}")
     assert found.synapse["turn_uris"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("notify", "message"),
+    [
+        (
+            "{mail: [a@b.org, A@b.org]}",
+            "settings.yaml: notify.mail: names an address twice; remove one of them",
+        ),
+        (
+            "{webhook: {url: 'https://a.org/x?token=abc'}}",
+            "settings.yaml: notify.webhook.url: has a secret in it (token), and every user of the "
+            "host can read this file; put it into a file that notify.webhook.token_file names",
+        ),
+        (
+            "{webhook: {url: 'https://a.org/x?auth=abc'}}",
+            "settings.yaml: notify.webhook.url: has a secret in it (auth), and every user of the "
+            "host can read this file; put it into a file that notify.webhook.token_file names",
+        ),
+        (
+            "{quiet: {hours: 22:00-22:00}}",
+            'settings.yaml: notify.quiet.hours: "22:00-22:00" begins and ends at the same time; '
+            "write other hours, as in 22:00-07:00",
+        ),
+        (
+            "{quiet: {hours: 10pm to 7am}}",
+            'settings.yaml: notify.quiet.hours: "10pm to 7am" is not hours of a day; '
+            "write 22:00-07:00",
+        ),
+        (
+            "{quiet: {}}",
+            "settings.yaml: notify.quiet.hours: is missing; add `hours: 22:00-07:00`",
+        ),
+        (
+            "{webhook: {url: 'http://a.org/x'}}",
+            'settings.yaml: notify.webhook.url: "http://a.org/x" is not an address with https; '
+            "write https://a.org/x",
+        ),
+        (
+            "{webhook: {url: 'https://me:secret@a.org/x'}}",
+            'settings.yaml: notify.webhook.url: "https://me:secret@a.org/x" holds a user name; '
+            "write https://a.org/x",
+        ),
+        (
+            "{mail: root}",
+            'settings.yaml: notify.mail: "root" is not a list or null; write one item per line, ',
+        ),
+        ("{repeat: often}", 'settings.yaml: notify.repeat: "often" is not a duration; '),
+        ("{matrix_room: x}", "settings.yaml: notify.matrix_room: is not a known setting; "),
+    ],
+)
+def test_ways_to_tell_people_that_cannot_work_are_refused(notify: str, message: str) -> None:
+    (said,) = refused(f"{GOOD}notify: {notify}\n")
+    assert said.startswith(message)

@@ -8,7 +8,7 @@ import pytest
 from altpeter_matrix.apply.public_side import PublicSide
 from altpeter_matrix.apt import kept_packages
 from altpeter_matrix.apt.release import Release
-from altpeter_matrix.base import notify
+from altpeter_matrix.base import journal
 from altpeter_matrix.base.commands import Result
 from altpeter_matrix.base.errors import HostError, Problem
 from altpeter_matrix.base.paths import Paths
@@ -62,10 +62,6 @@ class World:
         if event.startswith(self.kill_at) and self.kill_at:
             self.kill_at = ""
             raise Killed
-
-    def mail(self, _subject: str, _text: str) -> bool:
-        self.events.append("mail")
-        return True
 
     def judge(self, watch: Watch, release: Release) -> Verdict:
         watch.took = self.takes
@@ -128,8 +124,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(examination, "settings_in_use", lambda _paths: None)
     monkeypatch.setattr(examination, "database_of", lambda _paths: None)
     monkeypatch.setattr(PublicSide, "problems", lambda _side: world.outside)
-    monkeypatch.setattr(notify, "journal", lambda *_a, **_k: None)
-    monkeypatch.setattr(notify, "mail", world.mail)
+    monkeypatch.setattr(journal, "write", lambda *_a, **_k: None)
     monkeypatch.setattr(examination, "run", world.run)
     monkeypatch.setattr(going_back, "run", world.run)
     monkeypatch.setattr(

@@ -10,7 +10,7 @@ from altpeter_matrix.apply.activation import Host
 from altpeter_matrix.apply.services import Services
 from altpeter_matrix.apt import candidates, pins
 from altpeter_matrix.apt.candidates import Offer
-from altpeter_matrix.base import notify
+from altpeter_matrix.base import journal
 from altpeter_matrix.base.errors import HostError, Problem, error
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.host.facts import SYNAPSE_PACKAGES, Synapse
@@ -67,8 +67,7 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path, request.param)
     made.paths.state.mkdir(parents=True)
-    monkeypatch.setattr(notify, "mail", lambda *_: True)
-    monkeypatch.setattr(notify, "journal", lambda *_, **__: None)
+    monkeypatch.setattr(journal, "write", lambda *_, **__: None)
     monkeypatch.setattr(candidates, "offer", made.offer)
     monkeypatch.setattr(candidates, "downloaded", made.downloaded)
     monkeypatch.setattr(candidates, "field", made.field)

@@ -1,20 +1,19 @@
 """What a person who logs in reads: pam_motd shows /usr/lib/motd.d, where the package has a link."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from ..base import disk
-from ..base.errors import Problem
 from ..base.paths import Paths
+from .news import Fault
 
 
-def show(paths: Paths, problems: Sequence[Problem]) -> None:
-    """Show these problems at each login; none: nothing."""
-    if not problems:
-        paths.login_message.unlink(missing_ok=True)
+def show(paths: Paths, faults: Iterable[Fault]) -> None:
+    """Show these at each login; none: nothing."""
+    lines = [f"{one.problem.where}: {one.problem.what}\n    {one.problem.remedy}" for one in faults]
+    if not lines:
+        disk.remove(paths.login_message)
         return
-    lines = ["", "*** altpeter-matrix ***"]
-    lines += [f"{one.where}: {one.what}\n    {one.remedy}" for one in problems]
-    lines += ["`altpeter-matrix status` tells more.", ""]
+    lines = ["", "*** altpeter-matrix ***", *lines, "`altpeter-matrix status` tells more.", ""]
     text = "\n".join(lines).encode(errors="replace") + b"\n"
     disk.ensure_directory(paths.state, 0o755)
     try:

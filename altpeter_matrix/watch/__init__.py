@@ -1,0 +1,1 @@
+"""Looks at the server each few minutes, and tells what changed."""

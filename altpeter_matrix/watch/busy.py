@@ -1,0 +1,18 @@
+"""What is at work that makes faults of its own for a while: what is seen then is told to nobody."""
+
+from ..base import locks
+from ..base.paths import Paths
+from ..upgrade import history
+from ..upgrade.observation import dpkg_busy
+
+
+def at_work(paths: Paths) -> str | None:
+    """What it is; None: nothing."""
+    if dpkg_busy(paths):
+        return "apt or dpkg"
+    if locks.held(paths, locks.APPLY):
+        return "a change of the configuration"
+    trial = history.read(paths).trial
+    if trial is not None and trial.phase in {"watching", "going back"}:
+        return "an upgrade of Synapse"
+    return None
