@@ -28,6 +28,8 @@ ELSEWHERE = {
     "apt install postgresql ./altpeter-matrix-config_*_all.deb": "test_apt_install.py, by apt-get",
     "altpeter-matrix backup now": "test_backup.py",
     "altpeter-matrix restore": "test_backup.py",
+    "altpeter-matrix notify test": "test_watching.py",
+    "altpeter-matrix mail test you@example.org": "test_watching_ways.py",
     "altpeter-matrix user create alice --admin": "test_apt_install.py",
 }
 proved: set[str] = set()

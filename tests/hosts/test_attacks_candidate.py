@@ -30,8 +30,11 @@ STAND_INS = (
     "list /etc/matrix-synapse",
     "list /var/lib/matrix-synapse",
 )
-# What the check itself writes when it holds something back; and a directory, which stays empty.
-NOTED = ("held-back", "upgrade-checks.json", "login-message", "altpeter-matrix/candidate")
+# What the check itself writes when it holds something back, and what watches the server of it; and
+# a directory, which stays empty.
+NOTED = (
+    "held-back", "upgrade-checks.json", "login-message", "notify.json", "altpeter-matrix/candidate",
+)  # fmt: skip
 FOR_EVER = """
 from altpeter_matrix.base import sandbox
 from altpeter_matrix.base.errors import HostError

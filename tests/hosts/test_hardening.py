@@ -11,6 +11,7 @@ LIMIT = 3.0
 LIMITS = {
     "altpeter-matrix-gate": 6.0,
     "altpeter-matrix-hold": 1.0,
+    "altpeter-matrix-watch": 3.4,
     "matrix-synapse": 1.3,
     "nginx": 3.2,
 }

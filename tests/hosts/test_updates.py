@@ -39,6 +39,7 @@ from tests.hosts.upgrades.refused_candidates import (
 )
 from tests.hosts.upgrades.stock import Stock
 from tests.hosts.upgrades.ways import unattended, with_closed_stdin
+from tests.hosts.watched import looked
 
 STATE = "/var/lib/altpeter-matrix"
 BACKUP = "/var/backups/matrix/synapse.dump"
@@ -114,6 +115,7 @@ def test_unattended_upgrades_goes_on_with_everything_else(
 
 def test_reason_and_remedy_reach_the_administrator(updated: Updated, fleet: Fleet) -> None:
     version = field(updated.refusing, "Version")
+    looked(updated.host)
     journal = updated.host.sh("journalctl -b -t altpeter-matrix -o cat").stdout
     sent = [one for one in mails(fleet.lab.services, updated.host) if version in one]
     assert len(sent) == 1, sent
@@ -132,6 +134,7 @@ def test_it_is_let_go_once_the_cause_is_gone(updated: Updated) -> None:
     simulated = updated.host.run("apt-get", "-q", "-s", "upgrade").stdout
     assert f"Inst {SYNAPSE} " in simulated, simulated
     assert_healthy(updated.server)
+    looked(updated.host)
     assert "held back" not in seen_at_login(updated.host)
     assert updated.host.sh(f"ls {PIN} {STATE}/held-back.json 2>&1", check=False).returncode != 0
 

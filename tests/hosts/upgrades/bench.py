@@ -13,6 +13,7 @@ from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host, Lab
 from tests.hosts.lab.commands import CommandError, Result
 from tests.hosts.probes import login, request, wait_until_serving
+from tests.hosts.watched import looked
 
 from .cells import Run, State, Upgrade, Way
 from .outcome import Outcome
@@ -241,6 +242,7 @@ class Bench:
         told = [line for line in status.stdout.splitlines() if "is held back" in line]
         if status.returncode == 0 or not any(ADOPT in line for line in told):
             yield f"status does not say what is held back and how that ends: {status.stdout}"
+        looked(self.host)
         if ADOPT not in self.host.read(LOGIN_MESSAGE):
             yield "who logs in is not told what is held back and how that ends"
 

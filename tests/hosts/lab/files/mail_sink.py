@@ -1,4 +1,4 @@
-"""Accept every mail and store it. Runs on the services host, on Debian's own Python.
+"""Accept mail and store it. Runs on the services host, on Debian's own Python.
 
 Port 25 takes plain SMTP; 587 wants STARTTLS and a login, 465 TLS from the first byte and a login,
 as providers do. Arguments: directory, certificate, key, user, password.
@@ -20,7 +20,20 @@ NUMBERS = itertools.count(len(list(Path(DIRECTORY).glob("*.eml"))) + 1)
 
 
 class Sink:
-    """Store what arrives, with its envelope in headers of our own."""
+    """Store what arrives, with its envelope in headers of our own; refuse who is called refused."""
+
+    async def handle_RCPT(
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
+    ) -> str:
+        if address.startswith("refused@"):
+            return "550 5.1.1 no such user here"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
