@@ -8,7 +8,9 @@ _SETTINGS = "/etc/altpeter-matrix/settings.yaml"
 _APPLY = "altpeter-matrix apply"
 
 MADE: Mapping[str, Made] = {
-    "current-generation-missing": Made("rm /var/lib/altpeter-matrix/current"),
+    "current-generation-missing": Made(
+        "rm /var/lib/altpeter-matrix/current", beside=("no-answer", "change-pending")
+    ),
     "never-applied": Made("rm /var/lib/altpeter-matrix/status.json", cure=_APPLY),
     "apply-refused": Made(
         f"cp {_SETTINGS} /root/kept; echo 'presense: true' >>{_SETTINGS}; ! altpeter-matrix apply",
@@ -28,7 +30,9 @@ MADE: Mapping[str, Made] = {
         "echo '# mine' >>/var/lib/altpeter-matrix/current/nginx/site.conf"
     ),
     "link-deleted": Made("rm /etc/apt/preferences.d/zz-altpeter-matrix.pref"),
-    "link-missing": Made("rm /etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml"),
+    "link-missing": Made(
+        "rm /etc/matrix-synapse/conf.d/50-altpeter-matrix.yaml", beside=("change-pending",)
+    ),
     "link-replaced": Made(
         "cd /etc/nginx/sites-available; cp altpeter-matrix mine; mv mine altpeter-matrix"
     ),
