@@ -69,6 +69,15 @@ BASE: dict[str, Any] = {
         "ssh_key_file": "/etc/altpeter-matrix/secrets/backup_ssh_key",
         "s3_keys_file": "/etc/altpeter-matrix/secrets/backup_s3_keys",
     },
+    "notify": {
+        "mail": ["admin@example.org"],
+        "webhook": {
+            "url": "https://ntfy.example.org/matrix",
+            "token_file": "/etc/altpeter-matrix/secrets/webhook_token",
+        },
+        "quiet": {"hours": "22:00-07:00"},
+        "repeat": "1d",
+    },
     "administrator": {"username": "admin"},
     "synapse_repository": {
         "uri": "https://packages.example.org/debian",
