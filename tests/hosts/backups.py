@@ -7,6 +7,7 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host
 from tests.hosts.people import change_settings
 from tests.hosts.probes import wait_until_serving
+from tests.hosts.status import status_of
 
 PLACE = "/srv/backup/matrix"
 PASSWORD = "/etc/altpeter-matrix/secrets/backup_password"
@@ -50,7 +51,7 @@ def restic(host: Host, *words: str) -> str:
 def faults(host: Host) -> dict[str, str]:
     """What `status` calls an error or a warning, by the fault's ID. On a busy machine some of it
     may not be known in time, which is another matter."""
-    found = json.loads(host.run("altpeter-matrix", "status", "--json", check=False).stdout)
+    found = json.loads(status_of(host, "--json").stdout)
     return {
         one["id"]: str(one["problem"])
         for one in found["findings"]

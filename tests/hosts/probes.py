@@ -14,18 +14,20 @@ from typing import Any
 
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host
+from tests.hosts.status import status_of
 
 VERSIONS = "/_matrix/client/versions"
 # Everything that a refused change must leave alone. `status.json` is where a refusal is recorded;
-# the rest of what is left out is the health gate's and the daily sample, which have times of
-# their own.
+# the rest of what is left out is the health gate's, the watch's and the daily sample, which have
+# times of their own.
 STATE = """
 import hashlib, json, os, subprocess
 
 OURS = "/var/lib/altpeter-matrix"
 BESIDES = {
     OURS + "/" + name
-    for name in ("status.json", "upgrades.json", "canary.json", "packages", "usage-samples.jsonl")
+    for name in ("status.json", "upgrades.json", "canary.json", "packages", "usage-samples.jsonl",
+                 "notify.json")
 }
 
 def files(top):
@@ -224,7 +226,7 @@ def settled_history(host: Host) -> dict[str, Any]:
 
 def assert_healthy(deployment: Deployment) -> None:
     """The host is well by its own account and by a client's."""
-    status = deployment.host.run("altpeter-matrix", "status", check=False)
+    status = status_of(deployment.host)
     assert status.returncode == 0, f"{status.stdout}\n{status.stderr}"
     wait_until_serving(deployment, within=5)
 

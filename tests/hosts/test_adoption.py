@@ -21,6 +21,7 @@ from tests.hosts.handmade import (
 )
 from tests.hosts.lab import Host, Lab, Snapshot
 from tests.hosts.probes import difference, state_of
+from tests.hosts.status import status_of
 from tests.hosts.upgrades.cells import Upgrade
 from tests.hosts.upgrades.packages import Repository, field
 from tests.hosts.upgrades.stock import Stock
@@ -104,7 +105,7 @@ def test_installing_the_package_changes_nothing_that_serves(clone: Cloning, lab:
 
     refused = host.run("altpeter-matrix", "apply", check=False)
     assert refused.returncode == 1 and PROMPT in refused.stderr
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 1 and PROMPT in status.stdout
     assert not {key for key in difference(before, state_of(host)) if not key.startswith(allowed)}
 
@@ -170,7 +171,7 @@ def test_adoption_keeps_the_server_and_undo_brings_the_old_one_back(clone: Cloni
     _old_files_are_kept(host, before)
     assert host.read(SITE_FILE) == site
     assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 0, status.stdout
     assert "Nothing to do" in host.run("altpeter-matrix", "apply").stdout
     assert host.run("stat", "-c", "%a %U", ADDITION).stdout.split() == ["600", "root"]

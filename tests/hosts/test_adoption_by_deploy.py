@@ -18,6 +18,7 @@ from tests.hosts.effective_options import CARRIED, announced, options_of, unanno
 from tests.hosts.handmade import ALIAS, Handmade, agreeing
 from tests.hosts.lab import Lab
 from tests.hosts.probes import difference, state_of
+from tests.hosts.status import status_of
 from tests.hosts.test_adoption import clone, wiki  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.upgrades
@@ -91,7 +92,7 @@ def test_the_deploy_alone_adopts_the_server(
     again = deploying.run(settings, "-y", "--json", adopt=True)
     assert operations_changed(again) == []
     assert host.run("dpkg", "--verify", "matrix-synapse-py3").stdout == ""
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 0, status.stdout
 
     # What renewed the certificate edited the old site; now the directory of ours is used.

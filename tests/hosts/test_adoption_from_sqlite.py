@@ -13,6 +13,7 @@ from tests.hosts.effective_options import CONF_D, options_of, unannounced
 from tests.hosts.handmade import HOMESERVER, PROMPT, SERVER_NAME, Handmade, agreeing
 from tests.hosts.lab import Host, Lab
 from tests.hosts.probes import difference, state_of
+from tests.hosts.status import status_of
 from tests.hosts.test_adoption import SYNAPSE, Cloning, clone, wiki  # noqa: F401 - fixtures
 from tests.hosts.test_adoption_by_deploy import Deploying, adopted_while_people_talk
 
@@ -73,7 +74,7 @@ def test_a_server_on_sqlite_is_moved_by_synapses_own_tool(
     asyncio.run(_moved_while_people_talk(server, tmp_path))
     assert {f"@alice:{SERVER_NAME}", f"@bob:{SERVER_NAME}"} <= users(host)
     assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 0, status.stdout
     assert "options" not in host.run("ls", "/run/altpeter-matrix").stdout
 
@@ -150,7 +151,7 @@ async def _moved_while_people_talk(server: Handmade, folder: Path) -> None:
         # All of the old server, but for the one thing that was announced as final.
         assert host.read(HOMESERVER) == edited
         assert host.run("ls", CONF_D).stdout.split() == [*snippets, "zz-postgresql.yaml"]
-        assert PROMPT in host.run("altpeter-matrix", "status", check=False).stdout
+        assert PROMPT in status_of(host).stdout
         await asyncio.to_thread(is_logged_in, server, alice.token)
         await say_and_hear(alice, bob, room, "and there to stay")
         await asyncio.to_thread(host.run, "altpeter-matrix", "adopt", timeout=600)
@@ -174,7 +175,7 @@ def _killed_in_the_copy(server: Handmade, token: str) -> None:
 
     _kill_all(host)
     assert host.run("systemctl", "is-active", SYNAPSE_UNIT, check=False).stdout == "inactive\n"
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 1 and PROMPT in status.stdout, status.stdout
     assert "the move of its database from SQLite has not ended" in status.stdout, status.stdout
     assert "Synapse runs on SQLite" in host.run("altpeter-matrix", "adopt", "--undo").stdout
@@ -220,5 +221,5 @@ def test_the_deploy_alone_moves_the_server_from_sqlite(
     again = deploying.run(settings, "-y", "--json", adopt=True)
     assert operations_changed(again) == []
     assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 0, status.stdout

@@ -32,6 +32,7 @@ from tests.hosts.handmade import (
 from tests.hosts.lab import Host, Lab
 from tests.hosts.people import new_account
 from tests.hosts.probes import state_of
+from tests.hosts.status import status_of
 from tests.hosts.test_adoption import Cloning, clone, wiki  # noqa: F401 - fixtures
 from tests.hosts.upgrades.cells import Upgrade
 from tests.hosts.upgrades.packages import Repository, field
@@ -134,7 +135,7 @@ def test_an_old_server_is_adopted_however_often_that_is_killed(
     assert host.run("dpkg", "--audit").stdout == ""
     assert host.run("dpkg", "--verify", SYNAPSE).stdout == ""
     is_logged_in(server, people[0].login())
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 0, status.stdout
 
 
@@ -182,7 +183,7 @@ def _killed_until_done(server: Handmade, token: str) -> int:
         if number % 4 == 0:
             host.reboot()
             comes_back(server, token)
-        interrupted = "was interrupted" in host.run("altpeter-matrix", "status", check=False).stdout
+        interrupted = "was interrupted" in status_of(host).stdout
         if number % 3 == 0 and interrupted:
             host.run("altpeter-matrix", "adopt", "--undo")
             comes_back(server, token)
@@ -263,7 +264,7 @@ def _failed_adoption_leaves_what_was(server: Handmade, token: str) -> None:
     assert host.run("nginx", "-t", "-q").returncode == 0
     undone = host.run("altpeter-matrix", "adopt", "--undo", check=False)
     assert undone.returncode == 1 and "no adoption is to be undone" in undone.stderr
-    assert PROMPT in host.run("altpeter-matrix", "status", check=False).stdout
+    assert PROMPT in status_of(host).stdout
     host.sh("rm -r /etc/systemd/system/matrix-synapse.service.d/own.conf; systemctl daemon-reload")
 
 

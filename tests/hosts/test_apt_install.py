@@ -14,6 +14,7 @@ import pytest
 from tests.hosts.deployments import TOP
 from tests.hosts.lab import Host, Lab
 from tests.hosts.probes import connect
+from tests.hosts.status import status_of
 from tests.hosts.terminal import Conversation, converse
 
 CODENAMES = {"12": "bookworm", "13": "trixie"}
@@ -165,7 +166,7 @@ def test_the_certificate_is_the_placeholder(installed: Installation) -> None:
 
 def test_status_is_healthy(installed: Installation) -> None:
     host = installed.host
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 0, f"{status.stdout}\n{status.stderr}"
 
 
@@ -236,4 +237,4 @@ def test_installing_again_at_a_terminal_asks_nothing(installed: Installation) ->
         {},
     )
     assert conversation.questions == ()
-    assert host.run("altpeter-matrix", "status", check=False).returncode == 0
+    assert status_of(host).returncode == 0

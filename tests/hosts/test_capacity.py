@@ -14,6 +14,7 @@ from tests.hosts.lab.commands import run
 from tests.hosts.lab.network import GATEWAY
 from tests.hosts.people import administrator, homeserver_of, new_account
 from tests.hosts.probes import VERSIONS, assert_healthy, request, wait_until_serving
+from tests.hosts.status import status_of
 from tests.hosts.test_attacks_held import assert_the_rest_answers
 
 SITE = "/var/lib/altpeter-matrix/current/nginx/site.conf"
@@ -203,8 +204,8 @@ def test_nginx_starts_whatever_is_missing_of_ours(
         host.run("systemctl", "reload", "nginx")
     finally:
         host.sh(repair)
-    status = host.run("altpeter-matrix", "status").stdout
+    status = status_of(host).stdout
     assert "was started before it had room" in status
     host.run("systemctl", "restart", "nginx")
     assert main_file(host) == MAIN
-    assert "had room" not in host.run("altpeter-matrix", "status").stdout
+    assert "had room" not in status_of(host).stdout

@@ -22,11 +22,12 @@ from tests.hosts.probes import (
     wait_until_serving,
     well_known_client,
 )
+from tests.hosts.status import status_of
 
 
 def test_one_run_brings_a_bare_host_to_a_healthy_server(deployment: Deployment) -> None:
     assert_healthy(deployment)
-    status = json.loads(deployment.host.run("altpeter-matrix", "status", "--json").stdout)
+    status = json.loads(status_of(deployment.host, "--json").stdout)
     assert status["healthy"] is True
 
 

@@ -17,6 +17,7 @@ from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host, Lab
 from tests.hosts.people import change_settings, homeserver_of, new_account
 from tests.hosts.probes import wait_until_serving
+from tests.hosts.status import status_of
 
 Both = tuple[Deployment, Deployment]
 Join = Callable[[Chat, Chat], Coroutine[Any, Any, str]]
@@ -204,7 +205,7 @@ def test_federation_works_through_well_known_documents_elsewhere(
 ) -> None:
     _, beta = both
     alpha, web = alpha_and_its_web_server
-    status = alpha.host.run("altpeter-matrix", "status", check=False)
+    status = status_of(alpha.host)
     assert status.returncode == 0, status.stdout
     meet(alpha, beta, join_by_alias, tmp_path / "alias")
     meet(beta, alpha, join_by_room_id, tmp_path / "room-id")

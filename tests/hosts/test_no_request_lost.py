@@ -24,6 +24,7 @@ from tests.hosts.probes import (
     settled_history,
     wait_until_serving,
 )
+from tests.hosts.status import status_of
 
 OLD, MIDDLE, NEW = "1.157.2", "1.160.0", "1.163.2"
 OFTEN = {"per_second": 1000, "burst_count": 10000}
@@ -230,7 +231,7 @@ def test_the_hold_is_part_of_the_status(server: Deployment) -> None:
     assert_healthy(server)
     host.run("systemctl", "stop", f"{HOLD}.socket")
     try:
-        status = host.run("altpeter-matrix", "status", check=False)
+        status = status_of(host)
     finally:
         host.run("systemctl", "start", f"{HOLD}.socket")
     assert status.returncode == 1

@@ -31,6 +31,7 @@ from tests.hosts.previous_upgrade import (
     restart_synapse,
 )
 from tests.hosts.probes import wait_until_serving
+from tests.hosts.status import status_of
 from tests.hosts.upgrades.candidates import UPSTREAM
 from tests.hosts.upgrades.faults import Moment
 from tests.hosts.upgrades.packages import Repository
@@ -268,5 +269,5 @@ def test_the_way_back_loses_no_request(server: Deployment) -> None:
         restart_synapse(host, load)
     assert installed(host)[0] == previous_release.VERSION
     assert host.run("dpkg", "--audit").stdout == ""
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 0, status.stdout

@@ -30,6 +30,7 @@ from tests.hosts.probes import (
 )
 from tests.hosts.reader import deploy_as_told, remove, run, typed
 from tests.hosts.readme import ELSEWHERE, REGISTER, proved, proves, readme_commands
+from tests.hosts.status import status_of
 
 NEW = {"uploads": {"max_size": "6M"}}
 
@@ -169,7 +170,7 @@ def test_bench_can_begin_and_its_quickest_part_keeps_its_limit(server: Deploymen
 
 @proves("altpeter-matrix status")
 def test_status(server: Deployment) -> None:
-    assert server.host.run("altpeter-matrix", "status").stdout.startswith("healthy")
+    assert status_of(server.host).stdout.startswith("healthy")
 
 
 @proves("altpeter-matrix user create alice")

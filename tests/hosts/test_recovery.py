@@ -4,6 +4,7 @@ import pytest
 
 from tests.hosts.backups import backed_up_to, tool
 from tests.hosts.pages import commands
+from tests.hosts.status import status_of
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import Candidate
 from tests.hosts.upgrades.gate_patient import WITHIN, Patient, patient
@@ -43,7 +44,7 @@ def backed_up(patient: Patient) -> Writer:
 
 def assert_only_held_back(patient: Patient) -> None:
     """Nothing is wrong but that a version is held back, which is loud on purpose."""
-    status = patient.host.run("altpeter-matrix", "status", check=False).stdout
+    status = status_of(patient.host).stdout
     wrong = [line for line in status.splitlines() if line.startswith("error:")]
     assert len(wrong) == 1 and "is held back" in wrong[0], status
 
@@ -59,7 +60,7 @@ def test_a_version_that_changed_the_database_for_good_is_undone_by_the_backup(
     tables = "select count(*) from pg_tables where tablename = 'access_tokens'"
     left = patient.host.run("runuser", "-u", "postgres", "--", "psql", "-Atc", tables, "synapse")
     assert left.stdout == "0\n"
-    status = patient.host.run("altpeter-matrix", "status", check=False).stdout
+    status = status_of(patient.host).stdout
     assert FOR_GOOD.says in status and "/altpeter-matrix-config/undo.md" in status
     told = commands("undo.md", "When it cannot go back")
     assert told.count("_OLD.deb") == 1

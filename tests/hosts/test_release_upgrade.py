@@ -20,6 +20,7 @@ from tests.hosts.deployments import Deployment, operations_changed, run_pyinfra
 from tests.hosts.fleet import Fleet
 from tests.hosts.probes import Traffic, assert_healthy, request
 from tests.hosts.released import EDITS, REPORT, digests, released
+from tests.hosts.status import status_of
 from tests.hosts.terminal import converse
 from tests.hosts.upgrades.bench import REPLACED
 from tests.hosts.upgrades.cells import State
@@ -61,10 +62,10 @@ def test_release_upgrade_loses_no_edit(server: Deployment, report: dict[str, Any
         assert digest in {now.get(path), *aside}, f"the edit of {path} is lost"
     for edit in EDITS:
         assert not edit.answers or request(server, edit.answers).status == 200
-    assert f"{HOMESERVER}: was edited" in host.run("altpeter-matrix", "status").stdout
+    assert f"{HOMESERVER}: was edited" in status_of(host).stdout
     host.run("altpeter-matrix", "adopt")
     host.sh(SETUPS[State.FOREIGN_SITE].undo)
-    assert "was edited" not in host.run("altpeter-matrix", "status").stdout
+    assert "was edited" not in status_of(host).stdout
     assert_healthy(server)
 
 
@@ -93,7 +94,7 @@ def test_release_upgrade_brings_the_new_nginx_its_own_syntax(server: Deployment)
 
 
 def test_status_names_the_command_for_the_database(server: Deployment) -> None:
-    status = server.host.run("altpeter-matrix", "status").stdout
+    status = status_of(server.host).stdout
     assert status.startswith("healthy")
     assert "PostgreSQL 15: gets no more updates" in status
     assert "`altpeter-matrix database upgrade`" in status
@@ -181,7 +182,7 @@ def test_a_killed_upgrade_is_undone(correspondence: Correspondence, point: str) 
     killed_when(host, KILLS[point])
     refused = host.run("altpeter-matrix", "apply", check=False)
     assert refused.returncode == 1 and "--undo" in refused.stderr
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 1 and "--undo" in status.stdout
     upgrade(host, "--undo")
     correspondence.assert_served_by(15, "before")
@@ -194,7 +195,7 @@ def test_after_a_power_cut_synapse_waits_for_the_undo(correspondence: Correspond
     host.kill()
     host.start()
     assert host.run("systemctl", "is-active", "matrix-synapse", check=False).stdout != "active\n"
-    assert "--undo" in host.run("altpeter-matrix", "status", check=False).stdout
+    assert "--undo" in status_of(host).stdout
     upgrade(host, "--undo")
     correspondence.assert_served_by(15, "before")
 
@@ -261,7 +262,7 @@ def test_upgrade_keeps_everything_and_outlasts_a_reboot(correspondence: Correspo
     correspondence.assert_served_by(17, "before")
     unit = host.run("systemctl", "show", "matrix-synapse", "-p", "After,NRestarts").stdout
     assert "postgresql@17-main.service" in unit and "NRestarts=0" in unit
-    assert "PostgreSQL 15/main: is kept" in host.run("altpeter-matrix", "status").stdout
+    assert "PostgreSQL 15/main: is kept" in status_of(host).stdout
 
 
 def test_undo_says_what_is_lost_and_returns(correspondence: Correspondence) -> None:
@@ -295,6 +296,6 @@ def test_finish_removes_the_old_database(
     assert list(clusters(host)) == ["17/main"]
     host.sh("DEBIAN_FRONTEND=noninteractive apt-get -q -y purge postgresql-15 </dev/null")
     correspondence.assert_served_by(17, "before")
-    assert "notice" not in host.run("altpeter-matrix", "status").stdout
+    assert "notice" not in status_of(host).stdout
     again = run_pyinfra(fleet.inventory(server), "-y", "--json")
     assert operations_changed(again) == []

@@ -14,6 +14,7 @@ from tests.hosts.probes import (
     request,
     wait_until_serving,
 )
+from tests.hosts.status import status_of
 from tests.hosts.upgrades.bench import ADOPT, WHO_AM_I
 from tests.hosts.upgrades.cells import State
 from tests.hosts.upgrades.packages import Repository, field, repack
@@ -59,7 +60,7 @@ def test_the_old_synapse_serves_until_the_edit_is_adopted(
     assert_still_logged_in(server, token)
     assert host.read(HOMESERVER) == edited
     assert "bookworm" in installed_synapse(host)
-    status = host.run("altpeter-matrix", "status", check=False)
+    status = status_of(host)
     assert status.returncode == 1
     told = [line for line in status.stdout.splitlines() if "is held back" in line]
     assert any(ADOPT in line for line in told), status.stdout

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from altpeter_matrix.base.resources import DOCUMENTS
+from tests.hosts.status import status_of
 from tests.hosts.upgrades import candidates
 from tests.hosts.upgrades.candidates import UPSTREAM, Candidate
 from tests.hosts.upgrades.gate_patient import DROP_IN, GATE, WITHIN, Patient, patient
@@ -58,7 +59,7 @@ def test_a_long_migration_is_neither_killed_nor_undone(patient: Patient, seconds
     patient.until_installed(version)
     patient.until(lambda: bool((patient.history()["trial"] or {}).get("migrating")), 60)
     assert "do not interrupt it" in patient.host.run("altpeter-matrix", "upgrades").stdout
-    status = patient.host.run("altpeter-matrix", "status", check=False).stdout
+    status = status_of(patient.host).stdout
     assert "migrates the database" in status
     patient.until_serving_as(version, seconds + 60)
     restarts = patient.host.run("systemctl", "show", "-P", "NRestarts", "matrix-synapse").stdout
@@ -75,7 +76,7 @@ def test_a_version_that_has_migrated_is_watched_like_any_other(patient: Patient)
     assert entry["result"] == "passed"
     assert patient.until_good() == version
     patient.until(lambda: set(patient.kept()) == {good, version}, 30)
-    assert "held back" not in patient.host.run("altpeter-matrix", "status").stdout
+    assert "held back" not in status_of(patient.host).stdout
 
 
 @pytest.mark.upgrades
@@ -94,7 +95,7 @@ def test_no_version_has_to_pay_for_files_of_ours_that_somebody_changed(patient: 
     patient.host.run("systemctl", "kill", "--signal=KILL", "matrix-synapse")
     patient.until_serving_as(version, 120)
     assert patient.until_over(version, 150)["result"] == "passed"
-    assert patient.host.run("altpeter-matrix", "status").stdout.startswith("healthy\n")
+    assert status_of(patient.host).stdout.startswith("healthy\n")
 
 
 @pytest.mark.upgrades
@@ -151,7 +152,7 @@ def test_a_version_that_changed_the_database_for_good_stays_and_status_says_why(
     assert entry["result"] == "failed"
     assert candidate.says in entry["reason"]["what"]
     assert patient.installed() == version
-    status = patient.host.run("altpeter-matrix", "status", check=False)
+    status = status_of(patient.host)
     assert status.returncode == 1
     assert candidate.says in status.stdout and f"{DOCUMENTS}/undo.md" in status.stdout
     assert "is held back" not in status.stdout, "it is installed"
@@ -186,4 +187,4 @@ def test_a_version_that_is_stuck_and_recovers_is_well_also_after_many_boots(
     patient.host.run("touch", "/etc/matrix-synapse/recovered")
     patient.host.run("systemctl", "restart", "matrix-synapse")
     assert patient.until_good() == version
-    assert patient.host.run("altpeter-matrix", "status").stdout.startswith("healthy\n")
+    assert status_of(patient.host).stdout.startswith("healthy\n")
