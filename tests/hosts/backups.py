@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
+from tests.hosts import status
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host
 from tests.hosts.people import change_settings
 from tests.hosts.probes import wait_until_serving
-from tests.hosts.status import status_of
 
 PLACE = "/srv/backup/matrix"
 PASSWORD = "/etc/altpeter-matrix/secrets/backup_password"
@@ -51,7 +51,7 @@ def restic(host: Host, *words: str) -> str:
 def faults(host: Host) -> dict[str, str]:
     """What `status` calls an error or a warning, by the fault's ID. On a busy machine some of it
     may not be known in time, which is another matter."""
-    found = json.loads(status_of(host, "--json").stdout)
+    found = json.loads(status.status_of(host, "--json").stdout)
     return {
         one["id"]: str(one["problem"])
         for one in found["findings"]
@@ -60,6 +60,8 @@ def faults(host: Host) -> dict[str, str]:
 
 
 def assert_well(deployment: Deployment) -> None:
-    """It serves, and nothing is wrong with it."""
-    assert faults(deployment.host) == {}
+    """It serves, and nothing is wrong with it, warnings included."""
+    status.assert_well(deployment.host)
+    found = faults(deployment.host)
+    assert not found, found
     wait_until_serving(deployment)

@@ -13,7 +13,7 @@ from tests.hosts.lab import Host
 from tests.hosts.lab.synapse_deb import package as synapse
 from tests.hosts.people import new_account
 from tests.hosts.probes import wait_until_serving
-from tests.hosts.status import status_of
+from tests.hosts.status import assert_well
 from tests.hosts.upgrades.candidates import UPSTREAM
 from tests.hosts.upgrades.packages import field
 
@@ -84,5 +84,4 @@ def assert_upgraded(server: Deployment) -> None:
     stop = host.run("systemctl", "show", "-P", "ExecStop", "matrix-synapse").stdout
     assert "before_stop" in stop
     wait_until_serving(server)
-    status = status_of(host)
-    assert status.returncode == 0, status.stdout
+    assert_well(host)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from tests.hosts import status
 from tests.hosts.deployments import Deployment
 from tests.hosts.lab import Host
-from tests.hosts.status import status_of
 
 VERSIONS = "/_matrix/client/versions"
 # Everything that a refused change must leave alone. `status.json` is where a refusal is recorded;
@@ -226,8 +226,7 @@ def settled_history(host: Host) -> dict[str, Any]:
 
 def assert_healthy(deployment: Deployment) -> None:
     """The host is well by its own account and by a client's."""
-    status = status_of(deployment.host)
-    assert status.returncode == 0, f"{status.stdout}\n{status.stderr}"
+    status.assert_well(deployment.host)
     wait_until_serving(deployment, within=5)
 
 

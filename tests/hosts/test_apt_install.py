@@ -14,7 +14,7 @@ import pytest
 from tests.hosts.deployments import TOP
 from tests.hosts.lab import Host, Lab
 from tests.hosts.probes import connect
-from tests.hosts.status import status_of
+from tests.hosts.status import assert_well, status_of
 from tests.hosts.terminal import Conversation, converse
 
 CODENAMES = {"12": "bookworm", "13": "trixie"}
@@ -165,9 +165,7 @@ def test_the_certificate_is_the_placeholder(installed: Installation) -> None:
 
 
 def test_status_is_healthy(installed: Installation) -> None:
-    host = installed.host
-    status = status_of(host)
-    assert status.returncode == 0, f"{status.stdout}\n{status.stderr}"
+    assert_well(installed.host)
 
 
 def test_a_user_can_be_made_and_logs_in(installed: Installation) -> None:

@@ -13,7 +13,7 @@ SHOW = "TERM=xterm {} script --quiet --return --command 'altpeter-matrix status'
 def test_status_is_coloured_at_a_terminal_and_nowhere_else(system: Chroot) -> None:
     system.run(PREPARE)
     piped = system.run("altpeter-matrix status || :\n")
-    assert piped.startswith("NOT HEALTHY\n  generation ")
+    assert piped.startswith("NOT HEALTHY\nerror: ")
     assert "\x1b[1" not in piped and "\x1b[3" not in piped
     shown = system.run(SHOW.format("")).splitlines()
     assert shown[0] == "\x1b[1;31mNOT HEALTHY\x1b[0m"
