@@ -1,5 +1,4 @@
-"""A whole host goes from Debian 12 to 13, with nobody there to answer; then its
-database from PostgreSQL 15 to 17, with rehearsal, kills, power cuts and ways back."""
+"""A whole host goes from Debian 12 to 13 with nobody there, then its database from 15 to 17."""
 
 import json
 from collections.abc import Callable
