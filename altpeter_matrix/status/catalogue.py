@@ -4,13 +4,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import yaml
 
 from ..base.resources import resource
+from ..notify.news import Severity
 
-Severity = Literal["error", "warning", "unknown"]
 _NAMED = re.compile(r"{(\w+)}")
 
 

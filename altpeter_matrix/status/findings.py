@@ -15,8 +15,10 @@ from typing import Any
 from ..apply.activation import Host
 from ..apply.last_apply import Outcome
 from ..base.errors import Problem
+from ..notify.news import Fault as KnownFault
+from ..notify.news import Severity
 from . import looks
-from .catalogue import Fault, Severity
+from .catalogue import Fault
 from .check import Check
 from .checks import CHECKS, catalogue
 from .found import Found
@@ -28,18 +30,8 @@ _COMMAND = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A fault that is there. page: the document that tells more."""
-
-    id: str
-    severity: Severity
-    problem: Problem
-    page: str
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The same fault at the same place at another time has the same."""
-        return self.id, self.problem.where
+class Finding(KnownFault):
+    """A fault that is there, and what ends it."""
 
     @property
     def command(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .catalogue import Severity
+from ..notify.news import Severity
 from .checks import catalogue
 from .findings import Status
 

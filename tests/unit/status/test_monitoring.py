@@ -6,7 +6,7 @@ import pytest
 
 from altpeter_matrix.apply.last_apply import Outcome
 from altpeter_matrix.base.errors import Problem
-from altpeter_matrix.status.catalogue import Severity
+from altpeter_matrix.notify.news import Severity
 from altpeter_matrix.status.check import Check
 from altpeter_matrix.status.findings import Finding, Status
 from altpeter_matrix.status.monitoring import metrics, nagios
