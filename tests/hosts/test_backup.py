@@ -177,6 +177,9 @@ def test_a_wrong_password_is_named(server: Deployment, backed_up: Writer) -> Non
     assert "backup-drill-failed" in faults(host)
     host.run("mv", "/root/right", PASSWORD)
     assert backed_up.reads()[0] == BEFORE
+    tool(host, "backup", "now")
+    tool(host, "backup", "drill")
+    assert_well(server)
 
 
 def test_a_flipped_bit_turns_the_drill_red(server: Deployment, backed_up: Writer) -> None:
