@@ -21,6 +21,8 @@ from .trees import Tree, measure
 
 # How long a person waits for what is slow, and how long the daily sample has; four are counted.
 PAGE, SAMPLE = 5.0, 1200.0
+# Made by this package, and by a program of the administrator's.
+BACKUP, OTHER_BACKUP = "own-backup", "backup"
 # Parts that giving_back.py knows.
 APT, JOURNAL, OLD_CLUSTER, REPLACED = "apt-cache", "journal", "old-cluster", "replaced"
 
@@ -50,6 +52,7 @@ class _Survey:
     tables: tuple[Table, ...] = ()
     rooms: tuple[Room, ...] = ()
     media_looks: tuple[Look, ...] = ()
+    backup_places: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -71,6 +74,7 @@ class _Survey:
             if data is not None and log is not None and log["device"] != data["device"]:
                 yield "write-ahead log", log
         yield from (("media", one) for one in self.media_looks)
+        yield from (("backups", look(self.paths.on_host(one))) for one in self.backup_places)
 
     def _data(self) -> list[Path]:
         """The data of the PostgreSQL under this server, running or not."""
@@ -132,9 +136,15 @@ class _Survey:
             self.parts.append(Part(key, title, whole.size, whole.whole, tuple(inside)))
 
     def backup(self) -> None:
-        place = read_settings(self.paths).updates.backup
-        if place is not None:
-            self._add("backup", f"backups in {place}", self._tree(self.paths.on_host(place)))
+        settings = read_settings(self.paths)
+        places = {OTHER_BACKUP: settings.updates.backup}
+        if settings.backup is not None and settings.backup.to.directory is not None:
+            places[BACKUP] = Path(settings.backup.to.directory)
+        for key, place in places.items():
+            if place is not None and place not in self.backup_places:
+                self.backup_places.append(place)
+                on_host = self.paths.on_host(place)
+                self._add(key, f"backups in {place}", self._tree(on_host))
 
     def old_cluster(self) -> None:
         """The cluster that a move to a newer PostgreSQL has left, until it is finished."""

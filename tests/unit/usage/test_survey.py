@@ -192,7 +192,30 @@ def test_a_database_elsewhere_is_no_problem(full: FakeHost) -> None:
 def test_backups_on_this_host_are_shown(full: FakeHost) -> None:
     fill(full, "var/backups/matrix/synapse.dump", 8)
     full.settings(f"server_name: {NAME}\nupdates: {{backup: /var/backups/matrix}}\n")
-    assert sizes(*survey(full.paths).parts)["backup"] == 8
+    found = survey(full.paths)
+    assert sizes(*found.parts)["backup"] == 8
+    assert "backups" in found.file_systems[0].holds
+    fill(full, "srv/backup/data/aa/pack", 5)
+    full.settings(
+        f"server_name: {NAME}\nupdates: {{backup: /var/backups/matrix}}\n"
+        "backup: {to: /srv/backup}\n"
+    )
+    found = survey(full.paths)
+    assert sizes(*found.parts).items() >= {"backup": 8, "own-backup": 5}.items()
+
+
+def test_one_place_of_two_programs_is_counted_once(full: FakeHost) -> None:
+    fill(full, "srv/backup/data/aa/pack", 5)
+    full.settings(
+        f"server_name: {NAME}\nupdates: {{backup: /srv/backup}}\nbackup: {{to: /srv/backup}}\n"
+    )
+    kept = [one.size // MIB for one in survey(full.paths).parts if "backup" in one.key]
+    assert kept == [5]
+
+
+def test_backups_elsewhere_are_no_directory_of_this_host(full: FakeHost) -> None:
+    full.settings(f"server_name: {NAME}\nbackup: {{to: 'sftp:me@nas.example.org:/srv'}}\n")
+    assert "own-backup" not in sizes(*survey(full.paths).parts)
 
 
 def test_a_postgresql_that_does_not_serve_any_more_is_shown(full: FakeHost) -> None:
