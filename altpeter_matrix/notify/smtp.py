@@ -7,7 +7,8 @@ import base64
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
@@ -21,6 +22,7 @@ from . import smtp_remedies
 from .smtp_remedies import Step
 
 _APP_NAME = "%(app)s"
+_REASONS = (OSError, smtplib.SMTPException, UnicodeError)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,14 @@ class _NotingTls(_Noting, smtplib.SMTP_SSL):
     """The same where TLS begins at once."""
 
 
+class NotTaken(Exception):
+    """What ended a dialogue. cause: what Python raised at that step."""
+
+    def __init__(self, step: Step, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.step, self.cause = step, cause
+
+
 def send(
     account: Account,
     address: str,
@@ -93,26 +103,46 @@ def send(
     say: told each line: > from here, < from the server, * what was done.
     """
     _complete(account, mail)
+    try:
+        with logged_in(account, timeout, say) as link:
+            link.send_message(mail, parseaddr(account.sender)[1], [address])
+    except NotTaken as refused:
+        problem = smtp_remedies.problem(refused.cause, refused.step, account.email, address)
+        raise HostError(replace(problem, what=account.hidden(problem.what))) from None
+
+
+@contextmanager
+def logged_in(
+    account: Account, timeout: float, say: Callable[[str], None] = lambda _: None
+) -> Iterator[smtplib.SMTP]:
+    """A connection that is ready for a mail. NotTaken: at which step it ended, the caller's (mail)
+    too. say: as above."""
     step: Step = "connect"
     where = f"{account.email.smtp_host}:{account.email.smtp_port}"
+    link: smtplib.SMTP | None = None
     try:
         found = socket.getaddrinfo(account.email.smtp_host, None, type=socket.SOCK_STREAM)
         addresses = sorted({str(one[4][0]) for one in found})
         say(f"* {account.email.smtp_host} is {', '.join(addresses)}")
         say(f"* connecting to {where} ({account.email.security})")
-        with _connected(account, timeout, say) as link:
-            if account.email.security == "starttls":
-                step = "tls"
-                link.starttls(context=ssl.create_default_context())
-                say("* TLS has begun, and the certificate is right")
-            if account.email.username is not None:
-                step = "login"
-                link.login(account.email.username, account.password or "")
-            step = "mail"
-            link.send_message(mail, parseaddr(account.sender)[1], [address])
-    except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        problem = smtp_remedies.problem(error, step, account.email, address)
-        raise HostError(replace(problem, what=account.hidden(problem.what))) from None
+        link = _connected(account, timeout, say)
+        if account.email.security == "starttls":
+            step = "tls"
+            link.starttls(context=ssl.create_default_context())
+            say("* TLS has begun, and the certificate is right")
+        if account.email.username is not None:
+            step = "login"
+            link.login(account.email.username, account.password or "")
+        step = "mail"
+        yield link
+    except _REASONS as error:
+        raise NotTaken(step, error) from None
+    finally:
+        if link is not None:
+            # How it takes the farewell says nothing of what was done before.
+            with suppress(*_REASONS):
+                link.quit()
+            link.close()
 
 
 def _connected(account: Account, timeout: float, say: Callable[[str], None]) -> smtplib.SMTP:

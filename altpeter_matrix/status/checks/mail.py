@@ -5,12 +5,13 @@ import re
 import smtplib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...base.commands import run
 from ...base.time_limit import at_most
-from ...settings.model import Email
+from ...notify.smtp import Account, NotTaken, logged_in
+from ...notify.smtp_remedies import Step
 from ...synapse import config_files
 from .. import looks
 from ..check import Check
@@ -18,6 +19,11 @@ from ..found import Found, found
 from ..view import View
 
 _SECONDS = 5.0
+_FAULTS: Mapping[Step, str] = {
+    "connect": "mail-server-silent",
+    "tls": "mail-encryption-refused",
+    "login": "mail-login-refused",
+}
 _DAY = 86400.0
 _POSTFIX, _EXIM = Path("/usr/sbin/postqueue"), Path("/usr/sbin/exim4")
 # Of `exim -bp`: 25h  2.9K 1abCde-000123-AB <sender>
@@ -27,46 +33,26 @@ _HOURS = {"m": 1 / 60, "h": 1, "d": 24, "w": 168}
 
 def server(view: View) -> Iterator[Found]:
     """As far as one gets without a mail."""
-    email = view.shared(looks.settings).email
-    if email is not None:
+    settings = view.shared(looks.settings)
+    if settings.email is not None:
         options = config_files.read_generated(view.paths.current).get("email")
         password = options.get("smtp_pass") if isinstance(options, dict) else None
-        yield from dialogue(email, str(password or ""))
+        yield from login(Account(settings.email, str(password or ""), settings.public_name))
 
 
-def dialogue(email: Email, password: str) -> Iterator[Found]:
+def login(account: Account) -> Iterator[Found]:
     """What the server says is not repeated: it may say who we are, and to whom it was said."""
-    place = f"{email.smtp_host}:{email.smtp_port}"
     try:
-        link = _connected(email)
-    except ssl.SSLError as error:
-        yield found("mail-encryption-refused", place=place, reason=_reason(error))
-        return
-    except (OSError, smtplib.SMTPException) as error:
-        yield found("mail-server-silent", place=place, reason=_reason(error))
-        return
-    try:
-        if email.security == "starttls":
-            try:
-                link.starttls(context=ssl.create_default_context())
-            except (OSError, smtplib.SMTPException) as error:
-                yield found("mail-encryption-refused", place=place, reason=_reason(error))
-                return
-        if email.username is not None:
-            try:
-                link.login(email.username, password)
-            except (OSError, smtplib.SMTPException) as error:
-                yield found("mail-login-refused", place=place, reason=_reason(error))
-    finally:
-        link.close()
-
-
-def _connected(email: Email) -> smtplib.SMTP:
-    seconds = at_most(_SECONDS)
-    if email.security == "tls":
-        context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(email.smtp_host, email.smtp_port, timeout=seconds, context=context)
-    return smtplib.SMTP(email.smtp_host, email.smtp_port, timeout=seconds)
+        with logged_in(account, at_most(_SECONDS)):
+            return
+    except NotTaken as refused:
+        place = f"{account.email.smtp_host}:{account.email.smtp_port}"
+        fault = _FAULTS.get(refused.step)
+        # From the first byte, TLS is part of the connection.
+        if refused.step == "connect" and isinstance(refused.cause, ssl.SSLError):
+            fault = _FAULTS["tls"]
+        if fault is not None:
+            yield found(fault, place=place, reason=_reason(refused.cause))
 
 
 def _reason(error: Exception) -> str:

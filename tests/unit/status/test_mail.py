@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 from altpeter_matrix.base.commands import Result
+from altpeter_matrix.notify.smtp import Account
 from altpeter_matrix.settings.model import Email, load_settings
 from altpeter_matrix.status.checks import mail
 
@@ -54,25 +55,29 @@ def email(port: int, security: str) -> Email:
     return found
 
 
+def account(email: Email, password: str = "") -> Account:
+    return Account(email, password, "matrix.example.org")
+
+
 def told(found: Iterator[object]) -> list[str]:
     return [f"{one.id}: {dict(one.values)['reason']}" for one in found]  # type: ignore[attr-defined]
 
 
 def test_what_a_server_answers(port: int) -> None:
-    assert told(mail.dialogue(email(port, "none"), "")) == []
+    assert told(mail.login(account(email(port, "none")))) == []
     known = replace(email(port, "none"), username="me")
-    [refused] = told(mail.dialogue(known, "hidden"))
+    [refused] = told(mail.login(account(known, "hidden")))
     assert refused == "mail-login-refused: it answers 535"
-    [plain] = told(mail.dialogue(email(port, "starttls"), ""))
+    [plain] = told(mail.login(account(email(port, "starttls"))))
     assert plain == "mail-encryption-refused: it does not offer that"
-    [begun] = told(mail.dialogue(email(port, "tls"), ""))
+    [begun] = told(mail.login(account(email(port, "tls"))))
     assert begun.startswith("mail-encryption-refused: ")
 
 
 def test_nobody_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    [silent] = told(mail.dialogue(email(port, "none"), ""))
+    [silent] = told(mail.login(account(email(port, "none"))))
     assert silent == "mail-server-silent: Connection refused"
 
 
