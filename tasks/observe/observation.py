@@ -59,6 +59,8 @@ def variables(target: Target) -> dict[str, str]:
         "UNITS": TIMESYNCD_UNIT,
         "DATABASE": settings.database.name,
         "ADMINISTRATOR": target.administrator or "",
+        "PROFILE_LOOKUP": (_HERE / "profile_lookup.py").read_text(encoding="utf-8"),
+        "SYNAPSE": f"http://127.0.0.1:{settings.listener.port}",
         "ADMINISTRATOR_PASSWORD": ADMINISTRATOR_PASSWORD,
         "DEFAULT_SITE_MARK": DEFAULT_SITE_MARK,
         "REPOSITORY": settings.synapse_repository.uri,

@@ -64,7 +64,8 @@ def nothing_fails(
     print(f"Debian {server.host.debian}, {what}: {load.report}")
     units = () if whole else ("-u", "matrix-synapse", "-u", "altpeter-matrix-hold")
     said = server.host.run("journalctl", "--no-pager", "--since", f"@{since}", *units).stdout
-    assert not [line for line in said.splitlines() if any(word in line for word in MISSING)]
+    lost = [line for line in said.splitlines() if any(word in line for word in MISSING)]
+    assert lost == []
     assert load.report.failures == []
     load.assert_nothing_lost_or_doubled()
 

@@ -26,11 +26,17 @@ from tests.hosts.probes import Answer, difference, login, request, state_of, wai
 
 WHO_AM_I = "/_matrix/client/v3/account/whoami"
 SERVED_BY = ("/etc/matrix-synapse", "/etc/nginx", "/etc/letsencrypt", "/etc/apt")
-# The one that the deploy made, as Synapse's user may enter it.
+# The one that the deploy made, given to a role with a password, which Synapse's user cannot be.
 DATABASE = """\
 database:
   name: psycopg2
-  args: {user: matrix-synapse, database: synapse, host: /var/run/postgresql}
+  args: {user: matrix, password: of-the-role, database: synapse, host: 127.0.0.1}
+"""
+ROLE = """\
+CREATE ROLE matrix LOGIN PASSWORD 'of-the-role';
+REASSIGN OWNED BY "matrix-synapse" TO matrix;
+REVOKE CONNECT ON DATABASE synapse FROM public;
+DROP ROLE "matrix-synapse";
 """
 
 
@@ -83,6 +89,7 @@ def test_the_deploy_adopts_a_server_and_its_undo_gives_it_back(
     assert refused.returncode != 0 and words in refused.stderr, refused
     assert not difference(before, state_of(host))
 
+    host.run("runuser", "-u", "postgres", "--", "psql", "--quiet", "synapse", input=ROLE)
     edit(server, DATABASE)
     served, before = is_known(server, token), state_of(host)
     adopted = deploy()

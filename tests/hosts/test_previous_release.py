@@ -211,7 +211,7 @@ def test_a_killed_dpkg_lets_no_request_fail(server: Deployment, moment: Moment) 
         assert "in time" in said, f"dpkg had ended before {moment}"
         # By whatever units there are now. One whose files are being replaced cannot start.
         host.run("systemctl", "restart", "matrix-synapse", check=False)
-        repair(host, both)
+        repair(server)
         restart_synapse(host, load)
     assert_upgraded(server)
 
@@ -239,21 +239,25 @@ def test_after_a_power_cut_no_request_fails(server: Deployment, moment: Moment) 
     host.start()
     if "half-installed" in moment.stage and UPSTREAM in moment.stage:
         # A Synapse of which a half is there serves nobody.
-        repair(host, both)
+        repair(server)
     wait_until_serving(server, within=120)
     with nothing_fails(f"power cut at {moment}", server, account, whole=False) as load:
         restart_synapse(host, load)
-        repair(host, both)
+        repair(server)
         restart_synapse(host, load)
     assert_upgraded(server)
 
 
-def repair(host: Host, packages: str) -> None:
-    """What docs/upgrades.md tells an administrator to do."""
-    flags = host.run("dpkg-query", "-W", "-f", "${db:Status-Eflag}\\n").stdout
+def repair(server: Deployment) -> None:
+    """What docs/upgrades.md tells an administrator to do, and then the upgrade."""
+    host, (config, package) = server.host, files(server)
+    flags = host.run("dpkg-query", "-W", "-f", "${db:Status-Eflag} ${Package}\\n").stdout
+    wanted = {line.split()[1] for line in flags.splitlines() if line.startswith("reinstreq")}
     configured = host.sh("dpkg --configure -a </dev/null 2>&1", check=False, timeout=600)
-    assert "reinstreq" in flags or configured.returncode == 0, configured.stdout
-    host.sh(APT.format(f"--reinstall {packages}"), timeout=600)
+    assert wanted or configured.returncode == 0, configured.stdout
+    for name in sorted(wanted):
+        host.sh(APT.format(f"--reinstall {config if name == OURS else package}"), timeout=600)
+    host.sh(APT.format(f"{config} {package}"), timeout=600)
 
 
 @pytest.mark.upgrades

@@ -27,7 +27,7 @@ def test_the_script_prints_what_the_parser_reads(tmp_path: Path) -> None:
     names = [
         "LOCK_TIMEOUT", "PACKAGES", "PACKAGE_VERSION", "SERVICES", "SRV_LOOKUP", "NAMES",
         "PUBLIC_NAME", "FILES", "KEYRING", "UNITS", "DATABASE", "ADMINISTRATOR",
-        "ADMINISTRATOR_PASSWORD", "DEFAULT_SITE_MARK", "SMTP_PASSWORD",
+        "PROFILE_LOOKUP", "SYNAPSE", "ADMINISTRATOR_PASSWORD", "DEFAULT_SITE_MARK", "SMTP_PASSWORD",
     ]  # fmt: skip
     variables = {
         **dict.fromkeys(names, ""),
