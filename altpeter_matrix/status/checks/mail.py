@@ -5,13 +5,12 @@ import re
 import smtplib
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...base.commands import run
 from ...base.time_limit import at_most
 from ...notify.smtp import Account, NotTaken, logged_in
-from ...notify.smtp_remedies import Step
 from ...synapse import config_files
 from .. import looks
 from ..check import Check
@@ -19,11 +18,6 @@ from ..found import Found, found
 from ..view import View
 
 _SECONDS = 5.0
-_FAULTS: Mapping[Step, str] = {
-    "connect": "mail-server-silent",
-    "tls": "mail-encryption-refused",
-    "login": "mail-login-refused",
-}
 _DAY = 86400.0
 _POSTFIX, _EXIM = Path("/usr/sbin/postqueue"), Path("/usr/sbin/exim4")
 # Of `exim -bp`: 25h  2.9K 1abCde-000123-AB <sender>
@@ -47,12 +41,14 @@ def login(account: Account) -> Iterator[Found]:
             return
     except NotTaken as refused:
         place = f"{account.email.smtp_host}:{account.email.smtp_port}"
-        fault = _FAULTS.get(refused.step)
-        # From the first byte, TLS is part of the connection.
-        if refused.step == "connect" and isinstance(refused.cause, ssl.SSLError):
-            fault = _FAULTS["tls"]
-        if fault is not None:
-            yield found(fault, place=place, reason=_reason(refused.cause))
+        step, reason = refused.step, _reason(refused.cause)
+        # Where TLS begins at once, it is part of the connection.
+        if step == "tls" or (step == "connect" and isinstance(refused.cause, ssl.SSLError)):
+            yield found("mail-encryption-refused", place=place, reason=reason)
+        elif step == "connect":
+            yield found("mail-server-silent", place=place, reason=reason)
+        elif step == "login":
+            yield found("mail-login-refused", place=place, reason=reason)
 
 
 def _reason(error: Exception) -> str:
