@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts.backups import backed_up_to
 from tests.hosts.deployments import Deployment, run_pyinfra
 from tests.hosts.fleet import Fleet
-from tests.hosts.pages import commands
 from tests.hosts.people import change_settings
 from tests.hosts.probes import assert_healthy, login, request, wait_until_serving
 from tests.hosts.updated import (
@@ -237,7 +237,9 @@ def test_what_has_no_way_back_waits_for_a_backup(updated: Updated, fleet: Fleet)
     updated.repository.publish([package])
     assert updated.is_held(package)
     assert "there is no way back from Synapse 1.166.0" in updated.status()
-    updated.host.sh(commands("recovery.md", "Back up"))
+    backed_up_to(updated.server)
+    assert updated.is_held(package), "there is a place, and no backup in it"
+    updated.host.run("altpeter-matrix", "backup", "now", timeout=600)
     said = updated.host.run("altpeter-matrix", "upgrade", "check").stdout
     assert "NOT possible without restoring a backup" in said, said
     assert not updated.is_held(package)
