@@ -65,7 +65,7 @@ def nothing_fails(
     units = () if whole else ("-u", "matrix-synapse", "-u", "altpeter-matrix-hold")
     said = server.host.run("journalctl", "--no-pager", "--since", f"@{since}", *units).stdout
     lost = [line for line in said.splitlines() if any(word in line for word in MISSING)]
-    assert lost == []
+    assert not lost, lost
     assert load.report.failures == []
     load.assert_nothing_lost_or_doubled()
 
