@@ -133,7 +133,7 @@ def see_and_end(host: Host, fault: str, how: Made) -> None:
     found = findings(host, daily=how.daily)
     try:
         assert fault in found, found
-        assert set(found) <= {fault, *how.beside, *LEFT}
+        assert set(found) <= {fault, *how.beside, *LEFT}, found
         command = found[fault]["command"]
         if not how.pretended:
             assert (command is None) is bool(how.cure), "its remedy is a command, or a person's"

@@ -17,6 +17,7 @@ from . import (
     database,
     disk,
     dns,
+    federation,
     firewall,
     identity,
     mail,
@@ -41,7 +42,7 @@ from . import (
 # In the order in which they are shown: what others depend on comes first, and is started first.
 SUBJECTS: tuple[ModuleType, ...] = (
     configuration, supervision, postgresql, services, disk, resources, serving, reach, identity,
-    next_start, certificate, dns, firewall, permissions, other_servers, database,
+    next_start, certificate, dns, federation, firewall, permissions, other_servers, database,
     packages, timers, updates, software, upgrades, clock, mail, own_programs, notify, backup,
 )  # fmt: skip
 

@@ -178,6 +178,8 @@ _NO_ROLE = (
     "synapse-role-missing", "synapse-database-missing", "synapse-role-locked-out",
     "synapse-role-refused",
 )  # fmt: skip
+# With one of these nothing can be asked of Synapse's database.
+NO_DATABASE = (*_SILENT, *_NO_ROLE, "postgresql-connections-used-up")
 CHECKS = (
     Check("PostgreSQL runs", there, _DEAD, unless=("systemd-missing",)),
     Check(
@@ -218,6 +220,6 @@ CHECKS = (
         "Synapse's schema",
         schema,
         ("index-invalid", "table-bloated", "background-updates-unfinished"),
-        unless=(*_SILENT, *_NO_ROLE, "postgresql-connections-used-up"),
+        unless=NO_DATABASE,
     ),
 )  # fmt: skip

@@ -39,6 +39,29 @@ while True:
     here.sendto(answer.to_wire(), who)
 """
 
+# Stands in front of nginx, as a router or a proxy of somebody else's may.
+_PROXY = """\
+pid /run/lab-proxy.pid;
+error_log /dev/null;
+events {}
+http {
+    access_log off;
+    server {
+        listen 9443 ssl;
+        listen [::]:9443 ssl;
+        ssl_certificate /etc/letsencrypt/live/$lineage/fullchain.pem;
+        ssl_certificate_key /etc/letsencrypt/live/$lineage/privkey.pem;
+        $location
+        location / {
+            proxy_pass https://127.0.0.1;
+            proxy_set_header Host \\$host;
+            proxy_ssl_server_name on;
+            proxy_ssl_name \\$host;
+        }
+    }
+}
+"""
+
 
 def resolver_says(*records: str) -> str:
     """Shell that has this host's resolver say something else of names; $name, $own4, $own6 and
@@ -57,6 +80,21 @@ def resolver_says(*records: str) -> str:
 RESOLVER_BACK = (
     "cp /root/resolv.conf /etc/resolv.conf; systemctl stop lab-resolver 2>/dev/null || :"
 )
+
+
+def proxy_answers(location: str) -> str:
+    """Shell that puts a proxy in front of this host's public addresses, which answers some location
+    by itself."""
+    redirect = "-t nat -A OUTPUT -d $own -p tcp --dport 443 -j REDIRECT --to-ports 9443"
+    return (
+        f"{HOST} lineage=$(ls /etc/letsencrypt/renewal | sed 's/.conf$//' | head -n 1);"
+        f" location='{location}'; cat >/root/proxy.conf <<END\n{_PROXY}END\n"
+        "systemd-run --quiet --unit=lab-proxy nginx -c /root/proxy.conf -g 'daemon off;';"
+        f" own=$own4; iptables {redirect}; own=$own6; ip6tables {redirect}; sleep 1"
+    )
+
+
+PROXY_GONE = "systemctl stop lab-proxy; iptables -t nat -F OUTPUT; ip6tables -t nat -F OUTPUT"
 
 
 def with_settings(change: str, before: str = "") -> str:

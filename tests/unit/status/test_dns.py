@@ -28,8 +28,8 @@ def view(**federation: object) -> Given:
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody answers but the proxy."""
 
-    def get(place: str, *_more: object, **_options: object) -> Mapping[str, object]:
-        if place != PROXY:
+    def get(place: outside.Place, *_more: object, **_options: object) -> Mapping[str, object]:
+        if place.host != PROXY:
             raise outside.Refused("Connection refused")
         return {"verify_keys": {name: {"key": key} for name, key in KEYS.items()}}
 
