@@ -47,8 +47,10 @@ MADE: Mapping[str, Made] = {
     ),
     # As Debian's packages note it; a boot makes /run anew.
     "reboot-required": Made("touch /run/reboot-required", cure="rm /run/reboot-required"),
+    # Among Debian's lists one is new within nine days; here one is fetched again instead.
     "package-lists-old": Made(
-        f"mkdir -p {_PERIODIC}; touch -d '9 days ago' {_LISTS} {_PERIODIC}/update-stamp"
+        f"rm {_LISTS}/packages.lab.test_*InRelease;"
+        f" mkdir -p {_PERIODIC}; touch -d '9 days ago' {_LISTS} {_PERIODIC}/update-stamp"
     ),
     "synapse-repository-missing": Made(
         f"mv {_SOURCE} /root/; rm {_LISTS}/packages.lab.test_*",
