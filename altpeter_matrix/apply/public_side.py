@@ -84,8 +84,8 @@ class PublicSide:
         shown = certificate_state.served(settings.public_name)
         if shown is not None and shown.fingerprint != state.fingerprint:
             yield error(
-                "nginx", f"does not serve the certificate in {where}", "`systemctl reload nginx`",
-                "certificate-not-served",
+                "nginx", f"does not serve the certificate in {where}",
+                "`systemctl reload nginx && altpeter-matrix apply`", "certificate-not-served",
             )  # fmt: skip
 
 
