@@ -181,7 +181,7 @@ def see_and_end(host: Host, fault: str, how: Made) -> None:
 
 @pytest.mark.parametrize(("one", "other"), pairs(30))
 def test_two_faults_at_a_time(patient: Deployment, one: str, other: str) -> None:
-    """Each is seen, or skipped because of the other one; one remedy after the other ends both."""
+    """Each is seen, or could not be because of the other; one remedy after the other ends both."""
     host, left = patient.host, {one: made()[one], other: made()[other]}
     daily = any(how.daily for how in left.values())
     for how in left.values():
@@ -193,9 +193,11 @@ def test_two_faults_at_a_time(patient: Deployment, one: str, other: str) -> None
                 host.sh(how.cure or seen["by_id"][fault]["command"])
                 del left[fault]
             else:
-                assert outcome_of(fault, seen)["outcome"] == "skipped", (fault, seen["by_id"])
+                outcome = outcome_of(fault, seen)["outcome"]
+                assert outcome in {"skipped", "unknown"}, f"{fault}: {told(seen['by_id'])}"
         if not left:
             break
+    assert not left, told(seen["by_id"])
     for how in (made()[one], made()[other]):
         if how.tidy:
             host.sh(how.tidy)
