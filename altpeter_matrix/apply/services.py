@@ -29,11 +29,13 @@ HOLD_SERVICE = "altpeter-matrix-hold.service"
 FOLLOWER = "altpeter-matrix-nginx-main.path"
 # Has this server looked at each few minutes.
 WATCH = "altpeter-matrix-watch.timer"
-# What starts by itself: the check of a newer Synapse, the daily sample (usage/), and these.
+# What starts by itself: the check of a newer Synapse, the daily sample and giving back
+# (usage/), and these.
 GUARDS = (
     "altpeter-matrix-upgrade-check.timer",
     "altpeter-matrix-upgrade-check.path",
     "altpeter-matrix-usage.timer",
+    "altpeter-matrix-reclaim.timer",
     WATCH,
     FOLLOWER,
     "altpeter-matrix-backup.timer",

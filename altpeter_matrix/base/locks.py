@@ -25,6 +25,8 @@ UPGRADE_CHECK = "upgrade-check"
 HELD_BACK = "held-back"
 # One backup, drill or restore at a time.
 BACKUP = "backup"
+# One run that gives back room at a time.
+RECLAIM = "reclaim"
 # One look at the server at a time that tells what it finds.
 WATCH = "watch"
 
@@ -33,6 +35,7 @@ WATCH = "watch"
 # The first backup of a large server may take days.
 _STUCK_AFTER = {
     APPLY: 3600.0, UPGRADE_CHECK: 1500.0, HELD_BACK: 300.0, BACKUP: 3 * 86400.0, WATCH: 1200.0,
+    RECLAIM: 6 * 3600.0 + 1800.0,
 }  # fmt: skip
 # Where programs of 0.1 locked. One that was started before this version came may still be at work.
 _BEFORE = {

@@ -188,6 +188,11 @@ class Paths:
         return self.state / "usage-samples.jsonl"
 
     @property
+    def reclaimed(self) -> Path:
+        """What was given back, and when (usage/reclaimed.py)."""
+        return self.state / "reclaimed.json"
+
+    @property
     def canary(self) -> Path:
         """The account with which a new version of Synapse is tried."""
         return self.state / "canary.json"

@@ -40,6 +40,8 @@ _RUN = "import json; exec(json.loads(input()))"
 _CONNECT = 10  # seconds; of the process's start, too
 _SHORT = 30.0
 _FIXED = {"search_path": "pg_catalog,pg_temp"}
+_SLOW = {"vacuum_cost_delay": "2ms", "max_parallel_maintenance_workers": "0"}
+_NAME, _UPKEEP = "altpeter-matrix", "altpeter-matrix upkeep"
 _MOST_SAID = 300
 _MOST_BYTES = 1024**2
 
@@ -58,10 +60,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Limits:
-    """How long the statements may take together, and how much they may answer."""
+    """How long the statements may take together, and how much they may answer.
+
+    lock: how long they wait for the locks of others; None: as long as they may take.
+    """
 
     seconds: float = _SHORT
     size: int = _MOST_BYTES
+    lock: float | None = None
 
 
 def as_superuser(
@@ -105,14 +111,32 @@ def as_synapse(
     return _ask(_connect(SYNAPSE_USER, port, database, limits, **options), statements, limits)
 
 
+def upkeep_as_synapse(
+    database: str, statement: Statement, *, limits: Limits, own_path: bool = False
+) -> list[Row]:
+    """The same for a statement that changes something there, slowly so that what serves comes
+    first. Its process ends with ours; what PostgreSQL has begun then, `cancel_upkeep` ends."""
+    options = _SLOW if own_path else {**_FIXED, **_SLOW}
+    connect = _connect(SYNAPSE_USER, PORT, database, limits, **options)
+    [rows] = _ask({**connect, "application_name": _UPKEEP}, [statement], limits, writes=True)
+    return rows
+
+
+def cancel_upkeep(database: str) -> int:
+    """End all such statements; how many there were."""
+    [rows] = as_synapse(database, _CANCEL, own_path=False)
+    return len(rows)
+
+
 def _connect(
     user: str, port: int, database: str, limits: Limits, **options: str
 ) -> Mapping[str, str | int]:
     """The arguments of psycopg2."""
     milliseconds = f"{limits.seconds * 1000:.0f}"
+    lock = limits.seconds if limits.lock is None else min(limits.lock, limits.seconds)
     options |= {
         "statement_timeout": milliseconds,
-        "lock_timeout": milliseconds,
+        "lock_timeout": f"{lock * 1000:.0f}",
         "idle_in_transaction_session_timeout": milliseconds,
     }
     return {
@@ -122,7 +146,7 @@ def _connect(
         "port": port,
         "connect_timeout": _CONNECT,
         "client_encoding": "UTF8",
-        "application_name": "altpeter-matrix",
+        "application_name": _NAME,
         "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
     }
 
@@ -152,6 +176,14 @@ def _ask(
                 " postgresql`), and look at `pg_lsclusters`",
             )
         ) from None
+
+
+# A role may end what it has begun itself.
+_CANCEL = Statement(
+    "select pg_cancel_backend(pid) from pg_stat_activity"
+    " where application_name = %s and usename = current_user",
+    (_UPKEEP,),
+)
 
 
 class _Refused(Exception):

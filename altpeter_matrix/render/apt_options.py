@@ -46,6 +46,8 @@ def _unattended(settings: Settings) -> tuple[str, ...]:
     return (
         'APT::Periodic::Update-Package-Lists "1";',
         'APT::Periodic::Unattended-Upgrade "1";',
+        # Each month what was downloaded: `apt-get clean`. What is to go back to is kept elsewhere.
+        'APT::Periodic::CleanInterval "30";',
         "Unattended-Upgrade::Origins-Pattern {",
         *(f'    "{origin}";' for origin in (*_ORIGINS, synapse)),
         "};",

@@ -132,6 +132,13 @@ class Backup:
 
 
 @dataclass(frozen=True)
+class Reclaim:
+    enabled: bool
+    minutes: int
+    gigabytes: int
+
+
+@dataclass(frozen=True)
 class Webhook:
     url: str
     format: WebhookFormat
@@ -187,6 +194,7 @@ class Settings:
     firewall: Firewall
     updates: Updates
     backup: Backup | None
+    reclaim: Reclaim
     notify: Notify
     administrator: Administrator | None
     synapse_repository: SynapseRepository

@@ -5,7 +5,10 @@ is run; what comes back may still be a lie, and is no more than shown.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from ..base.paths import Paths
+from ..postgresql import database_record, layout
 from ..postgresql.connection import (
     Limits,
     Row,
@@ -81,6 +84,15 @@ _CLUSTER = (
         " from pg_catalog.pg_database where datname <> %s"
     ),
 )
+
+
+def data_directories(paths: Paths) -> list[Path]:
+    """The data of the PostgreSQL under this server, running or not."""
+    record = database_record.read(paths)
+    if record is not None and record.place:
+        return [paths.on_host(record.place)]
+    found = [key for key, port in layout.ports(paths).items() if port == layout.PORT]
+    return [layout.data(paths, *key) for key in sorted(found)]
 
 
 def size(name: str) -> int:

@@ -9,10 +9,11 @@ from ..base import timestamps
 from .giving_back import GivingBack
 from .growth import LEAST_SAMPLES, Outlook, outlook, part_per_day
 from .model import FileSystem, Part, Usage
+from .reclaimed import Run
 from .samples import Sample
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_TABLES, _ROOMS = 6, 5
+_TABLES, _ROOMS, _RUNS, _GIVEN = 6, 5, 3, 3
 # What is less than that part of what it is in is in the JSON only.
 _SHOWN_SHARE = 0.01
 _UNFILLED_FROM = 1024**2
@@ -21,11 +22,12 @@ _FAR = 3650  # days
 
 @dataclass(frozen=True)
 class Report:
-    """All that is told: the look, the samples before it, and what could be given back."""
+    """All that is told: the look, the samples before it, what could be given back and what was."""
 
     usage: Usage
     samples: tuple[Sample, ...]
     possible: tuple[GivingBack, ...]
+    runs: tuple[Run, ...] = ()
 
     @property
     def now(self) -> float:
@@ -49,6 +51,7 @@ class Report:
             "tables": [asdict(one) for one in usage.tables],
             "rooms": [asdict(one) for one in usage.rooms],
             "can_be_given_back": [asdict(one) for one in self.possible],
+            "given_back": [one.as_json() for one in self.runs],
             "notes": list(usage.notes),
             "problems": [asdict(one) for one in usage.problems],
         }
@@ -155,11 +158,22 @@ def rooms(report: Report) -> Iterator[Row]:
         yield Row(0, one.room, f"about {size_of(one.size)}", one.size / max(shown[0].size, 1), "")
 
 
+def given_back(report: Report) -> Iterator[Row]:
+    """The last runs that gave something back, or failed; the newest first."""
+    told = [one for one in reversed(report.runs) if one.given or one.problems]
+    for run in told[:_RUNS]:
+        more = [one.what for one in run.given[:_GIVEN]]
+        more += [f"{len(run.given) - _GIVEN} more"] if len(run.given) > _GIVEN else []
+        more += [f"failed: {where}" for where, _what, _remedy in run.problems[:1]]
+        yield Row(0, run.time[:10], size_of(run.size), 0, ", ".join(more))
+
+
 SECTIONS: Mapping[str, Any] = {
     "Disks": disks,
     "Where the room is": parts,
     "Largest tables": tables,
     "Largest rooms, by what PostgreSQL has sampled": rooms,
+    "Given back": given_back,
 }
 
 

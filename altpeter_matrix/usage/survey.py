@@ -10,7 +10,6 @@ from ..base import timestamps, untrusted_files
 from ..base.errors import MatrixConfigError, Problem
 from ..base.failures import problems_of
 from ..base.paths import Paths
-from ..postgresql import database_record, layout
 from ..postgresql.cluster_list import ClusterList
 from ..postgresql.upgrade_journal import Journal, Phase
 from ..synapse import config_files
@@ -68,21 +67,13 @@ class _Survey:
         yield "system", look(self.paths.root)
         yield "logs", look(self.paths.on_host("/var/log"))
         yield "altpeter-matrix", look(self.paths.state)
-        for place in self._data():
+        for place in database.data_directories(self.paths):
             data, log = look(place), look(place / "pg_wal")
             yield "database", data
             if data is not None and log is not None and log["device"] != data["device"]:
                 yield "write-ahead log", log
         yield from (("media", one) for one in self.media_looks)
         yield from (("backups", look(self.paths.on_host(one))) for one in self.backup_places)
-
-    def _data(self) -> list[Path]:
-        """The data of the PostgreSQL under this server, running or not."""
-        record = database_record.read(self.paths)
-        if record is not None and record.place:
-            return [self.paths.on_host(record.place)]
-        found = [key for key, port in layout.ports(self.paths).items() if port == layout.PORT]
-        return [layout.data(self.paths, *key) for key in sorted(found)]
 
     def database(self) -> None:
         name = config_files.database_of(self.paths)

@@ -247,6 +247,14 @@ def test_usage_shows_where_the_room_is(server: Deployment) -> None:
     assert "Where the room is:\n" in said and "  database  " in said
 
 
+@proves("altpeter-matrix usage reclaim")
+def test_usage_reclaim_finds_nothing_in_a_new_database(server: Deployment) -> None:
+    # test_reclaim.py has one with something to give back.
+    assert server.host.run("altpeter-matrix", "usage", "reclaim").stdout.endswith(
+        "Nothing is worth it.\n"
+    )
+
+
 @proves("altpeter-matrix upgrade check")
 def test_upgrade_check_finds_the_newest_synapse_installed(server: Deployment) -> None:
     # test_updates.py has newer ones.

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...host.requirements import FREE_TO_APPLY, INODES_TO_APPLY, MIB
+from ...usage import reclaimed
 from ..check import Check
-from ..found import Found, found
+from ..found import Found, found, in_own_words
 from ..view import View
 
 # A small disk is nearly full at a tenth of it, a large one at two gigabytes.
@@ -45,6 +46,10 @@ def _disk(place: Path, least: int) -> Iterator[Found]:
         yield found("inodes-used-up", place=place, least=INODES_TO_APPLY)
 
 
+def given_back(view: View) -> Iterator[Found]:
+    yield from in_own_words("reclaim-failed", reclaimed.failures(view.paths))
+
+
 CHECKS = (
     Check(
         "disks",
@@ -53,4 +58,5 @@ CHECKS = (
         before_adoption=True,
         live=False,
     ),
+    Check("what is given back", given_back, ("reclaim-failed",), live=False),
 )

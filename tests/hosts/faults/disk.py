@@ -26,6 +26,12 @@ MADE: Mapping[str, Made] = {
     ),
     "disk-full": Made(_small("size=8M"), cure=_UMOUNT, beside=_BESIDE),
     "inodes-used-up": Made(_small("size=900M,nr_inodes=150"), cure=_UMOUNT, beside=_BESIDE),
+    "reclaim-failed": Made(
+        'echo \'{"format": 1, "runs": [{"time": "2026-01-01T00:00:00Z", "problems":'
+        ' [["PostgreSQL database synapse", "does not answer",'
+        ' "`altpeter-matrix usage reclaim` tries it again"]]}]}\''
+        " >/var/lib/altpeter-matrix/reclaimed.json"
+    ),
 }
 NOT_MADE: Mapping[str, str] = {
     "disk-nearly-full": "unit/status/test_disk.py: a disk that fills",

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from altpeter_matrix.base import locks
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.cli import usage as command
-from altpeter_matrix.usage import samples, survey
+from altpeter_matrix.usage import reclaiming, samples, survey
 from altpeter_matrix.usage.model import Usage
+from altpeter_matrix.watch import busy
 
 from ..fake_host import FakeHost
 from ..host_fixtures import serving
-from ..usage.looks import STOPPED, days, look
+from ..usage.fake_database import database, executed
+from ..usage.looks import GIB, STOPPED, days, look
 from .window import Window, loaded, plain, run, window, without_rich
 
 __all__ = ["serving", "window", "without_rich"]
@@ -132,6 +135,65 @@ def test_bars_are_letters_where_a_terminal_has_no_others(tmp_path: Path) -> None
     assert [terminal.bar(share) for share in (0, 0.001, 1, 7)] == [
         "░" * 8, "█" + "░" * 7, "█" * 8, "█" * 8,
     ]  # fmt: skip
+
+
+@pytest.fixture
+def emptied(found: list[Usage], serving: FakeHost, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    """A server whose database has something to give back."""
+    assert found
+    database(serving)
+    monkeypatch.setattr(reclaiming, "_free", lambda _paths: 10**12)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(busy, "dpkg_busy", lambda _paths: False)
+    return serving
+
+
+def test_what_was_given_back_is_said_and_shown(
+    emptied: FakeHost, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(emptied, monkeypatch, "usage", "reclaim", "--dry-run") == 0
+    assert "rebuild index large_key: 1.8 GiB, about 2.2 MiB when new\n" in capsys.readouterr().out
+    assert run(emptied, monkeypatch, "usage", "reclaim", "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["indexes"][0]["name"] == ["public", "large_key"]
+    assert executed(emptied) == []
+    assert run(emptied, monkeypatch, "usage", "reclaim") == 0
+    said = capsys.readouterr()
+    assert "index large_key: 1.8 GiB before, 4.0 MiB now\n" in said.out
+    assert "Rebuilding index large_key.\n" in said.err
+    assert run(emptied, monkeypatch, "usage") == 0
+    assert "Given back:\n" in (page := capsys.readouterr().out)
+    assert "2.9 GiB" in page and "table events, index old_ccnew, half made, index large_key" in page
+    assert run(emptied, monkeypatch, "usage", "--json") == 0
+    [noted] = json.loads(capsys.readouterr().out)["given_back"]
+    assert noted["size"] > 2 * GIB
+
+
+def test_what_fails_is_said_with_a_status(
+    emptied: FakeHost, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database(emptied, **{"reindex index": "no room"})
+    assert run(emptied, monkeypatch, "usage", "reclaim") == 1
+    assert "error: PostgreSQL database synapse: reindex index concurrently large_key: " in (
+        capsys.readouterr().err
+    )
+
+
+def test_beside_a_backup_nothing_is_given_back(
+    emptied: FakeHost, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locks.locked(emptied.paths, locks.BACKUP, 0):
+        assert run(emptied, monkeypatch, "usage", "reclaim") == 1
+        assert "does not run beside a backup" in capsys.readouterr().err
+        assert run(emptied, monkeypatch, "usage", "reclaim", "--automatic") == 0
+    assert capsys.readouterr().out.startswith("Nothing to do now")
+    assert not (emptied.root / "asked").exists()
+
+
+def test_options_of_the_page_are_none_of_what_gives_back(
+    emptied: FakeHost, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(emptied, monkeypatch, "usage", "--json", "reclaim") == 2
+    assert "belong after reclaim" in capsys.readouterr().err
 
 
 def test_it_needs_root(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
