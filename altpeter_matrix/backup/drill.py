@@ -26,9 +26,9 @@ from ..base.paths import Paths
 from ..base.signals import termination_as_exception
 from ..host import backup_record
 from ..host.restore_journal import interruption
-from ..postgresql import layout
+from ..postgresql import layout, scratch_cluster
+from ..postgresql.clusters import Clusters
 from ..postgresql.connection import said
-from ..postgresql.scratch_cluster import scratch_cluster
 from ..synapse import config_check
 from . import catalogue, manifest, restored_database, schedule
 from .access import Access
@@ -69,9 +69,13 @@ class Drill:
     def when_due(self) -> Drilled | None:
         """What the timer asks for: None when it is not time."""
         record = backup_record.read(self.paths)
-        if not schedule.is_drill_due(self.backup.drill, record, time.time()):
-            return None
-        return self.now()
+        if schedule.is_drill_due(self.backup.drill, record, time.time()):
+            return self.now()
+        if not locks.held(self.paths, locks.BACKUP):
+            # Of a killed drill: as large as the database, and running until the next one.
+            with locks.locked(self.paths, locks.BACKUP, _MINUTE):
+                scratch_cluster.remove(Clusters(self.paths))
+        return None
 
     def now(self) -> Drilled:
         """Try the newest backup; HostError when it could not be restored. Either is noted."""
@@ -106,7 +110,7 @@ class Drill:
         require_room_for(self.paths, described)
         self._compare_media(backup, described)
         self.say("Making a cluster of PostgreSQL for the trial.")
-        with scratch_cluster(self.paths) as cluster:
+        with scratch_cluster.scratch_cluster(self.paths) as cluster:
             seconds = restored_database.fetch(
                 self.restic, backup, described, self.say, _DATABASE, cluster.port
             )

@@ -120,6 +120,17 @@ def test_the_units_of_the_drill_have_what_it_needs(server: Deployment, backed_up
     assert "can be restored" in journal
 
 
+def test_what_a_killed_drill_left_goes_before_the_next_one(server: Deployment) -> None:
+    host = server.host
+    host.sh("pg_createcluster --start $(ls /etc/postgresql | tail -n 1) altpeter_drill")
+    assert "altpeter_drill" in host.run("pg_lsclusters").stdout
+    host.sh(
+        "systemctl start altpeter-matrix-drill\n"
+        "while systemctl is-active --quiet altpeter-matrix-drill; do sleep 0.5; done"
+    )
+    assert "altpeter_drill" not in host.run("pg_lsclusters").stdout
+
+
 def test_it_comes_back_and_what_was_here_comes_back(server: Deployment, backed_up: Writer) -> None:
     """A restore, its undoing, and a restore for good."""
     host, keys = server.host, backed_up.keys()
