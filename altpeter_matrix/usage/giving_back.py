@@ -58,6 +58,14 @@ def _simple(paths: Paths, usage: Usage, settings: Settings | None) -> Iterator[G
         part = usage.part(key)
         if part is not None and part.size >= _WORTH:
             yield GivingBack(what, part.size, how)
+    if usage.wasted_by_indexes:
+        by_itself = settings is None or settings.reclaim.enabled
+        yield GivingBack(
+            "room in indexes that no row fills",
+            usage.wasted_by_indexes,
+            ("by itself at night; " if by_itself else "")
+            + "at once: `altpeter-matrix usage reclaim`",
+        )
 
 
 def _is_worth(table: Table) -> bool:

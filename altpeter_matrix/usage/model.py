@@ -82,13 +82,17 @@ class Room:
 
 @dataclass(frozen=True)
 class Usage:
-    """All that was found. problems: what could not be asked; notes: what was left out, and why."""
+    """All that was found. problems: what could not be asked; notes: what was left out, and why.
+
+    wasted_by_indexes: bytes that would be free if those that are worth it were rebuilt.
+    """
 
     taken: str  # UTC
     file_systems: tuple[FileSystem, ...] = ()
     parts: tuple[Part, ...] = ()
     tables: tuple[Table, ...] = ()
     rooms: tuple[Room, ...] = ()
+    wasted_by_indexes: int = 0
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -13,7 +13,7 @@ from ..base.paths import Paths
 from ..postgresql.cluster_list import ClusterList
 from ..postgresql.upgrade_journal import Journal, Phase
 from ..synapse import config_files
-from . import database, media
+from . import bloat, database, media
 from .file_systems import Look, look, merged
 from .model import Part, Room, Table, Usage
 from .trees import Tree, measure
@@ -37,6 +37,7 @@ def survey(paths: Paths, seconds: float = PAGE) -> Usage:
         parts=tuple(sorted(work.parts, key=lambda part: part.size, reverse=True)),
         tables=work.tables,
         rooms=work.rooms,
+        wasted_by_indexes=work.wasted,
         problems=tuple(dict.fromkeys(work.problems)),
         notes=tuple(work.notes),
     )
@@ -50,6 +51,7 @@ class _Survey:
     parts: list[Part] = field(default_factory=list)
     tables: tuple[Table, ...] = ()
     rooms: tuple[Room, ...] = ()
+    wasted: int = 0
     media_looks: tuple[Look, ...] = ()
     backup_places: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -89,6 +91,7 @@ class _Survey:
     def _tables(self, name: str) -> None:
         self.tables = database.tables(name)
         self.rooms = database.rooms(name)
+        self.wasted = sum(one.wasted for one in bloat.indexes(name))
 
     def media(self) -> None:
         found = media.look_at(self.paths, self.seconds)

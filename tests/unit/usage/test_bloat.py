@@ -30,7 +30,7 @@ def test_what_is_larger_is_expected_to_be(more: tuple[int, int, int, bool]) -> N
 def test_only_what_is_worth_it_is_chosen_most_waste_first(serving: FakeHost) -> None:
     rows = [
         ["public", "full", "t", 56 * MIB, *BUILT],
-        ["public", "a_third_empty", "t", 84 * MIB, *BUILT],
+        ["public", "a_third_empty", "t", 252 * MIB, 1_800_000, 65, 1, False],
         ["public", "small", "t", 30 * MIB, 0, 8, 1, False],
         ["public", "half", "t", 140 * MIB, *BUILT],
         ["public", "empty", "t", 900 * MIB, 0, 8, 1, False],

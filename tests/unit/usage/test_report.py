@@ -172,6 +172,16 @@ def test_what_a_user_of_this_server_sent_is_never_offered() -> None:
     }  # fmt: skip
 
 
+def test_room_in_indexes_is_given_back_by_itself_unless_that_is_switched_off() -> None:
+    usage = look(parts=(), tables=(), wasted_by_indexes=3 * GIB)
+    [one] = possible(Paths(), usage, settings())
+    assert (one.size, one.how) == (
+        3 * GIB, "by itself at night; at once: `altpeter-matrix usage reclaim`"
+    )  # fmt: skip
+    [one] = possible(Paths(), usage, settings("server_name: a.org\nreclaim: {enabled: false}\n"))
+    assert one.how == "at once: `altpeter-matrix usage reclaim`"
+
+
 def test_remote_media_that_are_kept_for_ever_are_said_to_be(tmp_path: Path) -> None:
     text = "server_name: example.org\nmedia: {remote_retention: null}\n"
     [first, *_] = possible(Paths(), look(), settings(text))

@@ -28,6 +28,7 @@ ANSWERS = {
     "pg_database_size(current": [[[12 * MIB]]],
     "pg_ls_waldir": [[[32 * MIB]], [[7 * MIB]]],
     "pg_indexes_size": [TABLES],
+    "pg_am": [[["public", "events_key", "events", 900 * MIB, 0, 8, 1, False]]],
     "most_common_vals": [[["!a:x", 5 * MIB], ["!b\u001b[2J:x", MIB]]],
 }
 
@@ -87,6 +88,7 @@ def test_everything_is_there(full: FakeHost) -> None:
     }.items()  # fmt: skip
     assert [one.size for one in found.parts] == sorted((p.size for p in found.parts), reverse=True)
     assert found.tables[0].subject == "state groups"
+    assert found.wasted_by_indexes == pytest.approx(900 * MIB, rel=0.01)
     assert (found.tables[1].dead, found.tables[1].unfilled) == (20, 5)
     [(_, first), (_, second)] = [(one.room, one) for one in found.rooms]
     assert first.size == 5 * MIB
@@ -100,7 +102,7 @@ def test_names_in_questions_are_postgresql_s_own(full: FakeHost) -> None:
     survey(full.paths)
     asked = [json.loads(line) for line in (full.root / "asked").read_text().splitlines()]
     assert [one["connect"]["user"] for one in asked] == [
-        "matrix-synapse", "matrix-synapse", "matrix-synapse", "postgres",
+        "matrix-synapse", "matrix-synapse", "matrix-synapse", "matrix-synapse", "postgres",
     ]  # fmt: skip
     for one in asked:
         assert "-c search_path=pg_catalog,pg_temp " in one["connect"]["options"]
