@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from ..base.accounts import read_accounts
-from ..base.errors import Finding, MatrixConfigError, Problem, error, warning
+from ..base.errors import MatrixConfigError, Objection, Problem, error, warning
 from ..base.failures import problems_of
 from ..base.paths import Paths
 from ..base.resources import document
@@ -37,19 +37,19 @@ class PublicSide:
         """All that is wrong; what keeps it from being looked at included."""
         found: list[Problem] = []
         try:
-            for one in self.findings(self.host.services.units_if_present()):
+            for one in self.objections(self.host.services.units_if_present()):
                 found += [one.problem] if one.severity == "error" else []
         except (MatrixConfigError, OSError) as problem:
             found += problems_of(problem)
         return found
 
-    def findings(self, units: Mapping[str, Unit]) -> Iterator[Finding]:
+    def objections(self, units: Mapping[str, Unit]) -> Iterator[Objection]:
         """units: nginx's and Synapse's, as `Services.units` shows them."""
         read_settings(self.paths)
         settings = settings_in_use(self.paths)
-        yield from self.certificate_findings(settings)
+        yield from self.certificate_objections(settings)
         for problem in self.unanswered(settings, units):
-            yield Finding("error", problem)
+            yield Objection("error", problem)
 
     def unanswered(self, settings: Settings, units: Mapping[str, Unit]) -> list[Problem]:
         """What runs and does not answer as it must."""
@@ -59,7 +59,7 @@ class PublicSide:
         synapse = running.get(SYNAPSE, False)
         return self.host.probe(settings, nginx=nginx, synapse=synapse, at_once=True)
 
-    def certificate_findings(self, settings: Settings) -> Iterator[Finding]:
+    def certificate_objections(self, settings: Settings) -> Iterator[Objection]:
         """What is wrong with the certificate, on disk and as it is served; each with its ID."""
         chosen = certificate.choose(self.paths, settings.public_name)
         self.placeholder = chosen.placeholder
@@ -89,7 +89,7 @@ class PublicSide:
             )  # fmt: skip
 
 
-def _expiry(where: str, state: CertificateState, settings: Settings) -> Iterator[Finding]:
+def _expiry(where: str, state: CertificateState, settings: Settings) -> Iterator[Objection]:
     renew = "run `certbot renew` and read its log, /var/log/letsencrypt/letsencrypt.log"
     if state.days_left < 0:
         yield error(where, "has expired", renew, "certificate-expired")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..base.errors import Finding, HostError, Problem
+from ..base.errors import HostError, Objection, Problem
 from ..base.paths import Paths
 from ..base.resources import document
 from . import gpg, repositories
@@ -28,10 +28,10 @@ class State:
     problem: Problem
 
 
-def findings(paths: Paths) -> tuple[list[Finding], list[str]]:
+def objections(paths: Paths) -> tuple[list[Objection], list[str]]:
     """Keys that have expired or soon will, and what could not be checked."""
     found, unchecked = states(paths)
-    return [Finding("warning", state.problem) for state in found], unchecked
+    return [Objection("warning", state.problem) for state in found], unchecked
 
 
 def states(paths: Paths) -> tuple[list[State], list[str]]:

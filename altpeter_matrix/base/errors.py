@@ -26,8 +26,8 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a check found: an error stops the apply, a warning is reported.
+class Objection:
+    """What a check before a change has against it: an error stops the apply, a warning is reported.
 
     fault: its ID in the catalogue, where `status` tells it, too (files/faults/).
     """
@@ -40,14 +40,14 @@ class Finding:
         return f"{self.severity}: {self.problem}"
 
 
-def error(where: str, what: str, remedy: str, fault: str = "") -> Finding:
-    """A finding that stops the apply."""
-    return Finding("error", Problem(where, what, remedy), fault)
+def error(where: str, what: str, remedy: str, fault: str = "") -> Objection:
+    """An objection that stops the apply."""
+    return Objection("error", Problem(where, what, remedy), fault)
 
 
-def warning(where: str, what: str, remedy: str, fault: str = "") -> Finding:
-    """A finding that is only reported."""
-    return Finding("warning", Problem(where, what, remedy), fault)
+def warning(where: str, what: str, remedy: str, fault: str = "") -> Objection:
+    """An objection that is only reported."""
+    return Objection("warning", Problem(where, what, remedy), fault)
 
 
 class MatrixConfigError(Exception):

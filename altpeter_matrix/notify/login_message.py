@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from ..base import disk
 from ..base.paths import Paths
-from .news import Fault
+from .news import Finding
 
 
-def show(paths: Paths, faults: Iterable[Fault]) -> None:
+def show(paths: Paths, faults: Iterable[Finding]) -> None:
     """Show these at each login; none: nothing."""
     lines = [f"{one.problem.where}: {one.problem.what}\n    {one.problem.remedy}" for one in faults]
     if not lines:

@@ -1,5 +1,6 @@
 """What people are told: a fault that came, that stays, or that is over."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from ..base.resources import document
 Severity = Literal["error", "warning", "unknown"]
 Event = Literal["new", "still", "ended"]
 
+# `systemctl start nginx`; …
+_COMMAND = re.compile(r"`([^`]+)`")
 _MOST_IN_TITLE = 150
 _EVENTS: tuple[Event, ...] = ("new", "still", "ended")
 
 
 @dataclass(frozen=True)
-class Fault:
+class Finding:
     """A fault that is there, as `status` finds it. page: the document that tells more."""
 
     id: str
@@ -30,6 +33,12 @@ class Fault:
         return self.id, self.problem.where
 
     @property
+    def command(self) -> str | None:
+        """What ends it, where a command does."""
+        match = _COMMAND.match(self.problem.remedy)
+        return match[1] if match else None
+
+    @property
     def is_ill(self) -> bool:
         return self.severity != "warning"
 
@@ -39,7 +48,7 @@ class News:
     """What became of a fault. time: seconds since 1970."""
 
     event: Event
-    fault: Fault
+    fault: Finding
     time: float
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from .news import Fault, News
+from .news import Finding, News
 from .record import Known
 
 _CERTAIN = 2
@@ -24,7 +24,7 @@ class Quiet:
     end: int
     errors: bool
 
-    def holds(self, fault: Fault, now: float) -> bool:
+    def holds(self, fault: Finding, now: float) -> bool:
         local = time.localtime(now)
         minute = local.tm_hour * 60 + local.tm_min
         if self.begin < self.end:
@@ -41,7 +41,7 @@ class Rules:
     quiet: Quiet | None = None
     repeat: int | None = 1
 
-    def silent(self, fault: Fault, now: float) -> bool:
+    def silent(self, fault: Finding, now: float) -> bool:
         return self.quiet is not None and self.quiet.holds(fault, now)
 
     def again(self, known: Known, now: float) -> bool:
@@ -53,8 +53,8 @@ class Rules:
 
 def step(
     known: Iterable[Known],
-    found: Iterable[Fault],
-    asked: Callable[[Fault], bool],
+    found: Iterable[Finding],
+    asked: Callable[[Finding], bool],
     rules: Rules,
     now: float,
 ) -> tuple[tuple[Known, ...], tuple[News, ...]]:
@@ -85,7 +85,7 @@ def unsettled(known: Iterable[Known]) -> Iterator[Known]:
 
 
 def _there(
-    before: Known | None, fault: Fault, rules: Rules, now: float
+    before: Known | None, fault: Finding, rules: Rules, now: float
 ) -> tuple[Known, tuple[News, ...]]:
     if before is None:
         return Known(fault), ()
@@ -100,7 +100,7 @@ def _there(
 
 
 def _not_there(
-    one: Known, asked: Callable[[Fault], bool], rules: Rules, now: float
+    one: Known, asked: Callable[[Finding], bool], rules: Rules, now: float
 ) -> tuple[Known | None, tuple[News, ...]]:
     if not asked(one.fault):
         return one, ()

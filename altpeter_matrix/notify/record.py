@@ -14,7 +14,7 @@ from ..base import disk
 from ..base.errors import Problem
 from ..base.paths import Paths
 from ..base.state_file import StateFile, known_fields
-from .news import Fault, News
+from .news import Finding, News
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Known:
     told: when people were told last; 0: never.
     """
 
-    fault: Fault
+    fault: Finding
     seen: int = 1
     gone: int = 0
     told: float = 0
@@ -100,8 +100,8 @@ def _news(raw: Mapping[str, Any]) -> News:
     return News(**{**known_fields(News, raw), "fault": _fault(raw["fault"])})
 
 
-def _fault(raw: Mapping[str, Any]) -> Fault:
-    return Fault(**{**known_fields(Fault, raw), "problem": Problem(**raw["problem"])})
+def _fault(raw: Mapping[str, Any]) -> Finding:
+    return Finding(**{**known_fields(Finding, raw), "problem": Problem(**raw["problem"])})
 
 
 _FILE: StateFile[Record] = StateFile(

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
 
-from ..base.errors import Finding, SettingsError, error, warning
+from ..base.errors import Objection, SettingsError, error, warning
 from ..base.paths import Paths
 from ..base.resources import known_synapse_options
 from ..base.yaml_text import parse_mapping
@@ -18,7 +18,7 @@ from ..host.links import SYNAPSE as SYNAPSE_LINK
 from ..settings.model import Settings
 from ..settings.schema import annotated, owners
 from .generation import LocalAdditions, RenderSecrets, parsed_additions, synapse_options
-from .listeners_lint import listener_findings
+from .listeners_lint import listener_objections
 from .synapse_config import Options, options
 
 OUR_FILE = PurePosixPath(SYNAPSE_LINK).name
@@ -36,7 +36,7 @@ def lint(
     additions: LocalAdditions,
     secrets: RenderSecrets,
     others: Mapping[str, str],
-) -> tuple[Finding, ...]:
+) -> tuple[Objection, ...]:
     """All findings about Synapse's options.
 
     others: path and text of homeserver.yaml and of the files in conf.d that are not ours, in the
@@ -48,7 +48,7 @@ def lint(
         (SETTINGS_FILE, "synapse.", settings.synapse),
         *((path, "", parsed) for path, parsed in parsed_additions(additions.synapse)),
     )
-    found: list[Finding] = []
+    found: list[Objection] = []
     for source, prefix, addition in sources:
         found += _unknown_options(source, prefix, addition)
         found += _replaced_groups(source, prefix, addition, base)
@@ -56,7 +56,7 @@ def lint(
     found += _uploads(_origin("max_upload_size", sources), ours)
     found += _email(_origin("email", sources), ours)
     found += _user_agent(_origin("user_agent_suffix", sources), ours)
-    found += listener_findings(
+    found += listener_objections(
         _origin("listeners", sources), ours.get("listeners"), settings.listener.port
     )
     for path, text in others.items():
@@ -73,7 +73,7 @@ def _origin(key: str, sources: Iterable[tuple[str, str, Mapping[str, Any]]]) -> 
     return place
 
 
-def _unknown_options(source: str, prefix: str, addition: Mapping[str, Any]) -> Iterator[Finding]:
+def _unknown_options(source: str, prefix: str, addition: Mapping[str, Any]) -> Iterator[Objection]:
     for key in map(str, addition):
         if key not in known_synapse_options():
             near = get_close_matches(key.replace("-", "_").lower(), known_synapse_options(), n=1)
@@ -86,7 +86,7 @@ def _unknown_options(source: str, prefix: str, addition: Mapping[str, Any]) -> I
 
 def _replaced_groups(
     source: str, prefix: str, addition: Mapping[str, Any], base: Options
-) -> Iterator[Finding]:
+) -> Iterator[Objection]:
     for key in _GROUPS:
         if key in addition and isinstance(base.get(key), Mapping):
             new = addition[key] if isinstance(addition[key], Mapping) else {}
@@ -101,7 +101,7 @@ def _replaced_groups(
 
 def _other_owner(
     source: str, prefix: str, addition: Mapping[str, Any], base: Options
-) -> Iterator[Finding]:
+) -> Iterator[Objection]:
     """Options that nginx has to agree with: they have a setting of their own."""
     for key, setting in owners().items():
         if setting in annotated("x-nginx") and key in addition and addition[key] != base[key]:
@@ -112,7 +112,7 @@ def _other_owner(
             )
 
 
-def _uploads(where: str, ours: Options) -> Iterator[Finding]:
+def _uploads(where: str, ours: Options) -> Iterator[Objection]:
     """Synapse's tables hold a file's length in PostgreSQL's integer (local_media_repository)."""
     size = ours.get("max_upload_size")
     if isinstance(size, int) and size > _LARGEST_STORED:
@@ -121,7 +121,7 @@ def _uploads(where: str, ours: Options) -> Iterator[Finding]:
         )
 
 
-def _email(where: str, ours: Options) -> Iterator[Finding]:
+def _email(where: str, ours: Options) -> Iterator[Objection]:
     """What makes Synapse refuse to start, named by option instead of by a traceback."""
     email = ours.get("email")
     if not isinstance(email, Mapping) or not email:
@@ -137,7 +137,7 @@ def _email(where: str, ours: Options) -> Iterator[Finding]:
             )
 
 
-def _user_agent(where: str, ours: Options) -> Iterator[Finding]:
+def _user_agent(where: str, ours: Options) -> Iterator[Objection]:
     suffix = ours.get("user_agent_suffix")
     if isinstance(suffix, str) and not suffix.isascii():
         yield error(
@@ -145,14 +145,14 @@ def _user_agent(where: str, ours: Options) -> Iterator[Finding]:
         )
 
 
-def _other_file(path: str, text: str, ours: Options) -> Iterator[Finding]:
+def _other_file(path: str, text: str, ours: Options) -> Iterator[Objection]:
     name = PurePosixPath(path).name
     try:
         other = parse_mapping(text, path)
     except SettingsError as unreadable:
         # Synapse itself takes the last of two equal keys; whatever else is wrong, its own check
         # says with more authority.
-        yield from (Finding("warning", problem) for problem in unreadable.problems)
+        yield from (Objection("warning", problem) for problem in unreadable.problems)
         return
     if PurePosixPath(path).parent.name != "conf.d":
         return  # homeserver.yaml: Synapse's own defaults, meant to be replaced

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from ..base.errors import Finding, error, warning
+from ..base.errors import Objection, error, warning
 
 
-def listener_findings(place: str, listeners: Any, nginx_port: int) -> Iterator[Finding]:
+def listener_objections(place: str, listeners: Any, nginx_port: int) -> Iterator[Objection]:
     """Problems of the merged `listeners`.
 
     place: the file and key that they come from; nginx_port: the one nginx forwards to.
@@ -63,7 +63,7 @@ def _addresses(listener: Mapping[str, Any]) -> list[str]:
     return [str(address) for address in addresses] or ["0.0.0.0", "::"]  # nosec B104
 
 
-def _mode(where: str, listener: Mapping[str, Any]) -> Iterator[Finding]:
+def _mode(where: str, listener: Mapping[str, Any]) -> Iterator[Objection]:
     mode = listener.get("mode")
     if mode is None:
         return
@@ -72,7 +72,7 @@ def _mode(where: str, listener: Mapping[str, Any]) -> Iterator[Finding]:
         yield error(f"{where}.mode", f"{mode} is not read as octal", "write 0660")
 
 
-def _exposed(where: str, listener: Mapping[str, Any]) -> Iterator[Finding]:
+def _exposed(where: str, listener: Mapping[str, Any]) -> Iterator[Objection]:
     if "path" in listener:
         return
     outside = [address for address in _addresses(listener) if not _is_loopback(address)]
@@ -91,7 +91,7 @@ def _is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def _resources(where: str, listener: Mapping[str, Any], nginx_port: int) -> Iterator[Finding]:
+def _resources(where: str, listener: Mapping[str, Any], nginx_port: int) -> Iterator[Objection]:
     names = _names(listener)
     if "metrics" in names and ("client" in names or "federation" in names or "path" in listener):
         yield error(

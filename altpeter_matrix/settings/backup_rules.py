@@ -14,7 +14,7 @@ _NO_PLACE = (
 )  # fmt: skip
 
 
-def findings(settings: "Settings") -> Iterator[tuple[str, str, str]]:
+def contradictions(settings: "Settings") -> Iterator[tuple[str, str, str]]:
     """Key, what is wrong, remedy."""
     backup = settings.backup
     if backup is None:

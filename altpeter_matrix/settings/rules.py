@@ -41,8 +41,8 @@ def contradictions(settings: "Settings", source: str) -> tuple[Problem, ...]:
         return Problem(f"{source}: {key}", what, remedy)
 
     rules = (_names, _certificate, _user_ids, _ports, _mail, _well_known, _firewall, _notify)
-    found = [problem(*finding) for rule in rules for finding in rule(settings)]
-    found += [problem(*finding) for finding in backup_rules.findings(settings)]
+    found = [problem(*one) for rule in rules for one in rule(settings)]
+    found += [problem(*one) for one in backup_rules.contradictions(settings)]
     found += [
         problem(f"synapse.{key}", what, remedy)
         for key, what, remedy in refused_synapse_keys(settings.synapse, readable_by_all=True)
@@ -50,10 +50,10 @@ def contradictions(settings: "Settings", source: str) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-Finding = tuple[str, str, str]  # key, what is wrong, remedy
+Contradiction = tuple[str, str, str]  # key, what is wrong, remedy
 
 
-def _names(settings: "Settings") -> Iterator[Finding]:
+def _names(settings: "Settings") -> Iterator[Contradiction]:
     server, public = settings.server_name, settings.public_name
     delegation = settings.federation.delegation
     for alias in settings.aliases:
@@ -77,7 +77,7 @@ def _names(settings: "Settings") -> Iterator[Finding]:
         )
 
 
-def _certificate(settings: "Settings") -> Iterator[Finding]:
+def _certificate(settings: "Settings") -> Iterator[Contradiction]:
     authority = urlsplit(settings.certificates.directory).hostname or ""
     names = len(settings.certificate_names)
     if (
@@ -93,7 +93,7 @@ def _certificate(settings: "Settings") -> Iterator[Finding]:
         )
 
 
-def _user_ids(settings: "Settings") -> Iterator[Finding]:
+def _user_ids(settings: "Settings") -> Iterator[Contradiction]:
     room = user_ids.room_for_localpart(settings.server_name)
     if room < user_ids.LONGEST_OWN_NAME:
         yield (
@@ -114,7 +114,7 @@ def _user_ids(settings: "Settings") -> Iterator[Finding]:
         )
 
 
-def _ports(settings: "Settings") -> Iterator[Finding]:
+def _ports(settings: "Settings") -> Iterator[Contradiction]:
     used = {"listener.port": settings.listener.port}
     if settings.metrics.enabled:
         used["metrics.port"] = settings.metrics.port
@@ -129,7 +129,7 @@ def _ports(settings: "Settings") -> Iterator[Finding]:
         )
 
 
-def _mail(settings: "Settings") -> Iterator[Finding]:
+def _mail(settings: "Settings") -> Iterator[Contradiction]:
     email = settings.email
     if email is None:
         return
@@ -147,7 +147,7 @@ def _mail(settings: "Settings") -> Iterator[Finding]:
         )
 
 
-def _well_known(settings: "Settings") -> Iterator[Finding]:
+def _well_known(settings: "Settings") -> Iterator[Contradiction]:
     owners = {
         "m.homeserver": "remove it; its base URL follows public_name",
         "m.identity_server": "set well_known.identity_server instead",
@@ -164,7 +164,7 @@ def _well_known(settings: "Settings") -> Iterator[Finding]:
         )
 
 
-def _firewall(settings: "Settings") -> Iterator[Finding]:
+def _firewall(settings: "Settings") -> Iterator[Contradiction]:
     for rule in settings.firewall.allow:
         if int(rule.partition("/")[0]) > 65535:
             yield (
@@ -174,7 +174,7 @@ def _firewall(settings: "Settings") -> Iterator[Finding]:
             )
 
 
-def _notify(settings: "Settings") -> Iterator[Finding]:
+def _notify(settings: "Settings") -> Iterator[Contradiction]:
     notify = settings.notify
     if len({one.lower() for one in notify.mail or ()}) < len(notify.mail or ()):
         yield "notify.mail", "names an address twice", "remove one of them"
@@ -189,7 +189,9 @@ def _notify(settings: "Settings") -> Iterator[Finding]:
             )
 
 
-def refused_synapse_keys(options: Mapping[str, Any], *, readable_by_all: bool) -> Iterator[Finding]:
+def refused_synapse_keys(
+    options: Mapping[str, Any], *, readable_by_all: bool
+) -> Iterator[Contradiction]:
     """Synapse options that have another owner and, in a file that all may read, secrets."""
     for key, remedy in _OWNED_ELSEWHERE.items():
         if key in options:

@@ -6,7 +6,6 @@ have just done (`apply.public_side`, `upgrade.observation`): a finding here neit
 nor undoes anything.
 """
 
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,7 @@ from typing import Any
 from ..apply.activation import Host
 from ..apply.last_apply import Outcome
 from ..base.errors import Problem
-from ..notify.news import Fault as KnownFault
-from ..notify.news import Severity
+from ..notify.news import Finding, Severity
 from . import looks
 from .catalogue import Fault
 from .check import Check
@@ -24,30 +22,6 @@ from .checks import CHECKS, catalogue
 from .found import Found
 from .run import Answer, run
 from .view import View
-
-# `systemctl start nginx`; …
-_COMMAND = re.compile(r"`([^`]+)`")
-
-
-@dataclass(frozen=True)
-class Finding(KnownFault):
-    """A fault that is there, and what ends it."""
-
-    @property
-    def command(self) -> str | None:
-        """What ends it, where a command does."""
-        match = _COMMAND.match(self.problem.remedy)
-        return match[1] if match else None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "severity": self.severity,
-            "error": self.severity == "error",
-            "problem": asdict(self.problem),
-            "command": self.command,
-            "page": self.page,
-        }
 
 
 @dataclass(frozen=True)
@@ -83,7 +57,7 @@ class Status:
             "healthy": self.healthy,
             **{name: getattr(self, name) for name in kept},
             "last_apply": asdict(self.last_apply),
-            "findings": [one.as_json() for one in self.findings],
+            "findings": [_as_json(one) for one in self.findings],
             "checks": [
                 {"name": one.check.name, "outcome": one.outcome, "seconds": round(one.seconds, 3)}
                 | ({"because": one.because} if one.because else {})
@@ -123,6 +97,17 @@ def finding(fault: Fault, one: Found) -> Finding:
         fault.remedy.format_map(values),
     )
     return Finding(fault.id, fault.severity, problem, fault.page)
+
+
+def _as_json(one: Finding) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "severity": one.severity,
+        "error": one.severity == "error",
+        "problem": asdict(one.problem),
+        "command": one.command,
+        "page": one.page,
+    }
 
 
 def _in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -31,7 +31,7 @@ def in_own_words(fault: str, problems: Problem | Iterable[Problem]) -> Iterator[
         yield Found(fault, problem=one)
 
 
-def by_their_ids(findings: Iterable[errors.Finding]) -> Iterator[Found]:
-    """Findings that know which fault they are."""
-    for one in findings:
+def by_their_ids(objections: Iterable[errors.Objection]) -> Iterator[Found]:
+    """Objections that know which fault they are."""
+    for one in objections:
         yield Found(one.fault, problem=one.problem)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from .findings import Finding, Status
+from ..notify.news import Finding
+from .findings import Status
 
 _KINDS = {"error": "error", "unknown": "unknown", "warning": "notice"}
 

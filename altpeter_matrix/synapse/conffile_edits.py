@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..base import untrusted_files
-from ..base.errors import Finding, Problem, error
+from ..base.errors import Objection, Problem, error
 from ..base.paths import Paths
 from ..base.resources import document
 from .handmade import REMEDY, md5, recorded_md5
@@ -36,7 +36,7 @@ def notices(paths: Paths) -> Iterator[Problem]:
         )
 
 
-def collisions(paths: Paths, root: Path, name: str) -> Iterator[Finding]:
+def collisions(paths: Paths, root: Path, name: str) -> Iterator[Objection]:
     """What forbids a candidate: it changes a file that was edited here, and not to the same text.
 
     root: its unpacked package. name: what to call it.

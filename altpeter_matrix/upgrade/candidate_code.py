@@ -9,7 +9,7 @@ from typing import Any
 from ..apt.candidates import Candidate
 from ..base import sandbox
 from ..base.commands import Result
-from ..base.errors import Finding, HostError, MatrixConfigError, Problem, error
+from ..base.errors import HostError, MatrixConfigError, Objection, Problem, error
 from ..base.paths import Paths
 from ..host.facts import Synapse
 from ..synapse import config_check
@@ -60,7 +60,7 @@ def _database_facts(paths: Paths, synapse: Synapse, options: Mapping[str, Any]) 
 
 def parser_findings(
     paths: Paths, candidate: Candidate, origins: Mapping[str, str]
-) -> Iterator[Finding]:
+) -> Iterator[Objection]:
     """Its own parser, on the files that Synapse reads now."""
     current, end = paths.current.resolve(), time.monotonic() + _PARSER_WITHIN
 
@@ -76,7 +76,7 @@ def parser_findings(
     try:
         config_check.judge(attempt, origins)
     except HostError as mute:
-        yield from (Finding("error", problem) for problem in mute.problems)
+        yield from (Objection("error", problem) for problem in mute.problems)
     except MatrixConfigError as refused:
         for one in refused.problems:
             known = one.where != "Synapse"

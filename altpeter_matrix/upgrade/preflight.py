@@ -17,7 +17,7 @@ from ..apply.prepared import read_settings, render_host
 from ..apt import candidates, keyrings
 from ..apt.candidates import Candidate
 from ..base import sandbox
-from ..base.errors import Finding, HostError, MatrixConfigError, error, warning
+from ..base.errors import HostError, MatrixConfigError, Objection, error, warning
 from ..base.failures import problems_of
 from ..base.paths import Paths
 from ..base.redaction import redacted
@@ -65,7 +65,7 @@ def check(host: Host, synapse: Synapse, deb: Path) -> PreflightResult:
 def _examine(paths: Paths, candidate: Candidate) -> PreflightResult:
     unchecked: list[str] = []
     options = config_files.in_force(paths)
-    findings: list[Finding] = []
+    findings: list[Objection] = []
     way_back = None
     origins, hints = _settings(paths)
     findings += hints
@@ -82,7 +82,7 @@ def _examine(paths: Paths, candidate: Candidate) -> PreflightResult:
         except sandbox.NotConfined as unsafe:
             unchecked += [f"what its own code says: it {one.what}" for one in unsafe.problems]
         except HostError as mute:
-            findings += [Finding("error", problem) for problem in mute.problems]
+            findings += [Objection("error", problem) for problem in mute.problems]
         if missing := answers.get("library_missing"):
             unchecked.append(f"what its own code says: {missing}")
         elif answers:
@@ -94,7 +94,7 @@ def _examine(paths: Paths, candidate: Candidate) -> PreflightResult:
         findings += _database(paths, candidate, answers, way_back)
         findings += _removed(paths, candidate, options)
     findings += conffile_edits.collisions(paths, candidate.root, candidate.name)
-    found, skipped = keyrings.findings(paths)
+    found, skipped = keyrings.objections(paths)
     findings += found
     unchecked += skipped
     security = _is_security(candidate)
@@ -108,15 +108,15 @@ def _examine(paths: Paths, candidate: Candidate) -> PreflightResult:
     )  # fmt: skip
 
 
-def _redacted(finding: Finding, options: Mapping[str, Any]) -> Finding:
+def _redacted(finding: Objection, options: Mapping[str, Any]) -> Objection:
     what = redacted(finding.problem.what, options)
     return replace(finding, problem=replace(finding.problem, what=what))
 
 
-def _disk(paths: Paths, synapse: Synapse, version: str, size: int) -> Iterator[Finding]:
+def _disk(paths: Paths, synapse: Synapse, version: str, size: int) -> Iterator[Objection]:
     """Room for the copy that is checked, and for dpkg, which unpacks the new beside the old."""
     for problem in disk_problems(paths):
-        yield Finding("error", problem)
+        yield Objection("error", problem)
     for place in (paths.state, paths.on_host("/opt" if synapse.bundled else "/usr")):
         free = _free(place)
         if free < size + FREE_TO_APPLY:
@@ -133,17 +133,17 @@ def _free(place: Path) -> int:
     return shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
 
 
-def _settings(paths: Paths) -> tuple[Mapping[str, str], list[Finding]]:
+def _settings(paths: Paths) -> tuple[Mapping[str, str], list[Objection]]:
     """Where each option was written, and what the linter says of unknown or doubled ones."""
     try:
         rendered = render_host(paths, read_settings(paths))
     except (MatrixConfigError, OSError) as refused:
         # They are not what serves: `status` and the next apply speak of them.
-        return {}, [Finding("warning", problem) for problem in problems_of(refused)]
-    return rendered.origins, [Finding("warning", problem) for problem in rendered.warnings]
+        return {}, [Objection("warning", problem) for problem in problems_of(refused)]
+    return rendered.origins, [Objection("warning", problem) for problem in rendered.warnings]
 
 
-def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Finding]:
+def _demands(candidate: Candidate, answers: Mapping[str, Any]) -> Iterator[Objection]:
     name = candidate.name
     if answers.get("python_is_enough") is False:
         yield error(
@@ -185,7 +185,7 @@ def _way_back(paths: Paths, synapse: Synapse, answers: Mapping[str, Any]) -> boo
 
 def _database(
     paths: Paths, candidate: Candidate, answers: Mapping[str, Any], way_back: bool | None
-) -> Iterator[Finding]:
+) -> Iterator[Objection]:
     if way_back is False:
         yield warning(
             candidate.name,
@@ -214,7 +214,7 @@ def _database(
 
 def _backup(
     paths: Paths, name: str, way_back: bool | None, *, security: bool
-) -> tuple[list[Finding], list[str]]:
+) -> tuple[list[Objection], list[str]]:
     """Findings, and what was not looked at."""
     try:
         settings = read_settings(paths)
@@ -232,12 +232,12 @@ def _backup(
     if way_back is False and not security:
         what = f"{problem.what}, and without one there is no way back from {name}"
         return [
-            Finding("error", replace(problem, what=what, remedy=f"{problem.remedy}, {_AGAIN}"))
+            Objection("error", replace(problem, what=what, remedy=f"{problem.remedy}, {_AGAIN}"))
         ], []
-    return [Finding("warning", problem)], []
+    return [Objection("warning", problem)], []
 
 
-def _removed(paths: Paths, candidate: Candidate, options: Mapping[str, Any]) -> Iterator[Finding]:
+def _removed(paths: Paths, candidate: Candidate, options: Mapping[str, Any]) -> Iterator[Objection]:
     """Options that the installed version reads and the candidate does not know any more.
 
     Synapse ignores such an option without a word, so its name is looked for in both sources.

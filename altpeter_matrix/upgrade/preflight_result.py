@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..base.errors import Finding, Problem
+from ..base.errors import Objection, Problem
 from ..base.paths import Paths
 from ..base.state_file import StateFile
 
@@ -27,7 +27,7 @@ class PreflightResult:
     installed: str
     security: bool
     way_back: bool | None
-    findings: tuple[Finding, ...]
+    findings: tuple[Objection, ...]
     unchecked: tuple[str, ...] = ()
 
     @property

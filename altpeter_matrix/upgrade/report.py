@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..base.errors import Finding, error, warning
+from ..base.errors import Objection, error, warning
 from ..base.resources import document
 from .history import Book, Entry, Trial
 
@@ -83,7 +83,7 @@ def progress(trial: Trial) -> str:
     return "is being watched"
 
 
-def findings(book: Book) -> Iterator[Finding]:
+def objections(book: Book) -> Iterator[Objection]:
     """For `status`. What is held back says the rest."""
     trial = book.trial
     if trial is None:

@@ -17,7 +17,7 @@ from ..base.failures import problems_of
 from ..base.locks import locked
 from ..base.paths import Paths
 from ..notify import login_message, outbox, policy, record
-from ..notify.news import Fault, News
+from ..notify.news import Finding, News
 from ..notify.record import Record
 from ..notify.ways import Sender, rules, senders
 from ..settings.model import Settings
@@ -73,16 +73,11 @@ def _looked(
     found = look(host, daily=daily)
     if patient and busy.at_work(host.paths):
         return replace(known, busy=since), ()
-    faults = [_fault(one) for one in found.findings]
     asked = partial(_asked, {one.check.name: one for one in found.answers})
-    after, news = policy.step(known.known, faults, asked, rules(settings), now)
+    after, news = policy.step(known.known, found.findings, asked, rules(settings), now)
     over = known.busy if busy.at_work(host.paths) else 0.0
     daily_look = now if daily else known.daily
     return replace(known, known=after, daily=daily_look, busy=over, damaged=False), news
-
-
-def _fault(one: findings.Finding) -> Fault:
-    return Fault(one.id, one.severity, one.problem, one.page)
 
 
 def _daily_due(known: Record, now: float) -> bool:
@@ -97,7 +92,7 @@ def _daily_due(known: Record, now: float) -> bool:
     return open_ones or abs(now - known.daily) >= _DAY - 600
 
 
-def _asked(answers: Mapping[str, Answer], fault: Fault) -> bool:
+def _asked(answers: Mapping[str, Answer], fault: Finding) -> bool:
     """Whether all that could find the fault was asked; a check that is no more finds none."""
     if fault.id == COULD_NOT_BE_ASKED:
         answer = answers.get(fault.problem.where)

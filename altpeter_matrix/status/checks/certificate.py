@@ -20,7 +20,9 @@ _STORE = "/etc/ssl/certs/ca-certificates.crt"
 
 def certificate(view: View) -> Iterator[Found]:
     view.shared(looks.certificate)
-    yield from by_their_ids(PublicSide(view.host).certificate_findings(view.shared(looks.settings)))
+    yield from by_their_ids(
+        PublicSide(view.host).certificate_objections(view.shared(looks.settings))
+    )
 
 
 def on_federation_port(view: View) -> Iterator[Found]:

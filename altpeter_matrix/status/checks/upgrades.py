@@ -9,7 +9,7 @@ from ..view import View
 
 
 def trial(view: View) -> Iterator[Found]:
-    for one in report.findings(history.read(view.paths)):
+    for one in report.objections(history.read(view.paths)):
         fault = "upgrade-failed" if one.severity == "error" else "upgrade-watched"
         yield from in_own_words(fault, one.problem)
 

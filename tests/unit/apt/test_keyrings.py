@@ -95,7 +95,7 @@ def test_a_key_that_cannot_be_read_is_told_as_not_checked(
 ) -> None:
     paths = repositories(tmp_path, matrix_list=ONE_LINE)
     monkeypatch.setattr(gpg, "keyring", FakeKeyring({}))
-    found, unchecked = keyrings.findings(paths)
+    found, unchecked = keyrings.objections(paths)
     assert found == []
     (said,) = unchecked
     assert "/usr/share/keyrings/matrix-org.gpg cannot be read" in said

@@ -15,6 +15,7 @@ from altpeter_matrix.apply.last_apply import Outcome
 from altpeter_matrix.base.errors import Problem
 from altpeter_matrix.base.text import visible
 from altpeter_matrix.cli import support, terminal
+from altpeter_matrix.notify.news import Finding
 from altpeter_matrix.status import findings
 from altpeter_matrix.status.text import text
 from altpeter_matrix.upgrade import history
@@ -35,10 +36,8 @@ STATUS = findings.Status(
     certificate={"placeholder": False, "days_left": 60},
     pending=False,
     findings=(
-        findings.Finding(
-            "no-answer", "error", Problem("nginx", f"says {HOSTILE}", "run `nginx -t`"), ""
-        ),
-        findings.Finding("own-backup-old", "warning", Problem("backup", "is old", "make one"), ""),
+        Finding("no-answer", "error", Problem("nginx", f"says {HOSTILE}", "run `nginx -t`"), ""),
+        Finding("own-backup-old", "warning", Problem("backup", "is old", "make one"), ""),
     ),
 )
 

@@ -1,10 +1,10 @@
 """What people read."""
 
 from altpeter_matrix.base.errors import Problem
-from altpeter_matrix.notify.news import Fault, News, message
+from altpeter_matrix.notify.news import Finding, News, message
 
-DOWN = Fault("synapse-down", "error", Problem("matrix-synapse", "is failed", "read"), "undo.md#a")
-OLD = Fault("old", "warning", Problem("PostgreSQL", "is old", "move"), "upgrades.md")
+DOWN = Finding("synapse-down", "error", Problem("matrix-synapse", "is failed", "read"), "undo.md#a")
+OLD = Finding("old", "warning", Problem("PostgreSQL", "is old", "move"), "upgrades.md")
 
 
 def test_one_fault_is_the_title() -> None:
@@ -30,6 +30,6 @@ def test_several_are_counted_and_the_worst_comes_first() -> None:
 
 
 def test_a_title_is_one_line_of_bounded_length() -> None:
-    long = Fault("x", "error", Problem("here", "a\nb " * 200, "do"), "x.md")
+    long = Finding("x", "error", Problem("here", "a\nb " * 200, "do"), "x.md")
     title = message("example.org", [News("new", long, 0)]).title
     assert "\n" not in title and len(title) <= 150

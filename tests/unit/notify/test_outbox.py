@@ -2,7 +2,7 @@
 
 from altpeter_matrix.base.errors import HostError, Problem
 from altpeter_matrix.notify import outbox
-from altpeter_matrix.notify.news import Event, Fault, Message, News
+from altpeter_matrix.notify.news import Event, Finding, Message, News
 from altpeter_matrix.notify.record import Record
 from altpeter_matrix.notify.ways import Sender
 
@@ -23,7 +23,7 @@ class Mailbox:
 
 
 def news(name: str, event: Event = "new", where: str = "here") -> News:
-    return News(event, Fault(name, "error", Problem(where, f"{name} is bad", "do"), "x.md"), 0)
+    return News(event, Finding(name, "error", Problem(where, f"{name} is bad", "do"), "x.md"), 0)
 
 
 def told(record: Record, boxes: list[Mailbox], *items: News) -> Record:

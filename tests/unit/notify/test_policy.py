@@ -7,7 +7,7 @@ import pytest
 
 from altpeter_matrix.base.errors import Problem
 from altpeter_matrix.notify import policy
-from altpeter_matrix.notify.news import Fault, Severity
+from altpeter_matrix.notify.news import Finding, Severity
 from altpeter_matrix.notify.policy import Quiet, Rules
 from altpeter_matrix.notify.record import Known
 
@@ -16,8 +16,8 @@ NOON = time.mktime((2026, 11, 29, 12, 0, 0, 0, 0, -1))
 NIGHT = NOON + 12 * 3600
 
 
-def fault(name: str = "a", where: str = "here", severity: Severity = "error") -> Fault:
-    return Fault(name, severity, Problem(where, "is bad", "repair it"), "recovery.md")
+def fault(name: str = "a", where: str = "here", severity: Severity = "error") -> Finding:
+    return Finding(name, severity, Problem(where, "is bad", "repair it"), "recovery.md")
 
 
 class Looks:
@@ -28,7 +28,7 @@ class Looks:
         self.known: tuple[Known, ...] = ()
 
     def __call__(
-        self, *found: Fault, at: float = NOON, unasked: Sequence[str] = ()
+        self, *found: Finding, at: float = NOON, unasked: Sequence[str] = ()
     ) -> list[tuple[str, str]]:
         self.known, news = policy.step(
             self.known, found, lambda one: one.id not in unasked, self.rules, at

@@ -9,10 +9,10 @@ from altpeter_matrix.base import disk
 from altpeter_matrix.base.errors import Problem
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.notify import record
-from altpeter_matrix.notify.news import Fault, News
+from altpeter_matrix.notify.news import Finding, News
 from altpeter_matrix.notify.record import Known, Record, Way
 
-FAULT = Fault("a", "error", Problem("here", "is bad", "repair it"), "recovery.md")
+FAULT = Finding("a", "error", Problem("here", "is bad", "repair it"), "recovery.md")
 FULL = Record(
     (Known(FAULT, seen=2, gone=1, told=7.5),),
     {"mail to root": Way("refused", (News("new", FAULT, 7.5),))},

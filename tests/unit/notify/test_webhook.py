@@ -9,13 +9,13 @@ import pytest
 from altpeter_matrix.base.errors import HostError, MatrixConfigError, Problem
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.notify import webhook
-from altpeter_matrix.notify.news import Fault, Message, News, message
+from altpeter_matrix.notify.news import Finding, Message, News, message
 from altpeter_matrix.settings.model import Settings
 
 from ..samples import settings
 
 TOKEN = "tk_only_for_this_test"
-NEWS = News("new", Fault("a", "error", Problem("here", "is bäd", "do"), "x.md"), 0)
+NEWS = News("new", Finding("a", "error", Problem("here", "is bäd", "do"), "x.md"), 0)
 TOLD = message("example.org", [NEWS])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from altpeter_matrix.base.errors import Finding
+from altpeter_matrix.base.errors import Objection
 from altpeter_matrix.base.resources import known_synapse_options
 from altpeter_matrix.render.generation import LocalAdditions, RenderSecrets
 from altpeter_matrix.render.lint import lint
@@ -20,7 +20,7 @@ def findings(
     text: str = DELEGATED,
     synapse_d: dict[str, str] | None = None,
     others: dict[str, str] | None = None,
-) -> list[Finding]:
+) -> list[Objection]:
     additions = LocalAdditions(synapse=synapse_d or {})
     return list(lint(settings(text), facts(), additions, RenderSecrets("pw"), others or {}))
 

@@ -6,9 +6,9 @@ import pytest
 
 from altpeter_matrix.apply.last_apply import Outcome
 from altpeter_matrix.base.errors import Problem
-from altpeter_matrix.notify.news import Severity
+from altpeter_matrix.notify.news import Finding, Severity
 from altpeter_matrix.status.check import Check
-from altpeter_matrix.status.findings import Finding, Status
+from altpeter_matrix.status.findings import Status
 from altpeter_matrix.status.monitoring import metrics, nagios
 from altpeter_matrix.status.run import Answer
 

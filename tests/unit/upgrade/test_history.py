@@ -98,7 +98,7 @@ def test_status_tells_of_a_trial() -> None:
     def found(trial: Trial | None) -> list[tuple[bool, str]]:
         return [
             (one.severity == "error", one.problem.what)
-            for one in report.findings(Book(trial=trial))
+            for one in report.objections(Book(trial=trial))
         ]
 
     assert found(None) == []

@@ -12,7 +12,7 @@ from altpeter_matrix.apply.host_facts import SYNAPSE_PYTHONS
 from altpeter_matrix.apt import candidates
 from altpeter_matrix.apt.candidates import Candidate
 from altpeter_matrix.base.commands import Result
-from altpeter_matrix.base.errors import Finding, Problem, error, warning
+from altpeter_matrix.base.errors import Objection, Problem, error, warning
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.base.redaction import redacted
 from altpeter_matrix.cli import apt_hook
@@ -48,7 +48,7 @@ def candidate(root: Path, installed: str = "1.163.2+b1") -> Candidate:
     return Candidate(synapse, "1.164.0+b1", root)
 
 
-def result(*findings: Finding) -> PreflightResult:
+def result(*findings: Objection) -> PreflightResult:
     return PreflightResult("matrix-synapse-py3", "1.164", "1.163", False, True, findings)
 
 
@@ -197,7 +197,7 @@ def test_a_disk_that_is_full_or_read_only_holds_every_candidate_back(
 ) -> None:
     full = Problem("/var/lib", "its disk has no inodes left", "remove files")
     monkeypatch.setattr(preflight, "disk_problems", lambda _paths: [full])
-    assert Finding("error", full) in preflight._disk(
+    assert Objection("error", full) in preflight._disk(
         Paths(tmp_path), candidate(tmp_path).synapse, "1.164.0+b1", 0
     )
 
