@@ -70,6 +70,10 @@ def test_an_apply_a_status_and_a_look_at_the_room_run_nothing_of_it(victim: Depl
     host.run("altpeter-matrix", "status", timeout=BOUND)
     looked = host.run("altpeter-matrix", "usage", check=False, timeout=BOUND)
     assert "  database  " in looked.stdout and "Traceback" not in looked.stderr
+    # It changes something there, as that role itself.
+    given = host.run("altpeter-matrix", "usage", "reclaim", check=False, timeout=BOUND)
+    assert "given back" in given.stdout or "Nothing is worth it." in given.stdout
+    assert "Traceback" not in given.stderr
 
 
 def test_no_question_of_ours_runs_anything_of_it(victim: Deployment) -> None:
