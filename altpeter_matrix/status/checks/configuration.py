@@ -78,6 +78,8 @@ def files_of_its_package(view: View) -> Iterator[Found]:
     yield from in_own_words("packaged-file-edited", conffile_edits.notices(view.paths))
 
 
+# With one of these, what Synapse reads cannot be read here either.
+NO_FILES = ("current-generation-missing", "link-missing", "synapse-file-unusable")
 CHECKS = (
     Check("set up by hand", set_up_by_hand, ("set-up-by-hand",), live=False),
     Check(

@@ -14,6 +14,8 @@ from .. import looks
 from ..check import Check
 from ..found import Found, found
 from ..view import View
+from .configuration import NO_FILES
+from .postgresql import NO_DATABASE
 
 # An Ed25519 private key in PKCS 8, before its 32 bytes (RFC 8410, section 7).
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
@@ -111,18 +113,12 @@ CHECKS = (
         "media",
         media,
         ("media-store-missing", "media-store-not-writable"),
-        unless=("synapse-file-unusable", "link-missing"),
+        unless=NO_FILES,
     ),
     Check(
         "media are there",
         media_content,
         ("media-store-empty",),
-        unless=(
-            "synapse-file-unusable", "link-missing", "media-store-missing",
-            "media-store-not-writable", "postgresql-cluster-missing",
-            "postgresql-stopped", "postgresql-down", "postgresql-does-not-answer",
-            "postgresql-connections-used-up", "synapse-role-missing", "synapse-database-missing",
-            "synapse-role-locked-out", "synapse-role-refused",
-        ),
+        unless=(*NO_FILES, "media-store-missing", "media-store-not-writable", *NO_DATABASE),
     ),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from .. import looks
 from ..check import Check
 from ..found import Found, found
 from ..view import View
+from .configuration import NO_FILES
 from .supervision import programs
 
 _STAMP = ("LOG:", "FATAL:", "ERROR:", "HINT:")
@@ -110,7 +111,7 @@ CHECKS = (
         synapse,
         ("synapse-would-not-start",),
         seconds=60.0,
-        unless=("synapse-file-unusable", "signing-key-missing", "link-missing"),
+        unless=(*NO_FILES, "signing-key-missing"),
     ),
     Check(
         "PostgreSQL would start",
