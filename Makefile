@@ -77,9 +77,10 @@ repo: deb  ## publish the package in a signed apt repository (REPO_URI=https://â
 bench: deb lab-requirements  ## measure against apt-get and Ansible
 	@$(PYTHON) -m tests.bench
 
-docs: $(VENV)  ## write docs/settings.md from the schema, docs/faults.md from the catalogue
+docs: $(VENV)  ## write docs/settings.md, docs/faults.md and the table of docs/sizing.md from the code
 	@$(PYTHON) scripts/settings_docs.py
 	@$(PYTHON) scripts/faults_docs.py
+	@$(PYTHON) scripts/sizing_docs.py
 
 # Not in CI: holes become known without a change here, and where PyPI is only a mirror of files
 # nobody can be asked (--strict makes that a failure, not a success).

@@ -52,6 +52,7 @@ FORMATS = {
     "line": "text of one line",
     "localpart": "user name",
     "mailbox": "`Name <address>` or an address",
+    "memory": "size of memory: `64M`, `2G`",
     "matrix-user-id": "Matrix user ID: `@admin:example.org`",
     "port-rule": "`PORT/tcp` or `PORT/udp`",
     "postgresql-name": "database name",

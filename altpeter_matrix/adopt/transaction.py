@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..apply import candidate, preflight
 from ..apply.activation import Host
+from ..apply.cluster_options import ClusterOptions
 from ..apply.generations import Store
 from ..apply.prepared import render_host
 from ..apply.services import FOLLOWER, GATE, HOLD, NGINX, SYNAPSE, UNITS, WATCH
@@ -214,6 +215,7 @@ def _restore(host: Host, backup: Backup) -> None:
         backup.mark("undone")
         if not host.services.present:
             return
+        ClusterOptions(paths).withdraw()
         host.services.reload_units()
         run("systemctl", "stop", *_OF_GENERATIONS, check=False)
         if applied:

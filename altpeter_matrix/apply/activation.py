@@ -13,6 +13,7 @@ from ..host import drop_ins
 from ..host.links import Link, Links
 from ..settings.model import Settings
 from ..synapse import health
+from .cluster_options import ClusterOptions, later
 from .generations import Generation, Store, Tampering
 from .services import NGINX, SYNAPSE, UNITS, Action, Services
 
@@ -56,7 +57,7 @@ def activate(  # noqa: PLR0917 - keyword names would only repeat the types
         # Only now: before, they would hold back a Synapse that served without us.
         if drop_ins.unmask(host.paths):
             host.services.reload_units()
-        actions = host.services.follow_generation()
+        actions = _follow(host, work)
         work.done += [
             _past(program, action)
             for program, action in actions.items()
@@ -67,6 +68,23 @@ def activate(  # noqa: PLR0917 - keyword names would only repeat the types
             raise ActivationError(problems)
     except BaseException as error:
         _go_back(host, store, number, fallback, error)
+
+
+def _follow(host: Host, work: Work) -> dict[str, Action]:
+    """PostgreSQL, then both services; a restart of the one only under the cover of the other's."""
+    if not host.services.present:
+        return host.services.follow_generation()
+    cluster = ClusterOptions(host.paths)
+    followed = cluster.follow()
+    work.notices += followed.notices
+    try:
+        actions = host.services.follow_generation(followed.restart)
+    finally:
+        # Whatever Synapse says: without PostgreSQL it does not start, either.
+        cluster.prove()
+    if followed.restart and actions[SYNAPSE] not in {Action.START, Action.RESTART}:
+        work.notices.append(later(followed.restart))
+    return actions
 
 
 def _past(program: str, action: Action) -> str:
@@ -94,7 +112,7 @@ def _go_back(
             note = f"generation {fallback.number} is active again"
             try:
                 store.activate(fallback.number)
-                host.services.follow_generation()
+                _follow(host, Work())
             except (MatrixConfigError, OSError) as second:
                 note += f", but: {'; '.join(map(str, problems_of(second)))}"
             if number > fallback.number:

@@ -9,7 +9,7 @@ from ..base.accounts import Accounts
 from ..base.commands import run
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
-from ..host import certificate
+from ..host import certificate, memory
 from ..host.facts import HostFacts, Synapse, Version
 from ..settings.model import Settings
 from ..synapse import config_files
@@ -33,6 +33,8 @@ def read_facts(paths: Paths, accounts: Accounts, settings: Settings) -> HostFact
             repositories.host_of(settings.synapse_repository.uri)
             in repositories.shared_hosts(paths)
         ),
+        memory=memory.total(paths),
+        jemalloc=memory.jemalloc(paths),
     )
 
 

@@ -15,6 +15,7 @@ from ..base import resources, untrusted_files
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
 from ..base.stamps import stamp
+from ..host import memory
 from ..postgresql import layout
 from ..synapse import secrets_store
 
@@ -66,6 +67,7 @@ def _parts(paths: Paths) -> Iterator[str]:
 def _given(paths: Paths) -> Iterator[str]:
     yield from _written(paths)
     yield f"processors {len(os.sched_getaffinity(0))}"
+    yield f"memory {memory.total(paths)}, allocator {memory.jemalloc(paths)}"
     for program in _PROGRAMS:
         yield stamp(paths.on_host(program), exists_only=program.startswith("/proc"))
     yield f"PostgreSQL {layout.version_on_standard_port(paths)}"

@@ -49,6 +49,8 @@ _PROPERTIES = (
     "ConditionTimestampMonotonic,NeedDaemonReload,MainPID"
 )
 _PROGRESS_EVERY = 15.0
+_IN_A_UNIT = ("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--")
+_BENEATH = ("/usr/bin/python3", "-I", "-m", "altpeter_matrix.bridge.beneath")
 
 
 class Action(StrEnum):
@@ -191,8 +193,11 @@ class Services:
         if self.present:
             run("systemctl", "daemon-reload")
 
-    def follow_generation(self) -> dict[str, Action]:
-        """Bring both services to the current generation; what was done."""
+    def follow_generation(self, beneath: str | None = None) -> dict[str, Action]:
+        """Bring both services to the current generation; what was done.
+
+        beneath: a unit that Synapse comes after, to be restarted while Synapse is, if it is.
+        """
         if not self.present:
             return dict.fromkeys(UNITS, Action.NOTHING)
         if any(unit.stale for unit in self.units().values()):
@@ -208,9 +213,11 @@ class Services:
             if not self._is_active(guard):
                 run("systemctl", "start", guard, check=False)
         plan = self.plan()
+        if self.control != "systemctl" and self.paths.on_host("/usr/sbin/policy-rc.d").exists():
+            beneath = None  # it would have to be asked about that unit, too
         for program, action in plan.items():
             if action not in {Action.NOTHING, Action.LEAVE}:
-                self._act(program, action)
+                self._act(program, action, beneath if program == SYNAPSE else None)
         return plan
 
     def look_for_upgrade(self) -> None:
@@ -225,7 +232,7 @@ class Services:
     def stop(self, program: str) -> None:
         run("systemctl", "stop", UNITS[program], timeout=600)
 
-    def _act(self, program: str, action: Action) -> None:
+    def _act(self, program: str, action: Action, beneath: str | None = None) -> None:
         unit = UNITS[program]
         disk.ensure_directory(self.paths.runtime, 0o755)
         if action is Action.RELOAD:
@@ -235,7 +242,7 @@ class Services:
             if not self.units()[program].running:
                 # Its limit on failed starts must not forbid the one that may repair it.
                 run("systemctl", "reset-failed", unit, check=False)
-            returncode, output = self._start(action, unit)
+            returncode, output = self._start(action, unit, beneath)
         after = self.units()[program]
         if returncode != 0 or (not after.running and not self._held_back_by_policy(after)):
             raise HostError(
@@ -257,10 +264,11 @@ class Services:
         never_tried = unit.properties.get("ConditionTimestampMonotonic", "0") == "0"
         return self.control == "deb-systemd-invoke" and never_tried
 
-    def _start(self, action: Action, unit: str) -> tuple[int, str]:
+    def _start(self, action: Action, unit: str, beneath: str | None) -> tuple[int, str]:
         """Start or restart, for as long as it takes: Synapse is ready only after a migration."""
+        both = [*_IN_A_UNIT, *_BENEATH, beneath, unit] if beneath else []
         process = subprocess.Popen(
-            [self.control, str(action), unit],
+            both or [self.control, str(action), unit],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

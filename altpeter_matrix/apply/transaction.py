@@ -15,6 +15,7 @@ from ..settings.model import parse_settings_text
 from ..synapse import handmade, identity
 from . import candidate, generation_secrets, input_fingerprint, preflight
 from .activation import Host, Work, activate
+from .cluster_options import ClusterOptions
 from .generations import Generation, Store, records_of
 from .last_apply import Outcome, Record
 from .prepared import Rendered, render_host, settings_text
@@ -73,6 +74,7 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     # Read once: somebody may write them meanwhile.
     text = settings_text(paths.settings)
     settings = parse_settings_text(text, source=paths.settings.name)
+    ClusterOptions(paths).recover()
     # Everything that can be refused is refused before the first change.
     rendered = render_host(paths, settings)
     preflight.require_suitable(paths, rendered, host.services.present)

@@ -105,6 +105,11 @@ class Paths:
         return self.state / "database-standstill"
 
     @property
+    def cluster_options_trial(self) -> Path:
+        """What PostgreSQL's options were, while it has not started with new ones yet."""
+        return self.state / "postgresql-options.json"
+
+    @property
     def backup_state(self) -> Path:
         """What became of the last backup and of the last drill (host/backup_record.py)."""
         return self.state / "backup.json"

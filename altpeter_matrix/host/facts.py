@@ -45,3 +45,5 @@ class HostFacts:
     certificate: Certificate
     # Whether other packages than Synapse's come from the host of its repository, too.
     shared_repository_host: bool = False
+    memory: int | None = None  # in bytes; None: nobody says
+    jemalloc: Path | None = None  # None: Synapse does without

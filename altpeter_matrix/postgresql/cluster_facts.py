@@ -21,6 +21,7 @@ class ClusterFacts:
     access_rules_broken: lines of pg_hba.conf with which it would not start again.
     elsewhere: addresses of other hosts from where Synapse's role is in Synapse's database.
     unused_slots: replication slots that nobody reads and for which it keeps what was written.
+    pending: options that are another since its start, and take effect at the next one.
     """
 
     version: str
@@ -44,6 +45,7 @@ class ClusterFacts:
     access_rules_broken: tuple[str, ...]
     elsewhere: tuple[str, ...]
     unused_slots: tuple[str, ...]
+    pending: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ _SLOTS = (
     "select slot_name from pg_catalog.pg_replication_slots"
     " where not active and restart_lsn is not null order by 1 limit %s"
 )
+_PENDING = "select name from pg_catalog.pg_settings where pending_restart order by name limit %s"
 _BLOATED = (
     "select relname from pg_catalog.pg_stat_user_tables"
     " where n_dead_tup > %s and n_dead_tup > n_live_tup order by relname limit %s"
@@ -118,6 +121,7 @@ def read(database: str) -> ClusterFacts:
         Statement(_RULES, (_MANY,)),
         Statement(_ELSEWHERE, (database, SYNAPSE_USER, _MANY)),
         Statement(_SLOTS, (_MANY,)),
+        Statement(_PENDING, (_MANY,)),
         limits=_LIMITS,
     )
     return facts(rows)
@@ -125,7 +129,7 @@ def read(database: str) -> ClusterFacts:
 
 def facts(rows: Sequence[Sequence[Row]]) -> ClusterFacts:
     """Of the answers, in the order of the questions."""
-    known, role, connections, settings, oldest, idle, rules, elsewhere, slots = rows
+    known, role, connections, settings, oldest, idle, rules, elsewhere, slots, pending = rows
     encoding, collate, ctype, owner = map(str, known[0]) if known else ("", "", "", "")
     values = {str(row[0]): (str(row[1]), str(row[2])) for row in settings}
 
@@ -159,6 +163,7 @@ def facts(rows: Sequence[Sequence[Row]]) -> ClusterFacts:
         access_rules_broken=tuple(f"line {row[0]}: {said(str(row[1]))}" for row in rules),
         elsewhere=_names(elsewhere),
         unused_slots=_names(slots),
+        pending=_names(pending),
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import pwd
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ..base import disk, untrusted_files
@@ -24,21 +24,24 @@ def copy(paths: Paths, source: Path, target: Path, renamed: Mapping[str, str]) -
         write(target / file.name, text.encode(errors="surrogateescape"), 0o600)
 
 
-def copy_further(paths: Paths, source: Path, target: Path) -> list[Path]:
-    """conf.d, which pg_upgradecluster leaves behind; what was copied."""
+def copy_further(
+    paths: Paths, source: Path, target: Path, without: Collection[str] = ()
+) -> list[Path]:
+    """conf.d, which pg_upgradecluster leaves behind; what was copied. without: names to leave."""
     copied = []
     directory = source / "conf.d"
     if directory.is_dir():
         # PostgreSQL does not start without a directory that its configuration includes.
         with disk.opened(target / "conf.d", make=True):
             pass
-    names = [one for one in untrusted_files.names(paths, directory, OWNER) if one[-5:] == ".conf"]
+    there = untrusted_files.names(paths, directory, OWNER)
+    names = [one for one in there if one.endswith(".conf") and one not in without]
     files = untrusted_files.contents(paths, [directory / name for name in names], OWNER)
     for file, content in files.items():
-        there = target / "conf.d" / file.name
-        if not os.path.lexists(there):
-            write(there, content, stat.S_IMODE(file.stat().st_mode))
-            copied.append(there)
+        copy_of_it = target / "conf.d" / file.name
+        if not os.path.lexists(copy_of_it):
+            write(copy_of_it, content, stat.S_IMODE(file.stat().st_mode))
+            copied.append(copy_of_it)
     return copied
 
 

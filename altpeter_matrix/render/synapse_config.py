@@ -14,6 +14,8 @@ from ..base.paths import Paths
 from ..host.facts import HostFacts
 from ..settings.model import Email, Settings
 from ..settings.schema import annotated
+from ..settings.sizing import Sizes, connections_by_processors
+from .sized import caches, sized
 
 Options = dict[str, Any]
 
@@ -71,11 +73,6 @@ NOT_FEDERATED = (
     "ff00::/8",
 )
 
-# Debian's PostgreSQL accepts 100 connections; the rest is left to backups and people.
-_MOST_CONNECTIONS = 40
-_LEAST_CONNECTIONS = 10
-
-
 # What Synapse replaces by app_name in the sender, and a word that nobody uses.
 _APP_NAME, _STAND_IN = "%(app)s", "altpeter-matrix-app-name"
 
@@ -83,6 +80,7 @@ _APP_NAME, _STAND_IN = "%(app)s", "altpeter-matrix-app-name"
 def options(settings: Settings, facts: HostFacts, smtp_password: str | None) -> Options:
     """What this package sets, before any addition of the administrator's."""
     paths = Paths()
+    sizes = sized(settings, facts)
     return {
         **{
             option: attrgetter(setting)(settings)
@@ -92,7 +90,9 @@ def options(settings: Settings, facts: HostFacts, smtp_password: str | None) -> 
         # nginx answers it from a file, also while Synapse restarts.
         "serve_server_wellknown": False,
         "listeners": _listeners(settings),
-        "database": _database(settings, facts),
+        "database": _database(settings, sizes, facts),
+        # Without jemalloc nothing would bound them.
+        **({"caches": caches(sizes)} if sizes and facts.jemalloc else {}),
         "log_config": str(paths.current / "synapse/log.yaml"),
         "macaroon_secret_key_path": str(paths.secrets / "macaroon_secret_key"),
         "form_secret_path": str(paths.secrets / "form_secret"),
@@ -139,10 +139,10 @@ def _listeners(settings: Settings) -> list[Options]:
     return listeners
 
 
-def _database(settings: Settings, facts: HostFacts) -> Options:
-    connections = settings.database.max_connections or min(
-        max(_LEAST_CONNECTIONS, 5 * facts.processors), _MOST_CONNECTIONS
-    )
+def _database(settings: Settings, sizes: Sizes | None, facts: HostFacts) -> Options:
+    connections = settings.database.max_connections or connections_by_processors(facts.processors)
+    if sizes is not None:
+        connections = sizes.connections
     return {
         "name": "psycopg2",
         "txn_limit": 10000,

@@ -2,7 +2,7 @@
 
 from . import formats
 from .backup_place import check_bandwidth, check_place, check_time_of_day
-from .quantities import parse_days, parse_hours, parse_size
+from .quantities import check_memory, parse_days, parse_hours, parse_size
 from .remedies import Check
 from .user_ids import check_localpart
 
@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "line": formats.check_line,
     "localpart": check_localpart,
     "mailbox": formats.check_mailbox,
+    "memory": check_memory,
     "matrix-user-id": formats.check_matrix_user_id,
     "port-rule": formats.check_port_rule,
     "postgresql-name": formats.check_postgresql_name,

@@ -20,6 +20,7 @@ Delegation = Literal["well-known", "elsewhere", "srv"]
 MailSecurity = Literal["starttls", "tls", "none"]
 Drill = Literal["weekly", "monthly", "never"]
 WebhookFormat = Literal["ntfy", "json"]
+Storage = Literal["flash", "disk"]
 USUAL_SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -89,6 +90,19 @@ class Listener:
 class Database:
     name: str
     max_connections: int | None
+
+
+@dataclass(frozen=True)
+class Sizing:
+    enabled: bool
+    memory: Bytes | None
+    storage: Storage
+    shared_buffers: Bytes | None
+    effective_cache_size: Bytes | None
+    work_mem: Bytes | None
+    maintenance_work_mem: Bytes | None
+    autovacuum_work_mem: Bytes | None
+    cache_memory: Bytes | None
 
 
 @dataclass(frozen=True)
@@ -189,6 +203,7 @@ class Settings:
     metrics: Metrics
     listener: Listener
     database: Database
+    sizing: Sizing
     log_level: str
     certificates: Certificates
     firewall: Firewall

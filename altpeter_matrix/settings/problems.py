@@ -43,6 +43,7 @@ _LIMITS = {  # keyword of JSON Schema: what is wrong, remedy
 _EXAMPLES = {
     "absolute-path": "/var/lib/matrix",
     "bandwidth": "5M",
+    "memory": "64M",
     "backup-place": "/srv/backup/matrix",
     "dns-name": "matrix.example.org",
     "duration": "90d",

@@ -10,6 +10,7 @@ SIZE_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 # The largest file of ext4, and far more than anybody waits: every program can still count them.
 _LARGEST_SIZE = 16384 * SIZE_UNITS["G"]
+_MOST_MEMORY = 1024 * SIZE_UNITS["G"]
 _LONGEST_DAYS = 1000 * DAYS["y"]
 
 _QUANTITY = re.compile(r"([0-9]+(?:[.,][0-9]+)?(?:e\+?[0-9]{1,3})?) ?([a-z]*)", re.IGNORECASE)
@@ -41,6 +42,19 @@ def parse_size(value: str) -> int:
     if size > _LARGEST_SIZE:
         raise ValueError("is larger than a file can be; write 16384G or less")
     return size
+
+
+def check_memory(value: str) -> None:
+    """A size of which PostgreSQL and Synapse can have a part of the memory."""
+    try:
+        size = parse_size(value)
+    except ValueError:
+        what = "is not a size of memory"
+        raise NotInFormat(what, check_memory, near_sizes(value), "64M") from None
+    if size < SIZE_UNITS["M"]:
+        raise ValueError("is less than anything works with; write 1M or more, as in 64M")
+    if size > _MOST_MEMORY:
+        raise ValueError("is more than any machine has; write 1024G")
 
 
 def parse_days(value: str) -> int:

@@ -138,6 +138,14 @@ def version(view: View) -> Iterator[Found]:
         )  # fmt: skip
 
 
+def options(view: View) -> Iterator[Found]:
+    cluster = view.shared(looks.cluster)
+    if cluster is not None and (names := view.shared(facts).pending):
+        yield found(
+            "postgresql-options-pending", unit=looks.unit_of(cluster), names=", ".join(names)
+        )
+
+
 def installed_version(cluster: Cluster) -> str:
     """As its program says: 15.14; empty when it does not."""
     program = Path(f"/usr/lib/postgresql/{cluster.version}/bin/postgres")
@@ -215,6 +223,7 @@ CHECKS = (
     Check(
         "nobody else in the database", elsewhere, ("database-used-from-elsewhere",), unless=_SILENT
     ),
+    Check("PostgreSQL's options", options, ("postgresql-options-pending",), unless=_SILENT),
     Check("PostgreSQL's minor version", version, ("postgresql-restart-pending",), unless=_SILENT),
     Check(
         "Synapse's schema",

@@ -47,6 +47,11 @@ MADE: Mapping[str, Made] = {
         cure=f"rm {_CONF}/conf.d/zz.conf; systemctl reset-failed {_UNIT}; systemctl start {_UNIT}",
         beside=("postgresql-would-not-start",),
     ),
+    "postgresql-options-pending": Made(
+        _sql("alter system set max_connections = 101", "select pg_reload_conf()"),
+        tidy=f"{_sql('alter system reset max_connections')}; systemctl restart {_UNIT}"
+        " matrix-synapse",
+    ),
     "postgresql-does-not-answer": Made(
         f"kill -STOP $(systemctl show -P MainPID {_UNIT})",
         cure=f"kill -CONT $(systemctl show -P MainPID {_UNIT})",

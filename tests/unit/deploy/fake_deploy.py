@@ -104,7 +104,7 @@ def deployed(host: Host) -> dict[str, str]:
             f"{name} install ok installed 1"
             for name in (
                 "matrix-synapse-py3", "nginx", "postgresql", "certbot", "ufw", "ca-certificates",
-                "unattended-upgrades", "systemd-timesyncd",
+                "unattended-upgrades", "libjemalloc2", "systemd-timesyncd",
             )
         )
         + f"\n{PACKAGE} install ok installed {wanted.package_version or '0.1.0-1'}",

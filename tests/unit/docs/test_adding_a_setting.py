@@ -17,7 +17,7 @@ from altpeter_matrix.render.synapse_config import options
 from altpeter_matrix.settings.model import parse_settings_text
 text = "server_name: example.org\\nuploads: {max_pending: %s}\\n"
 settings = parse_settings_text(text, source="settings.yaml")
-print(options(settings, Mock(processors=2), None)["max_pending_media_uploads"])
+print(options(settings, Mock(processors=2, memory=None), None)["max_pending_media_uploads"])
 """
 
 

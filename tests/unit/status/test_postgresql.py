@@ -33,6 +33,7 @@ ROWS: list[list[list[Any]]] = [
     [],
     [],
     [],
+    [],
 ]  # fmt: skip
 FACTS = cluster_facts.facts(ROWS)
 REFUSED = HostError(Problem("PostgreSQL", "does not answer x on y:5432: FATAL:  no", "look"))
@@ -78,6 +79,7 @@ def test_the_answers_of_a_cluster_that_is_well() -> None:
          "postgresql-access-rules-broken"),
         (7, [["192.0.2.7"]], postgresql.elsewhere, "database-used-from-elsewhere"),
         (8, [["standby"]], postgresql.upkeep, "postgresql-slot-unused"),
+        (9, [["shared_buffers"]], postgresql.options, "postgresql-options-pending"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_cluster(
