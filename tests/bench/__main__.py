@@ -10,12 +10,20 @@ from pathlib import Path
 
 from tests.hosts.lab import Lab, LabError
 
-from . import normal_path, nothing_to_do, restart, unchanged_run, waiting_clients
+from . import normal_path, nothing_to_do, restart, sized, unchanged_run, waiting_clients
 from .first_deploy import FirstDeploy
 from .pages import publish
 from .result import Result, table
 
-NAMES = ("first-deploy", "unchanged-run", "nothing-to-do", "restart", "waiting", "normal-path")
+NAMES = (
+    "first-deploy",
+    "unchanged-run",
+    "nothing-to-do",
+    "restart",
+    "waiting",
+    "normal-path",
+    "sized",
+)
 
 
 def main() -> None:
@@ -67,6 +75,8 @@ def measure(lab: Lab, debian: str, names: Sequence[str], short: bool) -> list[Re
         results += waiting_clients.measure(first.deployed())
     if "normal-path" in names:
         results += normal_path.measure(first.deployed(), short=short)
+    if "sized" in names:
+        results += sized.measure(first.deployed(), short=short)
     first.switch_off()
     return results
 

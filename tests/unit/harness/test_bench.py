@@ -6,6 +6,7 @@ from difflib import ndiff
 import pytest
 
 from altpeter_matrix.render import nginx_site
+from tests.bench import sized
 from tests.bench.deploying import grand_total
 from tests.bench.normal_path import read_wrk, results
 from tests.bench.pages import ALL, BEGIN, END, RESTARTS, replaced
@@ -118,3 +119,12 @@ def test_a_server_that_never_answers_again_is_without_service_until_the_end() ->
     polls = [Sample("poll", 0.0, 30.0, None)]
     assert Report([*answers, *refusals, *polls]).longest_gap == 8.0
     assert Report(polls).longest_gap == 0.0
+
+
+def test_a_sized_server_is_shown_beside_one_that_is_not() -> None:
+    turns = {(kind, side): [(2.0, 90.0)] for kind in sized.KINDS for side in sized.SIDES}
+    memory = {(program, "ours"): [100.0] for program in sized.PROCESSES}
+    memory |= {(program, "theirs"): [200.0] for program in sized.PROCESSES}
+    shown = table(sized.results("13", turns, memory))
+    assert "1000 syncs, sized, Debian 13" in shown and "p99 of sends" in shown
+    assert re.search(r"memory of Synapse .* \| +100.0 MB \| +200.0 MB", shown)
