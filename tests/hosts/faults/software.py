@@ -9,8 +9,10 @@ _PERIODIC = "/var/lib/apt/periodic"
 _SOURCE = "/etc/apt/sources.list.d/matrix-org.sources"
 _KEYRING = "/usr/share/keyrings/matrix-org-archive-keyring.gpg"
 _TABLE = "/usr/share/distro-info/debian.csv"
-# A repository that calls itself Debian's security, with a newer version of what is installed.
+# A repository that calls itself Debian's security, with a newer version of what is installed. What
+# the real one has, since the base image was made, is left out of this.
 _SECURITY = r"""
+mkdir -p /root/lists; mv /var/lib/apt/lists/*-security_* /root/lists/ || :
 mkdir -p /srv/sec /root/pkg/DEBIAN; cd /srv/sec
 for version in 1 2; do
     printf '%s\n' 'Package: lab-patched' "Version: $version" 'Architecture: all' \
@@ -67,7 +69,7 @@ MADE: Mapping[str, Made] = {
         _SECURITY,
         cure="dpkg -i /srv/sec/lab-patched_2.deb",
         tidy="dpkg -P lab-patched; rm -r /srv/sec /etc/apt/sources.list.d/lab-security.list"
-        f" {_LISTS}/_srv_sec_* {_PERIODIC}/upgrade-stamp",
+        f" {_LISTS}/_srv_sec_* {_PERIODIC}/upgrade-stamp; mv /root/lists/* {_LISTS}/ || :",
         daily=True,
     ),
 }
