@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ...base.errors import HostError, Problem
 from ...base.time_limit import at_most, side_by_side
 from ...host.addresses import public_addresses
 from ...host.links import Links
@@ -45,22 +46,29 @@ def seen(view: View) -> list[Seen]:
 
 def ask(address: str, port: int, name: str) -> str:
     """Why Synapse does not answer there under a name; empty: it does. The certificate is judged
-    elsewhere."""
+    elsewhere.
+
+    HostError when somebody is there, but slow: that says nothing of the way there.
+    """
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     question = f"GET {_VERSIONS} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
     try:
-        with (
-            socket.create_connection((address, port), at_most(_TIMEOUT)) as plain,
-            context.wrap_socket(plain, server_hostname=name) as tls,
-        ):
+        plain = socket.create_connection((address, port), at_most(_TIMEOUT))
+    except OSError as error:
+        return error.strerror or str(error)
+    try:
+        with plain, context.wrap_socket(plain, server_hostname=name) as tls:
             tls.sendall(question.encode())
             said = bytearray()
             while part := tls.recv(65536):
                 said += part
                 if len(said) > 1024**2:
                     return "answers without end"
+    except TimeoutError:
+        problem = Problem(f"{address}, port {port}", "no answer in time", "look at the load")
+        raise HostError(problem) from None
     except OSError as error:
         return error.strerror or str(error)
     head, _, body = bytes(said).partition(b"\r\n\r\n")

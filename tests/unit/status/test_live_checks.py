@@ -1,5 +1,6 @@
 """What checks make of what programs and the kernel say."""
 
+import socket
 import subprocess
 import time
 from dataclasses import replace
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from altpeter_matrix.base.errors import HostError
+from altpeter_matrix.base.time_limit import within
 from altpeter_matrix.status.checks import identity, next_start, reach, resources, supervision
 from altpeter_matrix.status.checks.reach import Seen
 from altpeter_matrix.status.systemd import parse
@@ -47,6 +50,15 @@ def test_what_serves_nowhere_is_another_fault() -> None:
 
 def test_an_address_where_nothing_listens_is_told_and_not_raised() -> None:
     assert reach.ask("127.0.0.1", 1, "example.org") == "Connection refused"
+
+
+def test_who_is_slow_at_an_address_is_not_taken_for_nobody() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as slow,
+        within(0.2),
+        pytest.raises(HostError, match="no answer in time"),
+    ):
+        reach.ask("127.0.0.1", slow.getsockname()[1], "example.org")
 
 
 def test_what_postgresql_says_loses_its_time() -> None:
