@@ -70,6 +70,14 @@ def settings_in_use(paths: Paths) -> Settings:
     return read_settings(paths) if current is None else settings_of(paths, current)
 
 
+def known_settings(paths: Paths) -> Settings:
+    """Those of this host; where they are lost or cannot be used, those that it serves with."""
+    try:
+        return read_settings(paths)
+    except SettingsError:
+        return settings_in_use(paths)
+
+
 def settings_text(file: Path) -> str:
     """The text of a settings file; SettingsError when it cannot be read."""
     where = str(file)

@@ -10,7 +10,7 @@ from ..base.locks import exclusive
 from ..base.signals import termination_as_exception
 from ..host import certificate_state
 from ..host.links import Links
-from ..postgresql import database_record, synapse_database
+from ..postgresql import archiving, database_record, synapse_database
 from ..settings.model import parse_settings_text
 from ..synapse import handmade, identity
 from . import candidate, generation_secrets, input_fingerprint, preflight
@@ -97,6 +97,8 @@ def _transaction(host: Host, last: Outcome) -> tuple[Report, tuple[str, ...]]:
     activate(host, store, settings, number, _fallback(store, last, number), work)
     if host.services.present and local is not None and (found := synapse_database.inspect(local)):
         database_record.write(paths, local, found)
+    if host.services.present and (settings.backup is None or settings.backup.point_in_time is None):
+        archiving.stop(paths)
     store.tidy()
     generation_secrets.forget(store)
     work.notices += standing_notices(Links(paths), host.services.units_if_present())

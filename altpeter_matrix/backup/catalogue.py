@@ -126,6 +126,15 @@ def at(restic: Restic, server: str, moment: str | None) -> Backup:
     return found[-1]
 
 
+def exact(moment: str | None, backup: Backup) -> float | None:
+    """The moment that was asked for, in seconds since 1970; None where it was a day, or a backup
+    by its name."""
+    if moment is None or re.fullmatch(r"\d{4}-\d\d-\d\d", moment.strip()):
+        return None
+    until = _until(moment)
+    return None if until == backup.name else seconds(until)
+
+
 def _until(moment: str) -> str:
     written = moment.strip().upper().replace(" ", "T").removesuffix("Z")
     # What is left out is the end of that day or minute.

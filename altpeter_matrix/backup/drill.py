@@ -11,7 +11,7 @@ import random
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ from ..base.errors import HostError, MatrixConfigError, Problem
 from ..base.failures import problems_of
 from ..base.paths import Paths
 from ..base.signals import termination_as_exception
-from ..host import backup_record
+from ..host import archive_record, backup_record
 from ..host.restore_journal import interruption
-from ..postgresql import layout, scratch_cluster
+from ..postgresql import dumping, layout, scratch_cluster
 from ..postgresql.clusters import Clusters
 from ..postgresql.connection import said
 from ..synapse import config_check
-from . import catalogue, manifest, restored_database, schedule
+from . import catalogue, manifest, recovery, restored_database, schedule
 from .access import Access
 from .catalogue import Backup
 from .making import settings_for_backup
@@ -114,16 +114,35 @@ class Drill:
             seconds = restored_database.fetch(
                 self.restic, backup, described, self.say, _DATABASE, cluster.port
             )
-            self.say("Having Synapse's own code read it.")
-            self._ask_synapse(cluster.port)
+            self._ask_synapse(cluster.port, _DATABASE)
+        self._try_archive(described)
         return seconds
 
-    def _ask_synapse(self, port: int) -> None:
+    def _try_archive(self, described: Manifest) -> None:
+        """What PostgreSQL has written until just now, where that is kept (recovery.py)."""
+        archive = recovery.archive_of(self.paths)
+        if archive is None or not archive_record.read(self.paths).succeeded:
+            return
+        try:
+            before = dumping.counts(described.database)
+            archive.content()  # gives away what is written just now
+            with archive.recovered(None, self.say) as cluster:
+                found = dumping.counts(described.database, cluster.port)
+                self._ask_synapse(cluster.port, described.database)
+        finally:
+            archive.forget()
+        after = dumping.counts(described.database)
+        kept = replace(described, name=f"in {archive.place}", before=before, after=after)
+        if wrong := manifest.differences(kept, found):
+            raise HostError(wrong)
+
+    def _ask_synapse(self, port: int, database: str) -> None:
+        self.say("Having Synapse's own code read it.")
         accounts = read_accounts(self.paths.root)
         facts = host_facts.read_facts(self.paths, accounts, self.settings)
         question = {
             "database": {
-                "user": SYNAPSE_USER, "dbname": _DATABASE, "host": layout.SOCKET_DIRECTORY,
+                "user": SYNAPSE_USER, "dbname": database, "host": layout.SOCKET_DIRECTORY,
                 "port": port,
             },
         }  # fmt: skip

@@ -13,20 +13,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..apply.activation import Host
-from ..apply.prepared import read_settings, settings_in_use
+from ..apply.prepared import known_settings, read_settings
 from ..apply.services import SYNAPSE
 from ..apply.serving import Serving
 from ..apply.transaction import apply
 from ..base import disk, locks
-from ..base.errors import HostError, MatrixConfigError, Problem, SettingsError
+from ..base.errors import HostError, MatrixConfigError, Problem
 from ..base.failures import problems_of
 from ..base.paths import Paths
 from ..base.signals import termination_as_exception
-from ..host import backup_record
+from ..host import archive_record, backup_record
 from ..host.restore_journal import Journal, Phase, Restore
-from ..postgresql import dumping
-from ..settings.model import Settings, parse_settings_text
-from . import catalogue, manifest, media, restored_database
+from ..postgresql import dumping, scratch_cluster
+from ..postgresql.clusters import Clusters
+from ..settings.model import parse_settings_text
+from . import catalogue, manifest, media, recovery, restored_database
 from .access import Access
 from .catalogue import Backup
 from .making import Say
@@ -37,14 +38,6 @@ from .room import require_room_for
 
 AGAIN = "altpeter-matrix restore"
 _WAIT = 60.0
-
-
-def known_settings(paths: Paths) -> Settings:
-    """Those of this host; where they are lost or cannot be used, those that it serves with."""
-    try:
-        return read_settings(paths)
-    except SettingsError:
-        return settings_in_use(paths)
 
 
 class Restoring:
@@ -70,7 +63,7 @@ class Restoring:
                 raise HostError(
                     Problem(
                         "altpeter-matrix",
-                        f"what was here before the restore of {found.backup} is kept still",
+                        f"what was here before the restore of {found.name} is kept still",
                         f"`{AGAIN} --finish` removes it, `{AGAIN} --undo` returns to it",
                     )
                 )
@@ -82,7 +75,7 @@ class Restoring:
             if found is None or found.phase is Phase.PREPARING:
                 found = self._prepared(moment, yes=yes)
             else:
-                self.say(f"Completing the restore of {found.backup}.")
+                self.say(f"Completing the restore of {found.name}.")
             return self._switched(found, start=start)
 
     def undo(self, *, yes: bool) -> Restore | None:
@@ -130,6 +123,7 @@ class Restoring:
         server = known_settings(self.paths).server_name
         backup = catalogue.at(restic, server, moment)
         described = manifest.read(restic, backup)
+        exact = catalogue.exact(moment, backup)
         if not yes:
             raise HostError(
                 Problem(
@@ -148,7 +142,13 @@ class Restoring:
         try:
             self._fetch_files(restic, backup, described)
             dumping.drop(restore.scratch)
-            restored_database.fetch(restic, backup, described, self.say, restore.scratch)
+            archive = recovery.archive_of(self.paths, self._files(described).staged)
+            if archive is None or exact is None:
+                restored_database.fetch(restic, backup, described, self.say, restore.scratch)
+            else:
+                archive.fetch(described, exact, restore.scratch, self.say)
+                restore = replace(restore, moment=recovery.written(exact))
+                self.journal.write(restore)
             self.say("Restoring media.")
             media.restore(restic, backup, described)
         except BaseException:
@@ -257,6 +257,8 @@ class Restoring:
 
     def _clean(self, restore: Restore) -> None:
         dumping.drop(restore.scratch)
+        if restore.phase is Phase.PREPARING:
+            scratch_cluster.remove(Clusters(self.paths))
         shutil.rmtree(self.paths.restore, ignore_errors=True)
         self.journal.clear()
 
@@ -274,6 +276,9 @@ class Restoring:
             succeeded=catalogue.seconds(restore.backup), taken_over=time.time(), problem=(),
         )  # fmt: skip
         backup_record.write(self.paths, record)
+        if restore.moment and backup.point_in_time is not None:
+            place = str(backup.point_in_time)
+            archive_record.write(self.paths, archive_record.read(self.paths).but(place=place))
 
     def _files(self, described: Manifest) -> RestoredFiles:
         return RestoredFiles(self.paths, described, self.restic.access if self.restic else None)

@@ -11,11 +11,11 @@ _MIB = 1024**2
 _FACTOR, _RESERVE = 1.2, 512 * _MIB
 
 
-def require_room_for(paths: Paths, described: Manifest) -> None:
-    """HostError when there is none."""
+def require_room_for(paths: Paths, described: Manifest, copies: int = 1) -> None:
+    """HostError when there is none. copies: how many there are at once."""
     wanted = paths.on_host("/var/lib/postgresql")
     place = next(one for one in (wanted, *wanted.parents) if one.exists())
-    needed = int(described.before.get("bytes", 0) * _FACTOR) + _RESERVE
+    needed = int(described.before.get("bytes", 0) * _FACTOR * copies) + _RESERVE
     free = shutil.disk_usage(place).free
     if free < needed:
         raise HostError(

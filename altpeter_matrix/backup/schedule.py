@@ -2,6 +2,7 @@
 is done as soon as it can be."""
 
 import time
+from typing import Protocol
 
 from ..host.backup_record import BackupRecord
 from ..settings.model import Drill
@@ -23,7 +24,17 @@ def last_time(wanted: str, now: float) -> float:
     return time.mktime((*yesterday[:3], hour, minute, 0, 0, 0, -1))
 
 
-def is_due(wanted: str, record: BackupRecord, now: float) -> bool:
+class Attempts(Protocol):
+    """When it was tried last, and when the last one began that succeeded."""
+
+    @property
+    def attempted(self) -> float: ...
+
+    @property
+    def succeeded(self) -> float: ...
+
+
+def is_due(wanted: str, record: Attempts, now: float) -> bool:
     """Whether a backup is to be made."""
     if record.succeeded >= last_time(wanted, now) and record.succeeded <= now:
         return False

@@ -130,6 +130,16 @@ class Paths:
         return self.root / "var/cache/altpeter-matrix/restic"
 
     @property
+    def point_in_time(self) -> Path:
+        """What pgBackRest needs: PostgreSQL's user finds it there."""
+        return self.state / "point-in-time"
+
+    @property
+    def archive_state(self) -> Path:
+        """What became of pgBackRest's last backup (host/archive_record.py)."""
+        return self.state / "archive.json"
+
+    @property
     def restore_journal(self) -> Path:
         return self.state / "restore.json"
 

@@ -3,12 +3,16 @@
 
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from ..base.paths import Paths
 from .support import place, reporting, require_root, say, say_json, tell
 from .terminal import steps
+
+if TYPE_CHECKING:
+    from ..backup.point_in_time import PointInTime
 
 
 @click.group()
@@ -23,16 +27,34 @@ def backup() -> None:
 def now(automatic: bool, take_over: bool) -> None:
     """Make a backup."""
     from ..backup.making import Making
+    from ..backup.point_in_time import PointInTime
 
     require_root()
+    paths = Paths()
     with steps(sys.stderr) as say_step:
-        making = Making(Paths(), say_step)
-        made = making.when_due() if automatic else making.now(take_over=take_over)
-    if made is None:
-        return
-    click.echo(f"Backup {made.name} is in {making.backup.to}, in {made.seconds:.0f} s.")
-    if made.warning:
-        say("warning", [made.warning])
+        making = Making(paths, say_step)
+        archive = PointInTime.of(paths, making.backup, say_step)
+        try:
+            made = making.when_due() if automatic else making.now(take_over=take_over)
+        finally:
+            # Each is of use without the other.
+            kept = _archived(archive, automatic=automatic, take_over=take_over)
+    if made is not None:
+        click.echo(f"Backup {made.name} is in {making.backup.to}, in {made.seconds:.0f} s.")
+        if made.warning:
+            say("warning", [made.warning])
+    if kept and archive:
+        click.echo(f"PostgreSQL is backed up in {archive.place}, and what it writes goes there.")
+
+
+def _archived(archive: "PointInTime | None", *, automatic: bool, take_over: bool) -> bool:
+    """Whether there is a new one of its backups."""
+    if archive is None:
+        return False
+    if automatic:
+        return archive.when_due()
+    archive.now(take_over=take_over)
+    return True
 
 
 @backup.command(name="list")
@@ -59,6 +81,7 @@ def verify(everything: bool) -> None:
     from ..backup import upkeep
     from ..backup.access import Access
     from ..backup.making import settings_for_backup
+    from ..backup.point_in_time import PointInTime
     from ..backup.restic import Restic
     from ..base import locks
 
@@ -71,6 +94,8 @@ def verify(everything: bool) -> None:
         restic.access.require_password()
         restic.unlock()
         upkeep.verify(paths, restic, say_step, everything=everything)
+        if everything and (archive := PointInTime.of(paths, wanted, say_step)):
+            archive.verify()
     click.echo("No damage was found.")
 
 

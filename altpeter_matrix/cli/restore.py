@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--at", "moment", metavar="TIME", help="The newest one until then; else the newest.")
+@click.option(
+    "--at",
+    "moment",
+    metavar="TIME",
+    help="The newest one until then, or (backup.point_in_time) the moment; else the newest.",
+)
 @click.option("--from", "source", metavar="REPOSITORY", help="Else what backup.to says.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="The repository's.")
 @click.option("--key-file", type=click.Path(path_type=Path), help="The SSH key, or the S3 keys.")
@@ -61,7 +66,7 @@ def restore(  # noqa: PLR0917 - click calls it by keywords
         click.echo("What was here before is removed.")
     else:
         click.echo(
-            f"The server is as it was at {done.backup}. What was here before is kept: `{AGAIN}"
+            f"The server is as it was at {done.name}. What was here before is kept: `{AGAIN}"
             f" --finish` removes it, `{AGAIN} --undo` returns to it."
         )
 
@@ -72,8 +77,8 @@ def _access(
     """How to get at the backup: what the command says, else what the settings say."""
     from dataclasses import replace
 
+    from ..apply.prepared import known_settings
     from ..backup.access import Access
-    from ..backup.restoring import known_settings
     from ..settings.backup_place import parse_place
     from ..settings.model import load_settings
 

@@ -31,7 +31,8 @@ _STANDSTILL = frozenset({Phase.SWITCHING, Phase.RETURNING})
 class Restore:
     """A restore. The names of databases are PostgreSQL's.
 
-    kept: as which the one that served before is kept; empty: there was none.
+    kept: as which the one that served before is kept; empty: there was none. moment: the database
+    is as it was then, and only the files are those of the backup; empty: all is.
     """
 
     phase: Phase
@@ -39,6 +40,12 @@ class Restore:
     database: str
     kept: str
     time: str = ""
+    moment: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the server is like after it."""
+        return self.moment or self.backup
 
     @property
     def scratch(self) -> str:
@@ -86,7 +93,7 @@ def interruption(paths: Paths) -> Problem | None:
         return None
     return Problem(
         "altpeter-matrix",
-        f"the restore of {restore.backup} was interrupted (it was {restore.phase}), unless it is"
+        f"the restore of {restore.name} was interrupted (it was {restore.phase}), unless it is"
         " going on right now",
         f"`{_AGAIN}` completes it, `{_AGAIN} --undo` returns to what was there before",
     )
@@ -100,13 +107,13 @@ def notice(paths: Paths) -> Problem | None:
     if restore.phase is Phase.RESTORED:
         return Problem(
             f"PostgreSQL database {restore.kept or restore.database}",
-            f"is kept since the restore of {restore.backup} at {restore.time}, with the files that"
+            f"is kept since the restore of {restore.name} at {restore.time}, with the files that"
             " were here before",
             f"`{_AGAIN} --finish` removes them, `{_AGAIN} --undo` returns to them",
         )
     return Problem(
         "altpeter-matrix",
-        f"a restore of {restore.backup} is not finished (it was {restore.phase})",
+        f"a restore of {restore.name} is not finished (it was {restore.phase})",
         f"`{_AGAIN}` completes it, unless it is going on right now",
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..base import disk, untrusted_files
 from ..base.commands import last_lines, run
 from ..base.errors import HostError, Problem
-from . import cluster_content, cluster_files, layout, own_options, superuser_code
+from . import archiving, cluster_content, cluster_files, layout, own_options, superuser_code
 from .cluster_content import Inventory
 from .cluster_list import Cluster, ClusterList
 from .connection import (
@@ -112,8 +112,10 @@ class Clusters(ClusterList):
         target = layout.configuration(self.paths, cluster.version, name)
         # From the data's directory pg_createcluster moves it to where it belongs.
         cluster_files.copy(self.paths, source, data, renamed)
-        # Not our sizes, which a copy would take of the memory once more.
-        cluster_files.copy_further(self.paths, source, target, {own_options.NAME})
+        # Not our sizes, which a copy would take of the memory once more, nor what gives its writes
+        # to the archive: conf.d wins over what is said below.
+        ours = {own_options.NAME, archiving.NAME}
+        cluster_files.copy_further(self.paths, source, target, ours)
         run("pg_createcluster", "--start-conf=manual", str(cluster.version), name, timeout=600)
         made = self.existing(cluster.version, name)
         for option, value in (

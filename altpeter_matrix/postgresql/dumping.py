@@ -27,10 +27,10 @@ _SIZE = Statement("select pg_catalog.pg_database_size(pg_catalog.current_databas
 _LONG = Limits(seconds=3 * 3600)
 
 
-def dump_command(database: str) -> Sequence[str]:
+def dump_command(database: str, port: int = PORT) -> Sequence[str]:
     """Prints the database. Not compressed: restic does that, and finds what it has already."""
     return (
-        *_as_synapse("pg_dump", PORT), "--format=custom", "--compress=0",
+        *_as_synapse("pg_dump", port), "--format=custom", "--compress=0",
         f"--exclude-table-data={_NEVER_TWICE}", f"--lock-wait-timeout={_LOCK_WAIT}",
         f"--dbname={database}",
     )  # fmt: skip

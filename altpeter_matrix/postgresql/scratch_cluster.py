@@ -1,7 +1,9 @@
 """A cluster of PostgreSQL for a trial: small, slow on purpose, and gone afterwards."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ..base.commands import run
 from ..base.errors import HostError, Problem
@@ -19,6 +21,8 @@ _OPTIONS = {
     # The one that serves needs the memory and the disk.
     "shared_buffers": "64MB", "maintenance_work_mem": "64MB", "max_wal_size": "256MB",
     "min_wal_size": "80MB", "max_connections": "10", "logging_collector": "off",
+    # Where it is a copy of one that gives its WAL away; and before it is whole, nobody may look.
+    "archive_mode": "off", "hot_standby": "off",
 }  # fmt: skip
 _WEIGHTS = ("CPUWeight=10", "IOWeight=10")
 
@@ -31,8 +35,13 @@ def remove(clusters: Clusters) -> None:
 
 
 @contextmanager
-def scratch_cluster(paths: Paths) -> Iterator[Cluster]:
-    """An empty one of the version that serves, running, on a port of its own."""
+def scratch_cluster(
+    paths: Paths, fill: Callable[[Cluster], None] | None = None
+) -> Iterator[Cluster]:
+    """An empty one of the version that serves, running, on a port of its own.
+
+    fill: puts data into its directory, which is empty then, and starts it.
+    """
     clusters = Clusters(paths)
     remove(clusters)
     serving = clusters.on_port(layout.PORT)
@@ -50,7 +59,20 @@ def scratch_cluster(paths: Paths) -> Iterator[Cluster]:
             run("pg_conftool", version, NAME, "set", name, value)
         unit = f"postgresql@{version}-{NAME}.service"
         run("systemctl", "set-property", "--runtime", unit, *_WEIGHTS, check=False)
-        clusters.start(clusters.existing(serving.version, NAME))
+        made = clusters.existing(serving.version, NAME)
+        if fill is not None:
+            _empty(made.data)
+            fill(made)
+        else:
+            clusters.start(made)
         yield clusters.existing(serving.version, NAME)
     finally:
         remove(clusters)
+
+
+def _empty(directory: Path) -> None:
+    for one in directory.iterdir():
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one)
+        else:
+            one.unlink()

@@ -146,7 +146,10 @@ def _backup_files(settings: Settings) -> tuple[RenderedFile, ...]:
     """What the units of the backup wait for (ConditionPathExists=): without it they do nothing."""
     if settings.backup is None:
         return ()
-    return (_public("backup/place", f"{settings.backup.to}\n"),)
+    places = [str(settings.backup.to)]
+    if settings.backup.point_in_time is not None:
+        places.append(str(settings.backup.point_in_time))
+    return (_public("backup/place", "".join(f"{place}\n" for place in places)),)
 
 
 def _nginx_files(

@@ -19,16 +19,32 @@ def contradictions(settings: "Settings") -> Iterator[tuple[str, str, str]]:
     backup = settings.backup
     if backup is None:
         return
-    directory = backup.to.directory
+    directory, archive = backup.to.directory, backup.point_in_time
     if directory is not None:
-        for place in map(PurePosixPath, _NO_PLACE):
-            if directory == place or place in directory.parents:
-                yield (
-                    "backup.to", f"{directory} is in {place}, where no backup is safe",
-                    "write a directory of its own, as in /srv/backup/matrix, on another disk at"
-                    " best",
-                )  # fmt: skip
+        yield from _unsafe("backup.to", directory, "/srv/backup/matrix, on another disk at best")
+    if archive is not None:
+        where = PurePosixPath(archive)
+        yield from _unsafe("backup.point_in_time", where, "/mnt/backup/matrix-wal")
+        if directory is not None and (
+            directory in {where, *where.parents} or where in directory.parents
+        ):
+            yield (
+                "backup.point_in_time", f"{where} and backup.to, {directory}, are in each other",
+                "write a directory beside it, as in"
+                f" {directory.with_name(f'{directory.name}-wal')}",
+            )  # fmt: skip
     yield from _files(backup)
+
+
+def _unsafe(key: str, directory: PurePosixPath, example: str) -> Iterator[tuple[str, str, str]]:
+    if directory == PurePosixPath("/"):
+        yield key, "is the whole disk", f"write a directory of its own, as in {example}"
+    for place in map(PurePosixPath, _NO_PLACE):
+        if directory == place or place in directory.parents:
+            yield (
+                key, f"{directory} is in {place}, where no backup is safe",
+                f"write a directory of its own, as in {example}",
+            )  # fmt: skip
 
 
 def _files(backup: "Backup") -> Iterator[tuple[str, str, str]]:

@@ -137,6 +137,7 @@ class Backup:
     to: BackupPlace
     time: str
     keep: Keep
+    point_in_time: Path | None
     bandwidth: Bytes | None
     password_file: Path
     ssh_key_file: Path

@@ -50,6 +50,8 @@ def wanted(settings: Settings, state: HostState) -> tuple[str, ...]:
         names.append("restic")
         if settings.backup.to.kind == "sftp":
             names.append("openssh-client")
+        if settings.backup.point_in_time is not None:
+            names.append("pgbackrest")
     if settings.sizing.enabled:
         names.append("libjemalloc2")
     if not any(state.installed(clock) for clock in CLOCKS):

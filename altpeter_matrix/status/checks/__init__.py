@@ -27,6 +27,7 @@ from . import (
     own_programs,
     packages,
     permissions,
+    point_in_time,
     postgresql,
     reach,
     resources,
@@ -44,6 +45,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     configuration, supervision, postgresql, services, disk, resources, serving, reach, identity,
     next_start, certificate, dns, federation, firewall, permissions, other_servers, database,
     packages, timers, updates, software, upgrades, clock, mail, own_programs, notify, backup,
+    point_in_time,
 )  # fmt: skip
 
 CHECKS: tuple[Check, ...] = tuple(check for subject in SUBJECTS for check in subject.CHECKS)

@@ -181,13 +181,13 @@ def _reason(error: HostError) -> str:
 
 
 _DEAD = ("postgresql-cluster-missing", "postgresql-stopped", "postgresql-down")
-_SILENT = (*_DEAD, "postgresql-does-not-answer")
+SILENT = (*_DEAD, "postgresql-does-not-answer")
 _NO_ROLE = (
     "synapse-role-missing", "synapse-database-missing", "synapse-role-locked-out",
     "synapse-role-refused",
 )  # fmt: skip
 # With one of these nothing can be asked of Synapse's database.
-NO_DATABASE = (*_SILENT, *_NO_ROLE, "postgresql-connections-used-up")
+NO_DATABASE = (*SILENT, *_NO_ROLE, "postgresql-connections-used-up")
 CHECKS = (
     Check("PostgreSQL runs", there, _DEAD, unless=("systemd-missing",)),
     Check(
@@ -195,17 +195,17 @@ CHECKS = (
     ),
     Check(
         "connections to PostgreSQL", connections, ("postgresql-connections-used-up",),
-        unless=_SILENT,
+        unless=SILENT,
     ),
     Check(
         "Synapse's role",
         role,
         (*_NO_ROLE, "synapse-role-too-mighty", "synapse-database-of-another"),
-        unless=(*_SILENT, "postgresql-connections-used-up"),
+        unless=(*SILENT, "postgresql-connections-used-up"),
     ),
     Check(
         "the database's locale", locale, ("synapse-database-locale",),
-        unless=(*_SILENT, "synapse-role-missing"),
+        unless=(*SILENT, "synapse-role-missing"),
     ),
     Check(
         "PostgreSQL's upkeep",
@@ -218,13 +218,13 @@ CHECKS = (
             "postgresql-access-rules-broken",
             "postgresql-slot-unused",
         ),
-        unless=_SILENT,
+        unless=SILENT,
     ),
     Check(
-        "nobody else in the database", elsewhere, ("database-used-from-elsewhere",), unless=_SILENT
+        "nobody else in the database", elsewhere, ("database-used-from-elsewhere",), unless=SILENT
     ),
-    Check("PostgreSQL's options", options, ("postgresql-options-pending",), unless=_SILENT),
-    Check("PostgreSQL's minor version", version, ("postgresql-restart-pending",), unless=_SILENT),
+    Check("PostgreSQL's options", options, ("postgresql-options-pending",), unless=SILENT),
+    Check("PostgreSQL's minor version", version, ("postgresql-restart-pending",), unless=SILENT),
     Check(
         "Synapse's schema",
         schema,

@@ -94,3 +94,23 @@ def test_a_host_is_told_apart_without_its_machine_id(tmp_path: Path) -> None:
     assert len(number) == 12 and number not in "0123456789abcdef0123456789abcdef"
     (tmp_path / "etc/machine-id").write_text("f123456789abcdef0123456789abcdef\n")
     assert catalogue.machine(Paths(tmp_path)) != number
+
+
+@pytest.mark.parametrize(
+    ("moment", "seconds"),
+    [
+        (None, None),
+        ("2026-11-02", None),
+        (SECOND, None),
+        ("2026-11-02t03:30:00", None),
+        ("2026-11-02T03:30:01Z", catalogue.seconds(SECOND) + 1),
+        ("2026-11-02 12:00", catalogue.seconds("2026-11-02T12:00:59Z")),
+    ],
+)
+def test_a_time_of_the_day_means_that_very_moment(
+    moment: str | None, seconds: float | None
+) -> None:
+    """With nothing that keeps each moment, it is the newest backup until then all the same."""
+    backup = catalogue.at(restic(*whole(FIRST), *whole(SECOND)), SERVER, moment)
+    assert backup.name == SECOND
+    assert catalogue.exact(moment, backup) == seconds

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from altpeter_matrix.backup import recovery
 from altpeter_matrix.backup.restoring import Restoring
 from altpeter_matrix.base.errors import HostError
 from altpeter_matrix.host import backup_record, restore_journal
@@ -175,3 +177,51 @@ def test_what_was_fetched_needs_no_repository_any_more(tmp_path: Path, run: Run)
         else:
             work.run(None, yes=True)
             assert_is_whole(world, NEW)
+
+
+MOMENT = "2026-11-01T12:00:00Z"
+
+
+@pytest.fixture
+def run_at(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """On a server that keeps what PostgreSQL writes."""
+
+    def use_archive(world: World) -> Restoring:
+        work = run(world)
+
+        def fetch(_described: object, moment: float, name: str, _say: object) -> None:
+            assert recovery.written(moment) == MOMENT
+            world.step()
+            world.databases[name] = NEW
+
+        found = SimpleNamespace(fetch=fetch)
+        monkeypatch.setattr(recovery, "archive_of", lambda _paths, _staged: found)
+        return work
+
+    return use_archive
+
+
+def restored_at(work: Restoring) -> object:
+    return work.run(MOMENT, yes=True)
+
+
+def test_a_moment_is_what_the_server_is_like_then(tmp_path: Path, run_at: Run) -> None:
+    world = make(tmp_path)
+    done = run_at(world).run(MOMENT, yes=True)
+    assert done.name == MOMENT and done.backup == NAME
+    assert_is_whole(world, NEW)
+    told = restore_journal.notice(world.paths)
+    assert told is not None and f"the restore of {MOMENT}" in told.what
+    assert backup_record.read(world.paths).backup == NAME
+    assert run_at(world).undo(yes=True) is not None
+    assert_is_whole(world, OLD)
+
+
+def test_a_killed_restore_of_a_moment_is_completed_by_the_next(tmp_path: Path, run_at: Run) -> None:
+    for world in killed_at_each_step(tmp_path, run_at, restored_at):
+        journal = Journal(world.paths).read()
+        if journal is None or journal.phase is not Phase.RESTORED:
+            assert restored_at(run_at(world))
+        assert_is_whole(world, NEW)
+        journal = Journal(world.paths).read()
+        assert journal is not None and journal.name == MOMENT

@@ -74,6 +74,7 @@ BASE: dict[str, Any] = {
         "to": "sftp:backup@nas.example.org:/srv/matrix",
         "time": "03:30",
         "bandwidth": "5M",
+        "point_in_time": "/mnt/backup/matrix-wal",
         "password_file": "/etc/altpeter-matrix/secrets/backup_password",
         "ssh_key_file": "/etc/altpeter-matrix/secrets/backup_ssh_key",
         "s3_keys_file": "/etc/altpeter-matrix/secrets/backup_s3_keys",

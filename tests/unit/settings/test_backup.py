@@ -68,6 +68,18 @@ def test_a_place_is_enough() -> None:
         ("{to: /srv, ssh_port: 0}", "backup.ssh_port: 0 is too small"),
         ("{to: /srv, password_file: password}", "is not a full path"),
         ("{to: /srv, password_file: /srv/password}", "is beside what it protects, in /srv"),
+        ("{to: /srv, point_in_time: true}", "backup.point_in_time: true is not a text"),
+        ("{to: /srv, point_in_time: 'sftp:b@n:/wal'}", "backup.point_in_time"),
+        ("{to: /srv, point_in_time: /mnt/wal/}", "is not a full path; write /mnt/wal"),
+        ("{to: /srv/a, point_in_time: /}", "backup.point_in_time: is the whole disk"),
+        ("{to: /srv, point_in_time: /tmp/wal}", "backup.point_in_time: /tmp/wal is in /tmp"),
+        (
+            "{to: /srv, point_in_time: /var/lib/postgresql/wal}",
+            "is in /var/lib/postgresql, where no backup is safe",
+        ),
+        ("{to: /srv/a, point_in_time: /srv/a}", "are in each other; write a directory beside it"),
+        ("{to: /srv/a, point_in_time: /srv/a/wal}", "are in each other"),
+        ("{to: /srv/a/b, point_in_time: /srv/a}", "are in each other; write a directory beside"),
         (
             "{to: 'sftp:b@n.example.org:/srv', password_file: /root/key, ssh_key_file: /root/key}",
             "backup.password_file: names the file of another secret",

@@ -15,6 +15,7 @@ SERVER = "server_name: example.org\n"
     [
         ("", set()),
         ("backup: {to: /srv/backup}", {"restic"}),
+        ("backup: {to: /srv/backup, point_in_time: /mnt/wal}", {"restic", "pgbackrest"}),
         ("backup: {to: 's3:https://s3.example.org/b'}", {"restic"}),
         ("backup: {to: 'sftp:b@nas.example.org:/srv'}", {"restic", "openssh-client"}),
     ],
