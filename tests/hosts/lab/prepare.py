@@ -19,7 +19,8 @@ class Needs:
 
     releases: Sequence[str] = synapse_deb.SUPPORTED
     versions: Sequence[str] = synapse_deb.VERSIONS
-    services: str = "12"
+    # As that of make demo, so that both have the same layers.
+    services: str = "13"
 
 
 def prepare(needs: Needs, *, images: Sequence[str] = ()) -> None:
