@@ -104,8 +104,8 @@ def interrupt(
     return campaign
 
 
-def interrupt_apply(server: Deployment) -> Campaign:
-    """Kill apply at 20 points of its run."""
+def interrupt_apply(server: Deployment, count: int) -> Campaign:
+    """Kill apply at so many points of its run."""
     host = server.host
     settings = yaml.safe_load(host.read(SETTINGS))
     host.write("/root/kill_apply.py", KILL_APPLY)
@@ -123,7 +123,7 @@ def interrupt_apply(server: Deployment) -> Campaign:
         write(number)
         host.run("altpeter-matrix", "apply")
 
-    return interrupt(server, 20, kill, complete)
+    return interrupt(server, count, kill, complete)
 
 
 def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
@@ -142,13 +142,21 @@ def interrupt_changed_deploy(fleet: Fleet, server: Deployment) -> Campaign:
     )
 
 
-@pytest.mark.parametrize("name", ["debian12", pytest.param("debian13", marks=pytest.mark.upgrades)])
+# Each point costs two restarts of Synapse; tests/unit/apply/test_crash_safety.py has more of them.
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("debian12", 12),
+        pytest.param("debian12", 20, marks=pytest.mark.upgrades),
+        pytest.param("debian13", 20, marks=pytest.mark.upgrades),
+    ],
+)
 def test_apply_survives_being_killed(
-    clone: Callable[..., Deployment], request: pytest.FixtureRequest, name: str
+    clone: Callable[..., Deployment], request: pytest.FixtureRequest, name: str, count: int
 ) -> None:
-    server = clone(request.getfixturevalue(name), "apply", dns=True)
-    campaign = interrupt_apply(server)
-    assert len(campaign.killed) >= 20, campaign
+    server = clone(request.getfixturevalue(name), f"apply{count}", dns=True)
+    campaign = interrupt_apply(server, count)
+    assert len(campaign.killed) >= count, campaign
 
 
 @pytest.mark.upgrades

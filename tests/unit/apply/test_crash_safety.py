@@ -16,12 +16,13 @@ from altpeter_matrix.host.links import Links
 from altpeter_matrix.synapse.secrets_store import GENERATED
 
 from ..fake_host import NAME, FakeHost, make
+from .interrupted_apply import assert_whole
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FIRST = f"server_name: {NAME}\n"
 # Touches nginx, Synapse and Synapse's own file for the statistics.
 SECOND = f"{FIRST}report_stats: true\nuploads: {{max_size: 20M}}\n"
-POINTS = 10
+POINTS = 14
 
 
 class Applies:
@@ -83,17 +84,6 @@ def spread(moments: int) -> list[int]:
     return sorted({1 + index * (moments - 1) // (POINTS - 1) for index in range(POINTS)})
 
 
-def assert_whole(host: FakeHost) -> None:
-    """What nginx and Synapse would load after a power cut at this moment."""
-    paths = host.paths
-    if not paths.current.is_symlink():
-        assert not (paths.root / "etc/nginx/sites-enabled/altpeter-matrix").is_symlink()
-        return
-    current = store(host).current()
-    assert current is not None, "current leads to a generation without a record"
-    assert store(host).tampering(current) == []
-
-
 def assert_finished(host: FakeHost, expected: dict[str, str]) -> None:
     paths = host.paths
     assert content(host) == expected
@@ -138,6 +128,16 @@ def test_killed_at_any_moment_the_next_apply_completes_it(
         applies.finish(host)
         assert_finished(host, expected)
         assert secrets(host).items() >= kept.items(), "a secret was made twice"
+
+
+@pytest.mark.parametrize("start", ["fresh", "serving"])
+def test_whole_at_each_moment(
+    start: str, applies: Applies, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Between those at which the test above kills it, too."""
+    begun: FakeHost = request.getfixturevalue(start)
+    looked = applies.run(begun.copy(tmp_path / "root"), deadly=0)
+    assert looked["status"] == 0, looked["error"]
 
 
 def test_a_run_killed_before_the_restart_is_completed_with_the_restart(
