@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..base.commands import last_lines, run
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
+from ..base.resources import document
 from ..base.signals import undisturbed
 from ..base.state_file import StateFile
 from ..postgresql import layout, own_options
@@ -22,7 +23,7 @@ from ..postgresql.own_options import AT_START
 from ..synapse import config_files
 
 OPTIONS = "postgresql/options.conf"
-_PAGE = "docs/sizing.md"
+_PAGE = document("sizing.md")
 
 
 class Trial(NamedTuple):

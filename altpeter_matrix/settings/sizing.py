@@ -1,8 +1,8 @@
 """What PostgreSQL and Synapse may take of this machine: one rule, from 512 MB of memory to 64 GB.
 
 Shares of the memory, so that together they are never more than three quarters of it; what a large
-machine would give without use is cut off. docs/sizing.md says where each share comes from, and has
-the table.
+machine would give without use is cut off. The page sizing.md says where each share comes
+from, and has the table.
 """
 
 from dataclasses import dataclass
