@@ -223,6 +223,36 @@ def test_a_killed_restore_is_completed_or_undone(
     assert_well(server)
 
 
+@pytest.mark.upgrades
+def test_another_cluster_in_its_place_is_kept_from_then_on(
+    server: Deployment, kept: Writer
+) -> None:
+    """As after a move to a newer PostgreSQL: another directory, another number of the system."""
+    host = server.host
+    version = host.run("pg_lsclusters", "--no-header").stdout.split()[0]
+    host.sh(
+        "systemctl stop matrix-synapse\n"
+        "runuser -u postgres -- pg_dumpall >/root/all.sql\n"
+        f"pg_ctlcluster {version} main stop; pg_conftool {version} main set port 5440\n"
+        f"echo manual >/etc/postgresql/{version}/main/start.conf\n"
+        f"pg_createcluster --port 5432 {version} other -- --locale=C --encoding=UTF8\n"
+        f"cp -p /etc/postgresql/{version}/main/conf.d/*.conf"
+        f" /etc/postgresql/{version}/other/conf.d/\n"
+        f"systemctl daemon-reload; systemctl start postgresql@{version}-other\n"
+        "runuser -u postgres -- psql -q </root/all.sql >/root/psql.log 2>&1\n"
+        "systemctl start matrix-synapse"
+    )
+    wait_until_serving(server)
+    said = tool(host, "backup", "now", "--automatic")
+    assert "(full)" in said, said
+    kept.send("in the other one")
+    moment = moment_between(host)
+    kept.send("too late")
+    tool(host, "restore", "--at", moment, "--yes")
+    assert kept.reads()[-1] == "in the other one"
+    tool(host, "restore", "--finish")
+
+
 def test_it_ends_with_the_setting(server: Deployment, kept: Writer) -> None:
     host = server.host
     change_settings(server, backup={"point_in_time": None})
