@@ -17,6 +17,7 @@ from ..base.commands import last_lines, run
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
 from ..bridge import after_start
+from ..bridge import beneath as beneath_synapse
 from ..nginx import main_file
 
 SYNAPSE = "synapse"
@@ -49,8 +50,6 @@ _PROPERTIES = (
     "ConditionTimestampMonotonic,NeedDaemonReload,MainPID"
 )
 _PROGRESS_EVERY = 15.0
-_IN_A_UNIT = ("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--")
-_BENEATH = ("/usr/bin/python3", "-I", "-m", "altpeter_matrix.bridge.beneath")
 
 
 class Action(StrEnum):
@@ -266,7 +265,7 @@ class Services:
 
     def _start(self, action: Action, unit: str, beneath: str | None) -> tuple[int, str]:
         """Start or restart, for as long as it takes: Synapse is ready only after a migration."""
-        both = [*_IN_A_UNIT, *_BENEATH, beneath, unit] if beneath else []
+        both = beneath_synapse.command(beneath, unit) if beneath else None
         process = subprocess.Popen(
             both or [self.control, str(action), unit],
             stdin=subprocess.DEVNULL,

@@ -8,6 +8,14 @@ own, so that Synapse starts again also when whoever asked for it is killed meanw
 import subprocess
 import sys
 
+_IN_A_UNIT = ("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--")
+_ITSELF = ("/usr/bin/python3", "-I", "-m", "altpeter_matrix.bridge.beneath")
+
+
+def command(beneath: str, synapse: str) -> list[str]:
+    """What runs this in a unit of its own, and ends with its exit status."""
+    return [*_IN_A_UNIT, *_ITSELF, beneath, synapse]
+
 
 def main(beneath: str, synapse: str) -> int:
     """Stop Synapse, whose requests then wait, restart the other, start Synapse; its exit status."""

@@ -12,6 +12,7 @@ from ..base import disk, untrusted_files
 from ..base.commands import run
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
+from ..bridge import beneath
 from . import cluster_files, layout
 from .cluster_list import Cluster, ClusterList
 from .connection import Limits, Row, Statement, as_superuser, number
@@ -141,18 +142,17 @@ def give_away() -> None:
 
 
 def restart(paths: Paths, cluster: Cluster) -> None:
-    """Restart PostgreSQL, and Synapse around it.
+    """Restart PostgreSQL, and Synapse around it, while requests wait (bridge/beneath.py).
 
-    In one go: Synapse is ordered after PostgreSQL, so systemd stops it first, which lets its
-    requests end and holds new ones back, and starts it last. A kill of this process changes
-    nothing in that. Whoever stopped Synapse on purpose has it stopped still.
+    Whoever stopped Synapse on purpose has it stopped still.
     """
     unit = f"postgresql@{cluster.version}-{cluster.name}.service"
     served = run("systemctl", "is-active", "--quiet", _SYNAPSE, check=False).ok
     with suppress(HostError):
         # What a restart would have to write while everybody waits for it.
         as_superuser(Statement("checkpoint"), writes=True, limits=_CHECKPOINT_WITHIN)
-    run("systemctl", "try-restart", _SYNAPSE, unit, timeout=_START_WITHIN)
+    both = beneath.command(unit, _SYNAPSE) if served else ["systemctl", "restart", unit]
+    run(*both, check=False, timeout=_START_WITHIN)
     # The unit ignores failures of the start, since a recovery may take long.
     if not ClusterList(paths).existing(cluster.version, cluster.name).running:
         disk.remove(file_of(paths, cluster))
