@@ -37,7 +37,7 @@ demo: deb lab-requirements  ## deploy a server on a disposable host (DEBIAN=12|1
 demo-down: $(VENV)  ## remove the demo's host
 	@$(PYTHON) -m tests.hosts.demo down
 
-test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, forty minutes)
+test: deb lab-requirements  ## run all tests but the long forms, hosts included (root, 35 minutes)
 	@scripts/bootstrap.sh test
 	@$(PYTEST) $(DIVIDED) -m "not upgrades" tests/unit tests/package tests/hosts
 
