@@ -6,6 +6,7 @@ the libraries (Synapse's always has): so click, which Synapse has not, is not us
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..apply.preflight import require_suitable
@@ -14,8 +15,9 @@ from ..base.failures import problems_of
 from ..base.locks import exclusive
 from ..base.paths import Paths
 from ..host.adoption_backup import newest
+from .options import Change
 from .report import report
-from .survey import survey
+from .survey import Survey, survey
 from .transaction import require_adoptable
 
 
@@ -45,7 +47,16 @@ def _told(paths: Paths, settings_file: Path) -> list[str]:
     decided = survey(paths, settings_file)
     systemd, moving = paths.systemd_running.exists(), decided.move is not None
     require_suitable(paths, decided.rendered, systemd, moving=moving)
-    return list(report(paths, decided))
+    return list(report(paths, _with_allocator(decided)))
+
+
+def _with_allocator(decided: Survey) -> Survey:
+    """With what changes once the deploy has installed jemalloc, which bounds Synapse's caches."""
+    facts, options = decided.rendered.facts, decided.rendered.options
+    if not decided.settings.sizing.enabled or facts.jemalloc or "caches" in options:
+        return decided
+    caches = Change("caches", "not set", "sized to this machine", "with libjemalloc2")
+    return replace(decided, changes=(*decided.changes, caches))
 
 
 if __name__ == "__main__":

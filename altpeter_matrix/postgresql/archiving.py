@@ -172,5 +172,7 @@ def stop(paths: Paths) -> None:
     """Nothing is given away any more, from now on; whatever becomes of PostgreSQL's settings."""
     disk.remove(paths.point_in_time / "pgbackrest.conf")
     for cluster in ClusterList(paths).all():
-        if file_of(paths, cluster).exists() and write(paths, cluster, on=False):
+        if not file_of(paths, cluster).exists() or not write(paths, cluster, on=False):
+            continue
+        if cluster.running:
             reload(cluster)
