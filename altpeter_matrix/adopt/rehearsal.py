@@ -14,6 +14,7 @@ from ..base.errors import MatrixConfigError
 from ..base.failures import problems_of
 from ..base.locks import exclusive
 from ..base.paths import Paths
+from ..host import memory
 from ..host.adoption_backup import newest
 from .options import Change
 from .report import report
@@ -47,16 +48,18 @@ def _told(paths: Paths, settings_file: Path) -> list[str]:
     decided = survey(paths, settings_file)
     systemd, moving = paths.systemd_running.exists(), decided.move is not None
     require_suitable(paths, decided.rendered, systemd, moving=moving)
-    return list(report(paths, _with_allocator(decided)))
+    announced = (*decided.changes, *with_jemalloc(paths, decided))
+    return list(report(paths, replace(decided, changes=announced)))
 
 
-def _with_allocator(decided: Survey) -> Survey:
-    """With what changes once the deploy has installed jemalloc, which bounds Synapse's caches."""
-    facts, options = decided.rendered.facts, decided.rendered.options
-    if not decided.settings.sizing.enabled or facts.jemalloc or "caches" in options:
-        return decided
-    caches = Change("caches", "not set", "sized to this machine", "with libjemalloc2")
-    return replace(decided, changes=(*decided.changes, caches))
+def with_jemalloc(paths: Paths, decided: Survey) -> list[Change]:
+    """What changes, too, because the deploy installs libjemalloc2, with which Synapse's caches are
+    bounded."""
+    comes = not decided.rendered.facts.jemalloc and not memory.allocator_is_decided(paths)
+    own = {*decided.reading.options, *decided.rendered.options}
+    if not comes or not decided.settings.sizing.enabled or "caches" in own:
+        return []
+    return [Change("caches", "not set", "sized to this machine", "with libjemalloc2")]
 
 
 if __name__ == "__main__":

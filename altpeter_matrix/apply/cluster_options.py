@@ -75,7 +75,7 @@ class ClusterOptions:
         if not own_options.waits_for_restart(found):
             return Follow(notices)
         own_options.checkpoint(cluster)
-        return Follow(notices, restart=unit_of(cluster))
+        return Follow(notices, restart=cluster.unit)
 
     def _generated(self) -> str | None:
         try:
@@ -146,7 +146,7 @@ class ClusterOptions:
                 cluster, trial = tried
                 own_options.write(self.paths, cluster, trial.before)
                 action = "reload" if cluster.running else "restart"
-                run("systemctl", action, unit_of(cluster), check=False, timeout=600)
+                run("systemctl", action, cluster.unit, check=False, timeout=600)
             self._forget_trial()
 
     def recover(self) -> None:
@@ -160,12 +160,8 @@ class ClusterOptions:
         cluster = self.clusters.on_port(layout.PORT)
         if cluster is not None and own_options.read(self.paths, cluster) is not None:
             own_options.write(self.paths, cluster, None)
-            run("systemctl", "reload", unit_of(cluster), check=False)
+            run("systemctl", "reload", cluster.unit, check=False)
         self._forget_trial()
-
-
-def unit_of(cluster: Cluster) -> str:
-    return f"postgresql@{cluster.version}-{cluster.name}.service"
 
 
 def later(unit: str) -> Problem:

@@ -20,7 +20,7 @@ from ..base.text import decoded, only_line
 from ..host import archive_record, backup_record
 from ..host.archive_record import ArchiveRecord
 from ..host.restore_journal import interruption
-from ..postgresql import archiving, upgrade_journal
+from ..postgresql import archiving, own_options, upgrade_journal
 from ..postgresql.archiving import Archiving
 from ..postgresql.cluster_list import Cluster, ClusterList
 from ..postgresql.layout import PORT
@@ -225,7 +225,7 @@ class PointInTime:
         archiving.write(self.paths, cluster, on=True)
         if facts.on:
             return facts
-        archiving.reload(cluster)
+        own_options.reload(cluster)
         facts = _once(lambda facts: facts.on or facts.pending)
         if facts.pending:
             self.say("Restarting PostgreSQL and Synapse; requests wait meanwhile.")

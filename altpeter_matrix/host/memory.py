@@ -26,15 +26,17 @@ def total(paths: Paths) -> int | None:
     return min(found) // STEP * STEP if found else None
 
 
-def jemalloc(paths: Paths) -> Path | None:
-    """The library as it is named on the host; None where it is missing, or not to be used.
-
-    Whoever names an allocator for Synapse, in the file that its package has for that or in a
-    drop-in for its unit, has decided.
-    """
+def allocator_is_decided(paths: Paths) -> bool:
+    """Whether somebody names an allocator for Synapse: in the file that its package has for that,
+    or in a drop-in for its unit."""
     drop_ins = paths.on_host("/etc/systemd/system/matrix-synapse.service.d")
     files = [paths.on_host("/etc/default/matrix-synapse"), *sorted(drop_ins.glob("*.conf"))]
-    if any(_DECIDED.search(_text(file)) for file in files):
+    return any(_DECIDED.search(_text(file)) for file in files)
+
+
+def jemalloc(paths: Paths) -> Path | None:
+    """The library as it is named on the host; None where it is missing, or not to be used."""
+    if allocator_is_decided(paths):
         return None
     library = Path("/usr/lib") / (sysconfig.get_config_var("MULTIARCH") or "") / _JEMALLOC
     return library if paths.on_host(library).exists() else None

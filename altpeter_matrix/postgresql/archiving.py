@@ -4,7 +4,6 @@ The command does nothing where pgBackRest or its configuration is missing: Postg
 could not give away, and a disk is full of that sooner than anybody notices.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ..base.commands import run
 from ..base.errors import HostError, Problem
 from ..base.paths import Paths
 from ..bridge import beneath
-from . import cluster_files, layout
+from . import cluster_files, layout, own_options
 from .cluster_list import Cluster, ClusterList
 from .connection import Limits, Row, Statement, as_superuser, number
 
@@ -24,7 +23,6 @@ STANZA = "matrix"
 SECONDS = 60
 _ANSWERED_WITHIN = Limits(seconds=5.0)
 _START_WITHIN = 3600.0
-_CHECKPOINT_WITHIN = Limits(seconds=120.0)
 _SYNAPSE = "matrix-synapse.service"
 _ON, _OFF = "on", "off"
 _SETTINGS = Statement(
@@ -129,11 +127,6 @@ def write(paths: Paths, cluster: Cluster, *, on: bool) -> bool:
     return True
 
 
-def reload(cluster: Cluster) -> None:
-    """Have PostgreSQL read its configuration."""
-    run("systemctl", "reload", f"postgresql@{cluster.version}-{cluster.name}.service")
-
-
 def give_away() -> None:
     """Have PostgreSQL begin a new file, after a transaction that is later than all others: so what
     was written until now gets into the archive, and PostgreSQL finds there where to stop."""
@@ -146,11 +139,9 @@ def restart(paths: Paths, cluster: Cluster) -> None:
 
     Whoever stopped Synapse on purpose has it stopped still.
     """
-    unit = f"postgresql@{cluster.version}-{cluster.name}.service"
+    unit = cluster.unit
     served = run("systemctl", "is-active", "--quiet", _SYNAPSE, check=False).ok
-    with suppress(HostError):
-        # What a restart would have to write while everybody waits for it.
-        as_superuser(Statement("checkpoint"), writes=True, limits=_CHECKPOINT_WITHIN)
+    own_options.checkpoint(cluster)
     both = beneath.command(unit, _SYNAPSE) if served else ["systemctl", "restart", unit]
     run(*both, check=False, timeout=_START_WITHIN)
     # The unit ignores failures of the start, since a recovery may take long.
@@ -175,4 +166,4 @@ def stop(paths: Paths) -> None:
         if not file_of(paths, cluster).exists() or not write(paths, cluster, on=False):
             continue
         if cluster.running:
-            reload(cluster)
+            own_options.reload(cluster)

@@ -20,6 +20,10 @@ class Cluster:
     def __str__(self) -> str:
         return f"{self.version}/{self.name}"
 
+    @property
+    def unit(self) -> str:
+        return layout.unit(self.version, self.name)
+
 
 class ClusterList:
     """The clusters of this host, looked at."""

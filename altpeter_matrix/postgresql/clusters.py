@@ -161,7 +161,7 @@ class Clusters(ClusterList):
 
     def start(self, cluster: Cluster) -> None:
         run("systemctl", "daemon-reload")
-        done = run("systemctl", "start", _unit(cluster), check=False, timeout=_LONG)
+        done = run("systemctl", "start", cluster.unit, check=False, timeout=_LONG)
         # The unit ignores failures of the start, since a recovery may take long.
         if not done.ok or not self.existing(cluster.version, cluster.name).running:
             log = f"/var/log/postgresql/postgresql-{cluster.version}-{cluster.name}.log"
@@ -170,7 +170,7 @@ class Clusters(ClusterList):
             )
 
     def stop(self, cluster: Cluster) -> None:
-        run("systemctl", "stop", _unit(cluster), timeout=3600)
+        run("systemctl", "stop", cluster.unit, timeout=3600)
         if self.existing(cluster.version, cluster.name).running:
             # One that was not started by systemd.
             run("pg_ctlcluster", str(cluster.version), cluster.name, "stop", timeout=3600)
@@ -198,7 +198,7 @@ class Clusters(ClusterList):
             layout.configuration(self.paths, version, name), layout.data(self.paths, version, name),
         ]  # fmt: skip
         if places[0].exists():
-            unit = f"postgresql@{version}-{name}.service"
+            unit = layout.unit(version, name)
             run("systemctl", "stop", unit, check=False, timeout=3600)
             run("pg_dropcluster", "--stop", str(version), name, check=not ours, timeout=3600)
         for place in places if ours else ():
@@ -217,7 +217,7 @@ class Clusters(ClusterList):
         rules = self.paths.runtime / "postgresql-owner-only.hba"
         disk.ensure_directory(self.paths.runtime, 0o755)
         disk.replace(rules, f"local all {cluster_files.OWNER} peer\n".encode(), 0o644)
-        drop_in = self._systemd / f"{_unit(cluster)}.d" / _FOR_OWNER
+        drop_in = self._systemd / f"{cluster.unit}.d" / _FOR_OWNER
         disk.ensure_directory(drop_in.parent, 0o755)
         disk.replace(drop_in, _STARTED_FOR_OWNER.format(rules=rules).encode(), 0o644)
         try:
@@ -245,10 +245,6 @@ class Clusters(ClusterList):
                     "remove the cause; there may be more in /var/log/postgresql",
                 )
             )  # fmt: skip
-
-
-def _unit(cluster: Cluster) -> str:
-    return f"postgresql@{cluster.version}-{cluster.name}.service"
 
 
 def _end_of(log: str) -> str:

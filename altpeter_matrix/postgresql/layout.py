@@ -52,6 +52,11 @@ def of_this_release(paths: Paths) -> int | None:
     return DEBIANS_OWN.get(match.group(1)) if match else None
 
 
+def unit(version: int | str, name: str) -> str:
+    """What systemd calls a cluster."""
+    return f"postgresql@{version}-{name}.service"
+
+
 def configuration(paths: Paths, version: int, name: str) -> Path:
     return paths.on_host(f"/etc/postgresql/{version}/{name}")
 

@@ -118,6 +118,7 @@ def of_others(cluster: Cluster, database: str) -> list[str]:
 
 
 def reload(cluster: Cluster) -> None:
+    """Have PostgreSQL read its files."""
     as_superuser(_RELOAD, port=cluster.port)
 
 

@@ -57,7 +57,7 @@ def scratch_cluster(
         )  # fmt: skip
         for name, value in _OPTIONS.items():
             run("pg_conftool", version, NAME, "set", name, value)
-        unit = f"postgresql@{version}-{NAME}.service"
+        unit = layout.unit(version, NAME)
         run("systemctl", "set-property", "--runtime", unit, *_WEIGHTS, check=False)
         made = clusters.existing(serving.version, NAME)
         if fill is not None:

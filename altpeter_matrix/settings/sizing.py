@@ -74,10 +74,8 @@ def sizes(
 ) -> Sizes:
     """For so many bytes of memory and so many processors.
 
-    wanted, connections: what the settings say instead.
+    wanted, connections: what the settings say of each size.
     """
-    if wanted is not None and wanted.memory is not None:
-        memory = wanted.memory
     memory = max(memory - memory % STEP, STEP)
     if connections is None:
         by_memory = max(_LEAST_CONNECTIONS, memory // (64 * MIB))

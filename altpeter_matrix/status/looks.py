@@ -111,7 +111,3 @@ def database(view: View) -> str | None:
 def cluster(view: View) -> Cluster | None:
     """The cluster with that database, whether it runs or not."""
     return ClusterList(view.paths).on_port(PORT) if view.shared(database) is not None else None
-
-
-def unit_of(cluster: Cluster) -> str:
-    return f"postgresql@{cluster.version}-{cluster.name}.service"

@@ -11,8 +11,8 @@ CLOCKS = (TIMESYNCD, "chrony", "ntpsec", "ntp", "openntpd")
 # Every package that the deploy may install or has to know of.
 KNOWN = (
     PACKAGE, UPSTREAM_SYNAPSE, DEBIAN_SYNAPSE, "ca-certificates", "certbot",
-    "libjemalloc2", "nginx", "openssh-client", "openssl", "postgresql", "restic", "ufw",
-    "unattended-upgrades", *CLOCKS,
+    "libjemalloc2", "nginx", "openssh-client", "openssl", "pgbackrest", "postgresql", "restic",
+    "ufw", "unattended-upgrades", *CLOCKS,
 )  # fmt: skip
 
 # Seconds that another package manager is waited for.

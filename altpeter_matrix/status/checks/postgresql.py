@@ -134,16 +134,14 @@ def version(view: View) -> Iterator[Found]:
     if installed and installed != running:
         yield found(
             "postgresql-restart-pending",
-            unit=looks.unit_of(cluster), running=running, installed=installed,
+            unit=cluster.unit, running=running, installed=installed,
         )  # fmt: skip
 
 
 def options(view: View) -> Iterator[Found]:
     cluster = view.shared(looks.cluster)
     if cluster is not None and (names := view.shared(facts).pending):
-        yield found(
-            "postgresql-options-pending", unit=looks.unit_of(cluster), names=", ".join(names)
-        )
+        yield found("postgresql-options-pending", unit=cluster.unit, names=", ".join(names))
 
 
 def installed_version(cluster: Cluster) -> str:

@@ -24,7 +24,7 @@ def programs(view: View) -> Mapping[str, UnitState]:
     """The unit of each program; PostgreSQL's, where the database is here, is its cluster's."""
     units = dict(UNITS)
     if (cluster := view.shared(looks.cluster)) is not None:
-        units[POSTGRESQL] = looks.unit_of(cluster)
+        units[POSTGRESQL] = cluster.unit
     known = systemd.states([*units.values(), _UMBRELLA])
     found = {name: known[unit] for name, unit in units.items() if unit in known}
     return found | ({_UMBRELLA: known[_UMBRELLA]} if POSTGRESQL in found else {})

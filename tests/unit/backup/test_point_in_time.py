@@ -15,7 +15,7 @@ from altpeter_matrix.base.errors import HostError
 from altpeter_matrix.base.paths import Paths
 from altpeter_matrix.host import archive_record
 from altpeter_matrix.host.archive_record import ArchiveRecord
-from altpeter_matrix.postgresql import archiving
+from altpeter_matrix.postgresql import archiving, own_options
 from altpeter_matrix.postgresql.archiving import Archiving
 from altpeter_matrix.postgresql.cluster_list import Cluster, ClusterList
 
@@ -103,10 +103,10 @@ def _replace_programs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ClusterList, "on_port", lambda _self, _port: cluster)
     for name, fake in (
         ("facts", lambda: world.facts), ("write", write), ("restart", restart),
-        ("reload", lambda _cluster: world.done.append("reload")),
         ("configuration", lambda: world.root / "pgbackrest.conf"),
     ):  # fmt: skip
         monkeypatch.setattr(archiving, name, fake)
+    monkeypatch.setattr(own_options, "reload", lambda _cluster: world.done.append("reload"))
     monkeypatch.setattr(pgbackrest, "require_program", lambda: None)
     monkeypatch.setattr(PgBackRest, "run", run)
     monkeypatch.setattr(PgBackRest, "make", make)

@@ -1,12 +1,16 @@
 """How PostgreSQL is told to give its files away, and how it is seen whether it does."""
 
+import os
+import pwd
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from altpeter_matrix.postgresql import archiving
+from altpeter_matrix.base.paths import Paths
+from altpeter_matrix.postgresql import archiving, cluster_files, own_options
+from altpeter_matrix.postgresql.cluster_list import Cluster, ClusterList
 from altpeter_matrix.postgresql.connection import Row
 
 _BOTH = f"test -x {archiving.PROGRAM} && test -e {archiving.configuration()}"
@@ -49,6 +53,27 @@ def test_switched_off_nothing_waits_for_a_restart_nor_for_a_command() -> None:
     on, off = archiving.text(on=True).splitlines(), archiving.text(on=False).splitlines()
     assert on == [*off, f"archive_timeout = {archiving.SECONDS}"]
     assert f"archive_command = '{archiving.command()}'" in off
+
+
+def test_of_two_clusters_the_one_that_is_stopped_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    clusters = [
+        Cluster(version, "main", 5432 + version, version == 17, tmp_path) for version in (15, 17)
+    ]
+    reloaded: list[Cluster] = []
+    monkeypatch.setattr(ClusterList, "all", lambda _self: clusters)
+    monkeypatch.setattr(own_options, "reload", reloaded.append)
+    monkeypatch.setattr(cluster_files, "OWNER", pwd.getpwuid(os.getuid()).pw_name)
+    for cluster in clusters:
+        file = archiving.file_of(paths, cluster)
+        file.parent.mkdir(parents=True)
+        file.write_text(archiving.text(on=True))
+    archiving.stop(paths)
+    assert reloaded == [clusters[1]]
+    written = {archiving.file_of(paths, cluster).read_text() for cluster in clusters}
+    assert written == {archiving.text(on=False)}
 
 
 @pytest.mark.parametrize("missing", ["program", "configuration"])

@@ -7,7 +7,8 @@ import yaml
 
 from altpeter_matrix.host.facts import HostFacts
 from altpeter_matrix.render.generation import LocalAdditions, RenderSecrets, render
-from altpeter_matrix.settings.sizing import GIB
+from altpeter_matrix.render.sized import sized
+from altpeter_matrix.settings.sizing import GIB, sizes
 
 from ..samples import DELEGATED, facts, settings
 
@@ -34,6 +35,12 @@ def test_synapse_empties_caches_at_a_quarter_of_the_memory() -> None:
         "target_cache_memory_usage": "786432K",
         "min_cache_ttl": "5m",
     }
+
+
+def test_the_memory_can_be_said() -> None:
+    wanted = settings(DELEGATED + "sizing: {memory: 2G}\n")
+    for known in (64 * GIB, None):
+        assert sized(wanted, facts(memory=known, processors=2)) == sizes(2 * GIB, 2)
 
 
 def test_jemalloc_is_loaded_where_it_is_installed() -> None:

@@ -72,11 +72,6 @@ def test_each_size_can_be_said_and_the_others_follow_the_machine() -> None:
     assert (said.work_mem, said.cache_memory) == (ruled.work_mem, ruled.cache_memory)
 
 
-def test_the_memory_can_be_said() -> None:
-    wanted = settings(GOOD + "sizing: {memory: 2G}").sizing
-    assert sizes(64 * GIB, 2, wanted) == sizes(2 * GIB, 2)
-
-
 def test_with_more_connections_each_gets_less() -> None:
     assert sizes(8 * GIB, 2, None, 80).work_mem < sizes(8 * GIB, 2).work_mem
 
